@@ -1,0 +1,1 @@
+//! Sources and targets over AMQP 0-9-1.

@@ -1,0 +1,45 @@
+//! The words of the gateway, its decision and its ports. No I/O, no clock, no wire format.
+
+mod account;
+mod answer;
+mod chart;
+mod circle;
+mod cpr;
+mod decide;
+mod fault;
+mod feed;
+mod message;
+mod money;
+mod port;
+mod reference;
+mod rule;
+mod split;
+pub mod store;
+mod text;
+
+pub use account::{Account, AccountError, AccountPrefix, AccountString, Grouping};
+pub use answer::{Answer, Basis, Flag, Part, Phase, Tag, UNMAPPED, Untagged};
+pub use chart::{Chart, ChartRule, Charts};
+pub use circle::{Closure, Link, MAX_REFERENCES, closure};
+pub use cpr::{Cpr, CprError};
+pub use decide::{
+    Candidate, Circle, Decision, Enrolled, Known, RULES_VERSION, candidates, days_after, days_before, decide, follows,
+    overlap,
+};
+pub use fault::{Fault, Reason};
+pub use feed::{Cause, Change, FilterKey, LedgerRecord, LisRecord, Record, Revision};
+pub use message::{
+    Body, Budget, Case, Condition, Consent, ControlTotal, CostKind, Enrolment, Estimate, Expected, Fact, Grant,
+    Identity, IdentityKind, InvestmentCase, Kind, Message, Payment, Period, Posting, PowerRule, Powers, Progress, Rank,
+    Rate, Share, Side, SideRule, Solution, Span, Split, State, Target as TargetGoal,
+};
+pub use money::{Amount, AmountError, MAX_ORE};
+pub use port::{
+    Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Item, LinkError, Outgoing, Publisher, Sent, Source,
+    Subscription, Target, Token,
+};
+pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};
+pub use rule::best;
+pub use split::split;
+pub use store::{FactNo, PostingNo, Scope, Seq, SourceNo};
+pub use text::{MAX_TEXT_BYTES, SourceName, Text, TextError};

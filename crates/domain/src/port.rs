@@ -1,0 +1,155 @@
+//! The ports to the outside: sources, targets, decoders, encoders, the clock.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::{Fault, Message, Record, SourceName, Text};
+
+/// One message body as it arrived.
+#[derive(Clone, Default)]
+pub struct Delivery {
+    /// Its bytes.
+    pub body: Bytes,
+    /// Its content type, if it said one.
+    pub content_type: Option<String>,
+    /// Its headers that are texts.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Delivery({} bytes, {:?})", self.body.len(), self.content_type)
+    }
+}
+
+/// One thing that a body holds: a message, or why it is none.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What it is.
+    pub content: Result<Message, Fault>,
+    /// The bytes of the body that it came from, where that is not all of them.
+    pub excerpt: Option<Bytes>,
+    /// How many fields the contract does not know.
+    pub ignored_fields: u32,
+}
+
+/// Reads bodies of one format.
+pub trait Decode: Send + Sync {
+    /// Everything in a body, in its order; never nothing. `source` is where ids without a system are named.
+    fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item>;
+}
+
+/// Writes records in one format.
+pub trait Encode: Send + Sync {
+    /// The content type of what it writes.
+    fn content_type(&self) -> &'static str;
+    /// One record as a body.
+    fn encode(&self, record: &Record) -> Bytes;
+}
+
+/// What a connection, a source or a target could not do; it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct LinkError {
+    /// What it was doing, without personal data.
+    pub doing: String,
+    /// Why it failed.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Something to receive from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Connects and subscribes, within its own time limit.
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, LinkError>;
+}
+
+/// A live subscription. It is dropped after an error, and another one is made.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for at least one delivery, then takes what is there up to its bound. Dropping the future loses nothing.
+    async fn next(&mut self) -> Result<Batch, LinkError>;
+}
+
+/// Deliveries that are acknowledged together.
+pub struct Batch {
+    /// In order of arrival.
+    pub deliveries: Vec<Delivery>,
+    /// What acknowledges them.
+    pub token: Token,
+}
+
+/// The duty to say what became of a batch. Dropped, the source delivers it again.
+#[must_use = "a batch that is not acknowledged is delivered again"]
+pub struct Token(Box<dyn Acknowledge>);
+
+/// How a source is told.
+#[async_trait]
+pub trait Acknowledge: Send {
+    /// Everything that the batch caused is durable.
+    async fn accept(self: Box<Self>) -> Result<(), LinkError>;
+}
+
+impl Token {
+    /// Wraps a source's way of acknowledging.
+    pub fn new(acknowledge: impl Acknowledge + 'static) -> Self {
+        Self(Box::new(acknowledge))
+    }
+
+    /// Says that everything that the batch caused is durable.
+    pub async fn accept(self) -> Result<(), LinkError> {
+        self.0.accept().await
+    }
+}
+
+/// A message for a target.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// Stable: the same record has the same id whenever it is sent.
+    pub message_id: String,
+    /// Solution and area, for targets that route by topic.
+    pub topic: Option<(Text, Text)>,
+    /// Its content type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+/// Something to deliver to.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Connects, within its own time limit.
+    async fn connect(&self) -> Result<Box<dyn Publisher>, LinkError>;
+}
+
+/// A live connection to a target. It is dropped after an error, and another one is made.
+#[async_trait]
+pub trait Publisher: Send {
+    /// Hands messages over in order. What it returns settles when the receiver has answered about all of them, so that
+    /// the next messages need not wait for it.
+    async fn publish(&mut self, messages: Vec<Outgoing>) -> Result<Confirms, LinkError>;
+}
+
+/// Settles to one answer per message, in their order, within the target's time limit.
+pub type Confirms = Pin<Box<dyn Future<Output = Result<Vec<Sent>, LinkError>> + Send>>;
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The receiver confirmed it, and it was routed.
+    Delivered,
+    /// The receiver said no, or nothing takes such messages: why.
+    Refused(String),
+}
+
+/// What time it is. Only the binary reads the machine's clock.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}

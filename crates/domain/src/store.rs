@@ -1,0 +1,398 @@
+//! The port to the store: one writer, many readers. What a store keeps of persons is pseudonyms and sealed bytes.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::{Cause, Kind, Posting, Pseudonym, Rank, Reason, SourceName, Span, Text, Untagged};
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name(pub i64);
+    };
+}
+number!(/** A source's number in the store, from 1. */ SourceNo);
+number!(/** A fact's number in the store, from 1. */ FactNo);
+number!(/** A posting's number in the store, from 1, in order of arrival. */ PostingNo);
+number!(/** A feed record's number, from 1, without gaps. */ Seq);
+number!(/** A work item's number in the store. */ WorkNo);
+
+/// Under whose key a pseudonym stands: a source's, or the registry's for what is named across the municipality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The registry's key.
+    Registry,
+    /// A source's key.
+    Source(SourceNo),
+}
+
+/// Bytes under authenticated encryption; only the vault opens them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+/// A pseudonym, with the sealed reference that is kept beside it when it is new.
+pub struct Person<'a> {
+    /// Under whose key.
+    pub scope: Scope,
+    /// The pseudonym.
+    pub pseudonym: Pseudonym,
+    /// Seals the reference; asked only when the person is new to the store.
+    pub seal: &'a dyn Fn() -> Sealed,
+}
+
+/// The newest version of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRow {
+    /// Its number.
+    pub no: FactNo,
+    /// Where it is named.
+    pub scope: Scope,
+    /// What it is about.
+    pub kind: Kind,
+    /// Its newest version.
+    pub newest: FactVersion,
+}
+
+/// One version of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactVersion {
+    /// The version.
+    pub version: i64,
+    /// Live, withdrawn or deleted.
+    pub rank: Rank,
+    /// A keyed hash of what it says.
+    pub content: Pseudonym,
+    /// When the gateway learnt of it.
+    pub registered: Timestamp,
+    /// What it says with its id, sealed; none where it was erased or says nothing.
+    pub body: Option<Sealed>,
+}
+
+/// How a posting stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It is tagged with the solution of that fact.
+    Tagged(FactNo),
+    /// It is not.
+    Untagged(Untagged),
+}
+
+/// A posting in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostingRow {
+    /// Its number.
+    pub no: PostingNo,
+    /// Its source.
+    pub source: SourceNo,
+    /// What it says, with references as pseudonyms under its source's key.
+    pub posting: Posting<Pseudonym>,
+    /// When the gateway learnt of it.
+    pub registered: Timestamp,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// A posting to put in the journal.
+pub struct NewPosting<'a> {
+    /// Its source.
+    pub source: SourceNo,
+    /// What it says.
+    pub posting: &'a Posting<Person<'a>>,
+    /// When the gateway learnt of it.
+    pub registered: Timestamp,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// What came of putting a posting in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Posted {
+    /// It is there now.
+    New(PostingNo),
+    /// Its source and id were there already, with this content.
+    Known(Box<PostingRow>),
+}
+
+/// A record of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRow {
+    /// Its number.
+    pub seq: Seq,
+    /// Which posting.
+    pub posting: PostingNo,
+    /// 1, 2, … per posting.
+    pub revision: i64,
+    /// What made the gateway decide.
+    pub cause: Cause,
+    /// When.
+    pub registered: Timestamp,
+    /// A sealed [`crate::Revision`]; none where it was erased.
+    pub payload: Option<Sealed>,
+}
+
+/// Postings that a change can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of one reference in one source, in these dates.
+    Person(SourceNo, Pseudonym, Span),
+    /// Those without a reference, with an [`crate::Account::code`] in the range and in these dates.
+    Unreferenced(u32, u32, Span),
+    /// Those tagged with the solution of that fact.
+    Solution(FactNo),
+    /// Every tagged one.
+    Tagged,
+    /// Every one.
+    All,
+}
+
+/// Postings that must be decided again, in slices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// Its number.
+    pub no: WorkNo,
+    /// Which.
+    pub reach: Reach,
+    /// Why.
+    pub cause: Cause,
+    /// Up to which it is done.
+    pub after: PostingNo,
+}
+
+/// What became of items received, by source and month of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// They arrived; counted before decoding, and so the sum of all the others.
+    Received,
+    /// A fact's new newest version.
+    Fact,
+    /// A fact's version that another goes before.
+    Stale,
+    /// A new posting.
+    Posting,
+    /// Something that was known already.
+    Duplicate,
+    /// Put in quarantine.
+    Quarantined,
+    /// Discarded from quarantine by someone.
+    Discarded,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 7] = [
+        Self::Received,
+        Self::Fact,
+        Self::Stale,
+        Self::Posting,
+        Self::Duplicate,
+        Self::Quarantined,
+        Self::Discarded,
+    ];
+
+    /// The word by which it is stored and shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Fact => "facts",
+            Self::Stale => "stale",
+            Self::Posting => "postings",
+            Self::Duplicate => "duplicates",
+            Self::Quarantined => "quarantined",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// The first day of a month.
+pub type Month = Date;
+
+/// A number of items, by source and month of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Count {
+    /// The source.
+    pub source: SourceNo,
+    /// The month of arrival.
+    pub month: Month,
+    /// What became of them.
+    pub outcome: Outcome,
+    /// How many.
+    pub items: i64,
+}
+
+/// How many postings stand so, and their sum, by source and month of posting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Balance {
+    /// The source.
+    pub source: SourceNo,
+    /// The month of the postings' dates.
+    pub month: Month,
+    /// None: all postings as they were received; `Some(None)`: the tagged ones; `Some(Some(_))`: untagged by reason.
+    pub standing: Option<Option<Untagged>>,
+    /// How many.
+    pub postings: i64,
+    /// Their sum in øre.
+    pub ore: i128,
+}
+
+/// Something that could not be understood, kept whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its source.
+    pub source: SourceNo,
+    /// When it arrived.
+    pub registered: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// Where in it.
+    pub path: Option<String>,
+    /// In words, without personal data.
+    pub message: String,
+    /// A keyed hash of its bytes, by which a second arrival is known.
+    pub content: Pseudonym,
+    /// Its content type and bytes, sealed.
+    pub body: Sealed,
+}
+
+/// What a store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No room; it goes on when there is.
+    #[error("the disk is full; nothing was stored, and the gateway goes on when there is room")]
+    Full,
+    /// Another process has it.
+    #[error("another process uses the store; stop it, or give this one another data directory")]
+    Locked,
+    /// Its files are not what was written.
+    #[error("the store is damaged ({0}); restore it from a backup")]
+    Damaged(String),
+    /// It was made by a newer gateway, or is not the gateway's.
+    #[error("the store cannot be used: {0}")]
+    Unusable(String),
+    /// Anything else.
+    #[error("the store failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a store answers.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What readers ask. A reader sees committed transactions only; a writer its own as well.
+pub trait Read: Send {
+    /// The sources in order of their numbers.
+    fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>>;
+    /// A value of the store's own.
+    fn meta(&mut self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// A fact by where it is named, its kind and the pseudonym of its id.
+    fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>>;
+    /// A fact by its number.
+    fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>>;
+    /// The facts of a kind whose newest version is live.
+    fn live_facts(&mut self, kind: Kind) -> Result<Vec<FactRow>>;
+    /// The facts, live or not, that hold a reference in any of their versions.
+    fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>>;
+    /// All versions of a fact that were ever the newest, oldest registration first.
+    fn versions(&mut self, no: FactNo) -> Result<Vec<FactVersion>>;
+
+    /// A posting by its number.
+    fn posting(&mut self, no: PostingNo) -> Result<Option<PostingRow>>;
+    /// A posting by its source and id.
+    fn find_posting(&mut self, source: SourceNo, id: &Text) -> Result<Option<PostingRow>>;
+    /// The postings in reach with a number above `after`, in order, at most `limit`.
+    fn postings(&mut self, reach: &Reach, after: PostingNo, limit: usize) -> Result<Vec<PostingRow>>;
+    /// The postings of a source that say that they reverse an id.
+    fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>>;
+
+    /// The newest feed record of a posting.
+    fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>>;
+    /// All feed records of a posting, oldest first.
+    fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>>;
+    /// Records above `after` that are their posting's newest, in order, at most `limit`, with their postings.
+    fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
+    /// The last record's number.
+    fn last_seq(&mut self) -> Result<Seq>;
+    /// Up to where a target has everything.
+    fn cursor(&mut self, target: &Text) -> Result<Seq>;
+
+    /// Items by source, month of arrival and outcome.
+    fn counts(&mut self) -> Result<Vec<Count>>;
+    /// Postings by source, month and standing.
+    fn balances(&mut self) -> Result<Vec<Balance>>;
+    /// What lies in quarantine, oldest first, at most `limit`.
+    fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
+    /// How many work items there are.
+    fn pending_work(&mut self) -> Result<i64>;
+}
+
+/// What the one writer does, between `begin` and `commit`.
+pub trait Store: Read {
+    /// A reader beside it.
+    fn reader(&self) -> Result<Box<dyn Read>>;
+
+    /// Begins a transaction.
+    fn begin(&mut self) -> Result<()>;
+    /// Makes it durable.
+    fn commit(&mut self) -> Result<()>;
+    /// Undoes it. Does nothing where none was begun.
+    fn rollback(&mut self);
+
+    /// A source's number; a new name gets one.
+    fn source(&mut self, name: &SourceName) -> Result<SourceNo>;
+    /// Sets a value of the store's own.
+    fn set_meta(&mut self, key: &str, value: &[u8]) -> Result<()>;
+
+    /// Makes room for a fact that has no version yet.
+    fn insert_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<FactNo>;
+    /// Whether a version of a fact with this content has been seen; if not, it is now.
+    fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool>;
+    /// Makes a version the newest of its fact, holding these references.
+    fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[Person<'_>]) -> Result<()>;
+    /// Erases what all versions of a fact say, and which references they hold.
+    fn erase_fact(&mut self, no: FactNo) -> Result<()>;
+
+    /// Puts a posting in the journal, unless its source and id are there.
+    fn post(&mut self, posting: &NewPosting<'_>) -> Result<Posted>;
+    /// Changes how a posting stands.
+    fn set_standing(&mut self, no: PostingNo, standing: Standing) -> Result<()>;
+    /// Appends to the feed.
+    fn append(
+        &mut self,
+        posting: PostingNo,
+        revision: i64,
+        cause: Cause,
+        registered: Timestamp,
+        payload: &Sealed,
+    ) -> Result<Seq>;
+    /// Erases what the records of a posting say, but its newest.
+    fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
+    /// Moves a target's cursor forward; never back.
+    fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;
+
+    /// Puts postings on the work list.
+    fn add_work(&mut self, reach: &Reach, cause: Cause) -> Result<()>;
+    /// The first work item.
+    fn next_work(&mut self) -> Result<Option<Work>>;
+    /// Says up to which posting a work item is done.
+    fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()>;
+    /// Takes a work item off the list.
+    fn finish_work(&mut self, no: WorkNo) -> Result<()>;
+    /// Takes all work off the list that a fact caused.
+    fn drop_work_of(&mut self, fact: FactNo) -> Result<()>;
+
+    /// Adds to the items counted.
+    fn count(&mut self, counts: &[Count]) -> Result<()>;
+    /// Adds to the balance.
+    fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
+    /// Puts something in quarantine, unless the same bytes from the same source are there: then `false`.
+    fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
+    /// Makes what was erased unrecoverable from the store's files, its log included.
+    fn scrub(&mut self) -> Result<()>;
+}

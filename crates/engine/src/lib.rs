@@ -1,0 +1,1 @@
+//! Intake, registry, deciding again, delivery and reconciliation.

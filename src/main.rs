@@ -1,0 +1,2 @@
+//! Samspor.
+fn main() {}

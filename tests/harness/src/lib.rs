@@ -1,0 +1,1 @@
+//! Private brokers for tests, the demo and the benchmarks.
