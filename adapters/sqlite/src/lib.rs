@@ -1,1 +1,92 @@
-//! The embedded store.
+//! The embedded store: SQLite in one directory, for one process, with one writer and any number of readers.
+//!
+//! Write-ahead log, `synchronous=FULL`, `secure_delete`: what is committed survives a power cut, and what is erased is
+//! overwritten. A lock file keeps a second process out.
+
+mod code;
+mod read;
+mod write;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use samspor_domain::store::{Result, StoreError};
+
+mod migrations {
+    refinery::embed_migrations!("migrations");
+}
+
+/// The database's file in its directory.
+const FILE: &str = "samspor.sqlite";
+/// How long a checkpoint waits for readers to let go of the log.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A store in a directory, as its writer or as a reader.
+pub struct Sqlite {
+    connection: Connection,
+    directory: PathBuf,
+    /// Held as long as the writer lives.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens the store for writing, making it if the directory holds none. Only one process can.
+    pub fn open(directory: &Path) -> Result<Self> {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+        let lock = OpenOptions::new().create(true).append(true).open(directory.join("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let mut connection = Connection::open(directory.join(FILE)).map_err(error)?;
+        configure(&connection)?;
+        let mode: String =
+            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(error)?;
+        if mode != "wal" {
+            return Err(StoreError::Unusable("its file system does not support a write-ahead log".into()));
+        }
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON").map_err(error)?;
+        migrations::migrations::runner()
+            .run(&mut connection)
+            .map_err(|error| StoreError::Unusable(format!("its schema is not this gateway's: {error}")))?;
+        Ok(Self { connection, directory: directory.to_owned(), _lock: Some(lock) })
+    }
+
+    /// Opens an existing store for reading, beside its writer if there is one.
+    pub fn open_reader(directory: &Path) -> Result<Self> {
+        let path = directory.join(FILE);
+        if !path.exists() {
+            return Err(StoreError::Unusable("the directory holds no store".into()));
+        }
+        // Not read-only: the first reader of a log that nobody has open must be able to recover it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(error)?;
+        configure(&connection)?;
+        connection.execute_batch("PRAGMA query_only = ON").map_err(error)?;
+        Ok(Self { connection, directory: directory.to_owned(), _lock: None })
+    }
+}
+
+fn configure(connection: &Connection) -> Result<()> {
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.busy_timeout(BUSY).map_err(error)?;
+    connection
+        .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA mmap_size = 0")
+        .map_err(error)
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Failed(Box::new(error))
+}
+
+fn error(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
+        _ => failed(error),
+    }
+}

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::{Condition, CostKind, Posting, Text, rule};
 
 /// One year's chart.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Chart {
     /// Its rules, in the order of the file.
     pub rules: Vec<ChartRule>,
 }
 
 /// To which area and kind an account belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChartRule {
     /// When it holds.
     pub condition: Condition,
@@ -25,7 +27,7 @@ pub struct ChartRule {
 }
 
 /// The charts by year.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Charts(pub BTreeMap<i16, Chart>);
 
 impl Charts {

@@ -93,6 +93,8 @@ pub enum Cause {
     Fact(FactNo, i64),
     /// The gateway started with other charts or rules.
     Start,
+    /// A consent ended. Which one is not kept, since that would tie together what its end must take apart.
+    Withdrawal,
 }
 
 /// What the ledger gets.

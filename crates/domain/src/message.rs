@@ -50,18 +50,24 @@ impl<R> Posting<R> {
 
     /// The same posting with other references.
     pub fn map<Q>(&self, mut f: impl FnMut(&R) -> Q) -> Posting<Q> {
-        Posting {
+        let Ok(posting) = self.try_map(|reference| Ok::<Q, std::convert::Infallible>(f(reference)));
+        posting
+    }
+
+    /// The same posting with other references, unless one cannot be had.
+    pub fn try_map<Q, E>(&self, mut f: impl FnMut(&R) -> Result<Q, E>) -> Result<Posting<Q>, E> {
+        Ok(Posting {
             id: self.id.clone(),
             date: self.date,
             account: self.account,
             grouping: self.grouping,
             cost_centre: self.cost_centre.clone(),
             amount: self.amount,
-            citizen: self.citizen.as_ref().map(&mut f),
-            grant: self.grant.as_ref().map(f),
+            citizen: self.citizen.as_ref().map(&mut f).transpose()?,
+            grant: self.grant.as_ref().map(f).transpose()?,
             voucher: self.voucher.clone(),
             reverses: self.reverses.clone(),
-        }
+        })
     }
 }
 

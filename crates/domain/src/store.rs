@@ -16,6 +16,7 @@ number!(/** A source's number in the store, from 1. */ SourceNo);
 number!(/** A fact's number in the store, from 1. */ FactNo);
 number!(/** A posting's number in the store, from 1, in order of arrival. */ PostingNo);
 number!(/** A feed record's number, from 1, without gaps. */ Seq);
+number!(/** A pseudonym's number in the store: a person as one scope knows it. */ PersonNo);
 number!(/** A work item's number in the store. */ WorkNo);
 
 /// Under whose key a pseudonym stands: a source's, or the registry's for what is named across the municipality.
@@ -35,16 +36,6 @@ impl std::fmt::Debug for Sealed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sealed({} bytes)", self.0.len())
     }
-}
-
-/// A pseudonym, with the sealed reference that is kept beside it when it is new.
-pub struct Person<'a> {
-    /// Under whose key.
-    pub scope: Scope,
-    /// The pseudonym.
-    pub pseudonym: Pseudonym,
-    /// Seals the reference; asked only when the person is new to the store.
-    pub seal: &'a dyn Fn() -> Sealed,
 }
 
 /// The newest version of a fact.
@@ -104,7 +95,7 @@ pub struct NewPosting<'a> {
     /// Its source.
     pub source: SourceNo,
     /// What it says.
-    pub posting: &'a Posting<Person<'a>>,
+    pub posting: &'a Posting<PersonNo>,
     /// When the gateway learnt of it.
     pub registered: Timestamp,
     /// How it stands.
@@ -349,12 +340,15 @@ pub trait Store: Read {
     /// Sets a value of the store's own.
     fn set_meta(&mut self, key: &str, value: &[u8]) -> Result<()>;
 
+    /// A person's number. One new to the store gets one, and the sealed reference is kept beside the pseudonym.
+    fn person(&mut self, scope: Scope, pseudonym: &Pseudonym, seal: &dyn Fn() -> Sealed) -> Result<PersonNo>;
+
     /// Makes room for a fact that has no version yet.
     fn insert_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<FactNo>;
     /// Whether a version of a fact with this content has been seen; if not, it is now.
     fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool>;
     /// Makes a version the newest of its fact, holding these references.
-    fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[Person<'_>]) -> Result<()>;
+    fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()>;
     /// Erases what all versions of a fact say, and which references they hold.
     fn erase_fact(&mut self, no: FactNo) -> Result<()>;
 
@@ -371,7 +365,7 @@ pub trait Store: Read {
         registered: Timestamp,
         payload: &Sealed,
     ) -> Result<Seq>;
-    /// Erases what the records of a posting say, but its newest.
+    /// Erases what the records of a posting say and what caused them, but the newest's.
     fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
     /// Moves a target's cursor forward; never back.
     fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;

@@ -1,0 +1,128 @@
+-- Dates are integers YYYYMMDD, months YYYYMM01, instants microseconds since 1970 in UTC, amounts øre.
+-- Pseudonyms and keyed hashes have 16 bytes; sealed columns hold authenticated encryption.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE source (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+-- scope: 0 for the registry's key, else the source's number. key: the generation of that key.
+CREATE TABLE person (
+    no INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    key INTEGER NOT NULL DEFAULT 1,
+    pseudonym BLOB NOT NULL,
+    sealed BLOB NOT NULL,
+    UNIQUE (scope, pseudonym)
+);
+
+-- A fact is known by the pseudonym of its id. version, content and rank are those of its newest version.
+CREATE TABLE fact (
+    no INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    version INTEGER,
+    content BLOB,
+    rank INTEGER,
+    UNIQUE (scope, kind, id)
+);
+CREATE INDEX fact_live ON fact (kind) WHERE rank = 0;
+
+-- Every version seen. became: the order in which it became its fact's newest, null if it never did.
+CREATE TABLE fact_version (
+    fact INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    rank INTEGER,
+    became INTEGER,
+    registered INTEGER,
+    body BLOB,
+    PRIMARY KEY (fact, version, content)
+) WITHOUT ROWID;
+
+-- Which facts ever held a reference.
+CREATE TABLE holds (person INTEGER NOT NULL, fact INTEGER NOT NULL, PRIMARY KEY (person, fact)) WITHOUT ROWID;
+CREATE INDEX holds_fact ON holds (fact);
+
+-- standing: 0 tagged, else the reason; solution: the fact that it is tagged with.
+CREATE TABLE posting (
+    no INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    date INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    registered INTEGER NOT NULL,
+    standing INTEGER NOT NULL,
+    citizen INTEGER,
+    granted INTEGER,
+    solution INTEGER,
+    grouping INTEGER,
+    cost_centre TEXT,
+    voucher TEXT,
+    reverses TEXT,
+    UNIQUE (source, id)
+);
+CREATE INDEX posting_person ON posting (coalesce(citizen, granted), no) WHERE coalesce(citizen, granted) IS NOT NULL;
+CREATE INDEX posting_unreferenced ON posting (account, no) WHERE coalesce(citizen, granted) IS NULL;
+CREATE INDEX posting_solution ON posting (solution, no) WHERE solution IS NOT NULL;
+CREATE INDEX posting_reverses ON posting (source, reverses) WHERE reverses IS NOT NULL;
+
+-- cause: 0 a posting, 1 a fact and its version, 2 the start, 3 a withdrawal.
+CREATE TABLE feed (
+    seq INTEGER PRIMARY KEY,
+    posting INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    cause INTEGER NOT NULL,
+    cause_no INTEGER,
+    cause_version INTEGER,
+    registered INTEGER NOT NULL,
+    payload BLOB
+);
+CREATE UNIQUE INDEX feed_posting ON feed (posting, revision);
+
+CREATE TABLE target (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;
+
+-- reach: 0 a person, 1 unreferenced accounts, 2 a solution, 3 all tagged, 4 all.
+CREATE TABLE work (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    reach INTEGER NOT NULL,
+    a INTEGER,
+    b INTEGER,
+    from_date INTEGER,
+    to_date INTEGER,
+    cause INTEGER NOT NULL,
+    cause_no INTEGER,
+    cause_version INTEGER,
+    after INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE count (
+    source INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    PRIMARY KEY (source, month, outcome)
+) WITHOUT ROWID;
+
+-- standing: -1 all as received, 0 tagged, else the reason. ore: a 128-bit sum.
+CREATE TABLE balance (
+    source INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    standing INTEGER NOT NULL,
+    postings INTEGER NOT NULL,
+    ore BLOB NOT NULL,
+    PRIMARY KEY (source, month, standing)
+) WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    no INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    registered INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    path TEXT,
+    message TEXT NOT NULL,
+    content BLOB NOT NULL,
+    body BLOB,
+    UNIQUE (source, content)
+);

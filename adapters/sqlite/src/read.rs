@@ -1,0 +1,219 @@
+//! What readers ask.
+
+use rusqlite::{OptionalExtension, Params, Row, params};
+use samspor_domain::store::{
+    Balance, Count, FactRow, FactVersion, FeedRow, PostingRow, Quarantined, Reach, Read, Result,
+};
+use samspor_domain::{FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text};
+
+use crate::{Sqlite, code, error};
+
+/// The first and last date that there are, for spans with open ends.
+const FIRST: i64 = -99_991_231;
+const LAST: i64 = 99_991_231;
+
+pub(crate) fn dates(span: Span) -> (i64, i64) {
+    (span.from.map_or(FIRST, code::date), span.to.map_or(LAST, code::date))
+}
+
+impl Sqlite {
+    pub(crate) fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(error)?;
+        statement.query_row(params, read).optional().map_err(error)
+    }
+
+    pub(crate) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(error)?;
+        let rows = statement.query_map(params, read).map_err(error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(error)
+    }
+
+    pub(crate) fn person_no(&self, scope: Scope, pseudonym: &Pseudonym) -> Result<Option<i64>> {
+        let sql = "SELECT no FROM person WHERE scope = ? AND pseudonym = ?";
+        self.one(sql, params![code::scope(scope), pseudonym.0], |row| row.get(0))
+    }
+}
+
+fn fact_where(condition: &str) -> String {
+    format!(
+        "SELECT f.no, f.scope, f.kind, {} FROM fact f \
+         JOIN fact_version v ON v.fact = f.no AND v.version = f.version AND v.content = f.content WHERE {condition}",
+        code::VERSION
+    )
+}
+
+fn posting_where(condition: &str) -> String {
+    format!("SELECT {} FROM posting p {} WHERE {condition}", code::POSTING, code::PERSONS)
+}
+
+fn record_where(condition: &str) -> String {
+    format!("SELECT {} FROM feed f WHERE {condition}", code::RECORD)
+}
+
+impl Read for Sqlite {
+    fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>> {
+        let rows = self.all("SELECT no, name FROM source ORDER BY no", [], |row| {
+            Ok((SourceNo(row.get(0)?), Text::new(row.get_ref(1)?.as_str()?)))
+        })?;
+        Ok(rows.into_iter().filter_map(|(no, name)| Some((no, name.ok()?))).collect())
+    }
+
+    fn meta(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.one("SELECT value FROM meta WHERE key = ?", [key], |row| row.get(0))
+    }
+
+    fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>> {
+        let params = params![code::scope(scope), code::kind(kind), key.0];
+        self.one(&fact_where("f.scope = ? AND f.kind = ? AND f.id = ?"), params, code::fact)
+    }
+
+    fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>> {
+        self.one(&fact_where("f.no = ?"), [no.0], code::fact)
+    }
+
+    fn live_facts(&mut self, kind: Kind) -> Result<Vec<FactRow>> {
+        self.all(&fact_where("f.kind = ? AND f.rank = 0 ORDER BY f.no"), [code::kind(kind)], code::fact)
+    }
+
+    fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>> {
+        let Some(person) = self.person_no(scope, reference)? else { return Ok(Vec::new()) };
+        let sql = fact_where("f.no IN (SELECT fact FROM holds WHERE person = ?) ORDER BY f.no");
+        self.all(&sql, [person], code::fact)
+    }
+
+    fn versions(&mut self, no: FactNo) -> Result<Vec<FactVersion>> {
+        let sql = format!(
+            "SELECT {} FROM fact_version v WHERE v.fact = ? AND v.became IS NOT NULL ORDER BY v.became",
+            code::VERSION
+        );
+        self.all(&sql, [no.0], |row| code::fact_version(row, 0))
+    }
+
+    fn posting(&mut self, no: PostingNo) -> Result<Option<PostingRow>> {
+        self.one(&posting_where("p.no = ?"), [no.0], |row| code::posting(row, 0))
+    }
+
+    fn find_posting(&mut self, source: SourceNo, id: &Text) -> Result<Option<PostingRow>> {
+        let params = params![source.0, id.as_str()];
+        self.one(&posting_where("p.source = ? AND p.id = ?"), params, |row| code::posting(row, 0))
+    }
+
+    fn postings(&mut self, reach: &Reach, after: PostingNo, limit: usize) -> Result<Vec<PostingRow>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = |row: &Row<'_>| code::posting(row, 0);
+        match reach {
+            Reach::Person(source, pseudonym, span) => {
+                let Some(person) = self.person_no(Scope::Source(*source), pseudonym)? else {
+                    return Ok(Vec::new());
+                };
+                let sql = posting_where(
+                    "coalesce(p.citizen, p.granted) = ? AND p.no > ? AND p.date BETWEEN ? AND ? ORDER BY p.no LIMIT ?",
+                );
+                let (from, to) = dates(*span);
+                self.all(&sql, params![person, after.0, from, to, limit], read)
+            }
+            Reach::Unreferenced(low, high, span) => {
+                let sql = posting_where(
+                    "coalesce(p.citizen, p.granted) IS NULL AND p.account BETWEEN ? AND ? AND p.no > ? \
+                     AND p.date BETWEEN ? AND ? ORDER BY p.no LIMIT ?",
+                );
+                let (from, to) = dates(*span);
+                self.all(&sql, params![low, high, after.0, from, to, limit], read)
+            }
+            Reach::Solution(solution) => {
+                let sql = posting_where("p.solution = ? AND p.no > ? ORDER BY p.no LIMIT ?");
+                self.all(&sql, params![solution.0, after.0, limit], read)
+            }
+            Reach::Tagged => {
+                let sql = posting_where("p.solution IS NOT NULL AND p.no > ? ORDER BY p.no LIMIT ?");
+                self.all(&sql, params![after.0, limit], read)
+            }
+            Reach::All => {
+                self.all(&posting_where("p.no > ? ORDER BY p.no LIMIT ?"), params![after.0, limit], read)
+            }
+        }
+    }
+
+    fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>> {
+        let sql = posting_where("p.source = ? AND p.reverses = ? ORDER BY p.no");
+        self.all(&sql, params![source.0, id.as_str()], |row| code::posting(row, 0))
+    }
+
+    fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>> {
+        let sql = record_where("f.posting = ? ORDER BY f.revision DESC LIMIT 1");
+        self.one(&sql, [posting.0], code::record)
+    }
+
+    fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>> {
+        self.all(&record_where("f.posting = ? ORDER BY f.revision"), [posting.0], code::record)
+    }
+
+    fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>> {
+        let sql = format!(
+            "SELECT {}, {} FROM feed f JOIN posting p ON p.no = f.posting {} WHERE f.seq > ? AND NOT EXISTS \
+             (SELECT 1 FROM feed n WHERE n.posting = f.posting AND n.revision > f.revision) ORDER BY f.seq LIMIT ?",
+            code::RECORD,
+            code::POSTING,
+            code::PERSONS,
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(&sql, params![after.0, limit], |row| {
+            Ok((code::record(row)?, code::posting(row, code::RECORD_COLUMNS)?))
+        })
+    }
+
+    fn last_seq(&mut self) -> Result<Seq> {
+        Ok(Seq(self.one("SELECT max(seq) FROM feed", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0)))
+    }
+
+    fn cursor(&mut self, target: &Text) -> Result<Seq> {
+        let sql = "SELECT cursor FROM target WHERE name = ?";
+        Ok(Seq(self.one(sql, [target.as_str()], |row| row.get(0))?.unwrap_or(0)))
+    }
+
+    fn counts(&mut self) -> Result<Vec<Count>> {
+        let rows = self.all("SELECT source, month, outcome, items FROM count", [], |row| {
+            Ok((SourceNo(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+        let read = |(source, month, outcome, items)| {
+            Some(Count { source, month: code::read_date(month)?, outcome: code::read_outcome(outcome)?, items })
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    fn balances(&mut self) -> Result<Vec<Balance>> {
+        let rows = self.all("SELECT source, month, standing, postings, ore FROM balance", [], |row| {
+            Ok((SourceNo(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, [u8; 16]>(4)?))
+        })?;
+        let read = |(source, month, standing, postings, ore)| {
+            let standing = match standing {
+                -1 => None,
+                0 => Some(None),
+                reason => Some(Some(code::read_untagged(reason)?)),
+            };
+            let (month, ore) = (code::read_date(month)?, i128::from_be_bytes(ore));
+            Some(Balance { source, month, standing, postings, ore })
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>> {
+        let sql = "SELECT source, registered, reason, path, message, content, body FROM quarantine \
+                   WHERE body IS NOT NULL ORDER BY no LIMIT ?";
+        self.all(sql, [i64::try_from(limit).unwrap_or(i64::MAX)], code::quarantined)
+    }
+
+    fn pending_work(&mut self) -> Result<i64> {
+        Ok(self.one("SELECT count(*) FROM work", [], |row| row.get(0))?.unwrap_or(0))
+    }
+}

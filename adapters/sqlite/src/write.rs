@@ -1,0 +1,279 @@
+//! What the one writer does.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use samspor_domain::store::{
+    Balance, Count, FactVersion, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result, Sealed, Standing,
+    Store, StoreError, Work, WorkNo,
+};
+use samspor_domain::{Cause, FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text};
+
+use crate::{Sqlite, code, error};
+
+impl Sqlite {
+    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+        self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(error)
+    }
+
+    fn insert(&self, sql: &str, params: impl rusqlite::Params) -> Result<i64> {
+        self.connection.prepare_cached(sql).and_then(|mut statement| statement.insert(params)).map_err(error)
+    }
+}
+
+impl Store for Sqlite {
+    fn reader(&self) -> Result<Box<dyn Read>> {
+        Ok(Box::new(Self::open_reader(&self.directory)?))
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.run("BEGIN IMMEDIATE", []).map(drop)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.run("COMMIT", []).map(drop)
+    }
+
+    fn rollback(&mut self) {
+        if !self.connection.is_autocommit() {
+            // A failure here means that SQLite has rolled back by itself, as on a full disk.
+            let _ = self.run("ROLLBACK", []);
+        }
+    }
+
+    fn source(&mut self, name: &SourceName) -> Result<SourceNo> {
+        let known = self.one("SELECT no FROM source WHERE name = ?", [name.as_str()], |row| row.get(0))?;
+        match known {
+            Some(no) => Ok(SourceNo(no)),
+            None => self.insert("INSERT INTO source (name) VALUES (?)", [name.as_str()]).map(SourceNo),
+        }
+    }
+
+    fn set_meta(&mut self, key: &str, value: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+        self.run(sql, params![key, value]).map(drop)
+    }
+
+    fn person(&mut self, scope: Scope, pseudonym: &Pseudonym, seal: &dyn Fn() -> Sealed) -> Result<PersonNo> {
+        if let Some(no) = self.person_no(scope, pseudonym)? {
+            return Ok(PersonNo(no));
+        }
+        let sql = "INSERT INTO person (scope, pseudonym, sealed) VALUES (?, ?, ?)";
+        self.insert(sql, params![code::scope(scope), pseudonym.0, seal().0]).map(PersonNo)
+    }
+
+    fn insert_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<FactNo> {
+        let sql = "INSERT INTO fact (scope, kind, id) VALUES (?, ?, ?)";
+        self.insert(sql, params![code::scope(scope), code::kind(kind), key.0]).map(FactNo)
+    }
+
+    fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool> {
+        let sql = "INSERT INTO fact_version (fact, version, content) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+        Ok(self.run(sql, params![no.0, version, content.0])? == 0)
+    }
+
+    fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()> {
+        let sql = "INSERT INTO fact_version (fact, version, content, rank, became, registered, body) \
+                   VALUES (?1, ?2, ?3, ?4, \
+                       (SELECT coalesce(max(became), 0) + 1 FROM fact_version WHERE fact = ?1), ?5, ?6) \
+                   ON CONFLICT DO UPDATE SET rank = excluded.rank, became = excluded.became, \
+                       registered = excluded.registered, body = excluded.body";
+        let (rank, content) = (code::rank(version.rank), version.content.0);
+        let registered = version.registered.as_microsecond();
+        let body = version.body.as_ref().map(|sealed| &sealed.0);
+        self.run(sql, params![no.0, version.version, content, rank, registered, body])?;
+        let sql = "UPDATE fact SET version = ?, content = ?, rank = ? WHERE no = ?";
+        self.run(sql, params![version.version, content, rank, no.0])?;
+        for person in holds {
+            self.run("INSERT INTO holds VALUES (?, ?) ON CONFLICT DO NOTHING", [person.0, no.0])?;
+        }
+        Ok(())
+    }
+
+    fn erase_fact(&mut self, no: FactNo) -> Result<()> {
+        self.run("UPDATE fact_version SET body = NULL WHERE fact = ?", [no.0])?;
+        let held = self.all("SELECT person FROM holds WHERE fact = ?", [no.0], |row| row.get::<_, i64>(0))?;
+        self.run("DELETE FROM holds WHERE fact = ?", [no.0])?;
+        for person in held {
+            // The sealed reference goes too, unless something else still needs it.
+            self.run(
+                "DELETE FROM person WHERE no = ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM holds WHERE person = ?1) \
+                 AND NOT EXISTS (SELECT 1 FROM posting WHERE coalesce(citizen, granted) = ?1) \
+                 AND scope = 0",
+                [person],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, new: &NewPosting<'_>) -> Result<Posted> {
+        let posting = new.posting;
+        let (standing, solution) = code::standing(new.standing);
+        let inserted = self.run(
+            "INSERT INTO posting (source, id, date, account, amount, registered, standing, citizen, granted, \
+             solution, grouping, cost_centre, voucher, reverses) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            params![
+                new.source.0,
+                posting.id.as_str(),
+                code::date(posting.date),
+                posting.account.code(),
+                posting.amount.ore(),
+                new.registered.as_microsecond(),
+                standing,
+                posting.citizen.map(|person| person.0),
+                posting.grant.map(|person| person.0),
+                solution,
+                posting.grouping.map(|grouping| grouping.number()),
+                posting.cost_centre.as_ref().map(Text::as_str),
+                posting.voucher.as_ref().map(Text::as_str),
+                posting.reverses.as_ref().map(Text::as_str),
+            ],
+        )?;
+        if inserted == 1 {
+            return Ok(Posted::New(PostingNo(self.connection.last_insert_rowid())));
+        }
+        let known = self.find_posting(new.source, &posting.id)?;
+        let vanished = || StoreError::Damaged("a posting refused as known is not there".into());
+        known.map(Box::new).map(Posted::Known).ok_or_else(vanished)
+    }
+
+    fn set_standing(&mut self, no: PostingNo, standing: Standing) -> Result<()> {
+        let (standing, solution) = code::standing(standing);
+        let sql = "UPDATE posting SET standing = ?, solution = ? WHERE no = ?";
+        self.run(sql, params![standing, solution, no.0]).map(drop)
+    }
+
+    fn append(
+        &mut self,
+        posting: PostingNo,
+        revision: i64,
+        cause: Cause,
+        registered: Timestamp,
+        payload: &Sealed,
+    ) -> Result<Seq> {
+        let (cause, cause_no, cause_version) = code::cause(cause);
+        let sql = "INSERT INTO feed (posting, revision, cause, cause_no, cause_version, registered, payload) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let registered = registered.as_microsecond();
+        self.insert(sql, params![posting.0, revision, cause, cause_no, cause_version, registered, payload.0])
+            .map(Seq)
+    }
+
+    fn erase_superseded(&mut self, posting: PostingNo) -> Result<()> {
+        let sql = "UPDATE feed SET payload = NULL, cause = 3, cause_no = NULL, cause_version = NULL WHERE posting = ?1 \
+                   AND revision < (SELECT max(revision) FROM feed WHERE posting = ?1)";
+        self.run(sql, [posting.0]).map(drop)
+    }
+
+    fn advance(&mut self, target: &Text, to: Seq) -> Result<()> {
+        let sql = "INSERT INTO target VALUES (?, ?) \
+                   ON CONFLICT DO UPDATE SET cursor = max(cursor, excluded.cursor)";
+        self.run(sql, params![target.as_str(), to.0]).map(drop)
+    }
+
+    fn add_work(&mut self, reach: &Reach, cause: Cause) -> Result<()> {
+        let (kind, a, b, span) = match reach {
+            Reach::Person(source, pseudonym, span) => {
+                match self.person_no(Scope::Source(*source), pseudonym)? {
+                    Some(person) => (0, Some(person), None, *span),
+                    None => return Ok(()), // Someone of whom the journal has nothing.
+                }
+            }
+            Reach::Unreferenced(low, high, span) => {
+                (1, Some(i64::from(*low)), Some(i64::from(*high)), *span)
+            }
+            Reach::Solution(solution) => (2, Some(solution.0), None, Span::default()),
+            Reach::Tagged => (3, None, None, Span::default()),
+            Reach::All => (4, None, None, Span::default()),
+        };
+        let (from, to) = (span.from.map(code::date), span.to.map(code::date));
+        let (cause, cause_no, cause_version) = code::cause(cause);
+        let sql = "INSERT INTO work (reach, a, b, from_date, to_date, cause, cause_no, cause_version) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        self.run(sql, params![kind, a, b, from, to, cause, cause_no, cause_version]).map(drop)
+    }
+
+    fn next_work(&mut self) -> Result<Option<Work>> {
+        let sql = "SELECT w.no, w.reach, w.a, w.b, w.from_date, w.to_date, w.cause, w.cause_no, w.cause_version, \
+                   w.after, p.scope, p.pseudonym FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a \
+                   ORDER BY w.no LIMIT 1";
+        let found = self.one(sql, [], |row| {
+            let date = |at| row.get::<_, Option<i64>>(at).map(|code| code.and_then(code::read_date));
+            let span = Span { from: date(4)?, to: date(5)? };
+            let reach = match row.get::<_, i64>(1)? {
+                0 => match row.get::<_, Option<[u8; 16]>>(11)? {
+                    Some(pseudonym) => Reach::Person(SourceNo(row.get(10)?), Pseudonym(pseudonym), span),
+                    None => Reach::Unreferenced(1, 0, span), // The person is gone, and so is the reach.
+                },
+                1 => Reach::Unreferenced(row.get(2)?, row.get(3)?, span),
+                2 => Reach::Solution(FactNo(row.get(2)?)),
+                3 => Reach::Tagged,
+                _ => Reach::All,
+            };
+            let (no, cause, after) = (WorkNo(row.get(0)?), code::read_cause(row, 6)?, PostingNo(row.get(9)?));
+            Ok(Work { no, reach, cause, after })
+        })?;
+        Ok(found)
+    }
+
+    fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()> {
+        self.run("UPDATE work SET after = ? WHERE no = ?", [after.0, no.0]).map(drop)
+    }
+
+    fn finish_work(&mut self, no: WorkNo) -> Result<()> {
+        self.run("DELETE FROM work WHERE no = ?", [no.0]).map(drop)
+    }
+
+    fn drop_work_of(&mut self, fact: FactNo) -> Result<()> {
+        self.run("DELETE FROM work WHERE cause = 1 AND cause_no = ?", [fact.0]).map(drop)
+    }
+
+    fn count(&mut self, counts: &[Count]) -> Result<()> {
+        let sql = "INSERT INTO count VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET items = items + excluded.items";
+        for count in counts {
+            let (month, outcome) = (code::date(count.month), code::outcome(count.outcome));
+            self.run(sql, params![count.source.0, month, outcome, count.items])?;
+        }
+        Ok(())
+    }
+
+    fn weigh(&mut self, balances: &[Balance]) -> Result<()> {
+        for balance in balances {
+            let month = code::date(balance.month);
+            let standing = match balance.standing {
+                None => -1,
+                Some(None) => 0,
+                Some(Some(reason)) => code::untagged(reason),
+            };
+            // SQLite adds in 64 bits, so the sum is added here.
+            let sql = "SELECT ore FROM balance WHERE source = ? AND month = ? AND standing = ?";
+            let key = params![balance.source.0, month, standing];
+            let before = self.one(sql, key, |row| row.get::<_, [u8; 16]>(0))?.map_or(0, i128::from_be_bytes);
+            let ore = before.checked_add(balance.ore).ok_or_else(|| {
+                StoreError::Damaged("a sum of amounts is beyond 128 bits".into())
+            })?;
+            let sql = "INSERT INTO balance VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE \
+                       SET postings = postings + excluded.postings, ore = excluded.ore";
+            self.run(sql, params![balance.source.0, month, standing, balance.postings, ore.to_be_bytes()])?;
+        }
+        Ok(())
+    }
+
+    fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool> {
+        let sql = "INSERT INTO quarantine (source, registered, reason, path, message, content, body) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let registered = entry.registered.as_microsecond();
+        let (reason, content) = (entry.reason.word(), entry.content.0);
+        let params = params![entry.source.0, registered, reason, entry.path, entry.message, content, entry.body.0];
+        Ok(self.run(sql, params)? == 1)
+    }
+
+    fn scrub(&mut self) -> Result<()> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        match self.one(sql, [], |row| row.get::<_, i64>(0))? {
+            Some(0) => Ok(()),
+            _ => Err(StoreError::Locked),
+        }
+    }
+}

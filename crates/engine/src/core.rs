@@ -1,0 +1,233 @@
+//! The heart: items go in, one transaction holds everything that they cause. No threads, no clock, no network; live
+//! intake and `replay` run the very same.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError};
+use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
+use samspor_vault::{Purpose, Vault};
+
+use crate::intake::Prepared;
+use crate::keyring::Keyring;
+use crate::registry::Registry;
+use crate::tally::Tally;
+
+/// What became of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    /// A fact's newest version.
+    Fact,
+    /// An older version of a fact.
+    Stale,
+    /// A new posting.
+    Posting,
+    /// Something known already.
+    Duplicate,
+    /// It lies in quarantine.
+    Quarantined(Fault),
+}
+
+/// The store, the registry in memory, and the transaction between them.
+pub struct Core {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) keyring: Keyring,
+    pub(crate) registry: Registry,
+    pub(crate) tally: Tally,
+    charts: Charts,
+    /// How many postings one transaction decides again at most.
+    slice: usize,
+    /// The last registration instant; the next is never earlier.
+    last: Timestamp,
+    /// Something was erased, and the store's log may still hold it.
+    pub(crate) to_scrub: bool,
+}
+
+/// Keys of the store's own values.
+const FINGERPRINT: &str = "key-fingerprint";
+const CHARTS: &str = "charts";
+const RULES: &str = "rules";
+
+impl Core {
+    /// Opens the core over a store: checks the key, loads the registry, and puts what other charts or rules decided on
+    /// the work list.
+    pub fn open(mut store: Box<dyn Store>, vault: Arc<Vault>, charts: Charts, slice: usize) -> Result<Self> {
+        let fingerprint = vault.fingerprint();
+        match store.meta(FINGERPRINT)? {
+            Some(known) if known != fingerprint => {
+                return Err(StoreError::Unusable(
+                    "it was made with another master key; give the gateway the key that belongs to this store".into(),
+                ));
+            }
+            _ => {}
+        }
+        let (keyring, registry) = load(&mut *store, &vault, &charts)?;
+        let tally = Tally::new();
+        let last = Timestamp::MIN;
+        let mut core = Self { store, keyring, registry, tally, charts, slice, last, to_scrub: false };
+        core.transaction(|core| {
+            core.store.set_meta(FINGERPRINT, &fingerprint)?;
+            core.note_charts_and_rules()
+        })?;
+        Ok(core)
+    }
+
+    /// Answers that other charts made, or other rules, are decided again.
+    fn note_charts_and_rules(&mut self) -> Result<()> {
+        let charts = serde_json::to_vec(&self.charts).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        let charts = self.keyring.scope(samspor_domain::Scope::Registry).content(&charts).0;
+        let rules = RULES_VERSION.to_be_bytes();
+        let (known_charts, known_rules) = (self.store.meta(CHARTS)?, self.store.meta(RULES)?);
+        if known_rules.as_deref().is_some_and(|known| known != rules) {
+            self.store.add_work(&Reach::All, Cause::Start)?;
+        } else if known_charts.as_deref().is_some_and(|known| known != charts) {
+            self.store.add_work(&Reach::Tagged, Cause::Start)?;
+        }
+        self.store.set_meta(CHARTS, &charts)?;
+        self.store.set_meta(RULES, &rules)
+    }
+
+    /// Takes in items in order, in one transaction, and decides again what they change, up to the slice. Where it
+    /// fails nothing of it was done, and the registry in memory is the store's again.
+    pub fn take_in(&mut self, items: &[Prepared], now: Timestamp) -> Result<Vec<Became>> {
+        self.transaction(|core| {
+            let now = core.instant(now);
+            let became = items.iter().map(|item| core.item(item, now)).collect::<Result<Vec<_>>>()?;
+            core.work_slice(now)?;
+            Ok(became)
+        })
+    }
+
+    /// Decides a slice of the work list again. Answers whether any is left.
+    pub fn work(&mut self, now: Timestamp) -> Result<bool> {
+        if self.store.pending_work()? == 0 {
+            return Ok(false);
+        }
+        self.transaction(|core| {
+            let now = core.instant(now);
+            core.work_slice(now)
+        })?;
+        Ok(self.store.pending_work()? > 0)
+    }
+
+    /// Makes sure that what was erased is in no file. Answers whether it is so; readers may hold it up.
+    pub fn scrub(&mut self) -> Result<bool> {
+        if self.to_scrub {
+            match self.store.scrub() {
+                Ok(()) => self.to_scrub = false,
+                Err(StoreError::Locked) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The store, for its readers' questions.
+    pub fn store(&mut self) -> &mut dyn Store {
+        &mut *self.store
+    }
+
+    /// Runs one transaction; what fails is undone in the store and in memory.
+    pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.store.begin()?;
+        let outcome = body(self).and_then(|value| {
+            self.tally.flush(&mut *self.store)?;
+            self.store.commit()?;
+            Ok(value)
+        });
+        if outcome.is_err() {
+            self.undo()?;
+        }
+        outcome
+    }
+
+    /// Rolls back, and takes the registry from the store again.
+    pub(crate) fn undo(&mut self) -> Result<()> {
+        self.store.rollback();
+        self.tally.clear();
+        let vault = Arc::clone(&self.keyring.vault);
+        (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;
+        Ok(())
+    }
+
+    /// Registration instants never go back, so that what was known at an instant stays known.
+    fn instant(&mut self, now: Timestamp) -> Timestamp {
+        self.last = self.last.max(now);
+        self.last
+    }
+
+    pub(crate) fn slice(&self) -> usize {
+        self.slice
+    }
+
+    fn item(&mut self, item: &Prepared, now: Timestamp) -> Result<Became> {
+        let source = self.keyring.enter(&mut *self.store, &item.source)?;
+        let became = match &item.content {
+            Ok(Message::Posting(posting)) => self.posting(source, posting, now)?,
+            Ok(Message::Fact(fact)) => self.fact(source, &item.source, fact, now)?,
+            Err(fault) => Became::Quarantined(fault.clone()),
+        };
+        let became = match became {
+            Became::Quarantined(fault) => self.quarantine(source, item, fault, now)?,
+            other => other,
+        };
+        let outcome = match &became {
+            Became::Fact => Outcome::Fact,
+            Became::Stale => Outcome::Stale,
+            Became::Posting => Outcome::Posting,
+            Became::Duplicate => Outcome::Duplicate,
+            Became::Quarantined(_) => Outcome::Quarantined,
+        };
+        self.tally.item(source, now, outcome);
+        Ok(became)
+    }
+
+    fn quarantine(&mut self, source: SourceNo, item: &Prepared, fault: Fault, now: Timestamp) -> Result<Became> {
+        // The content type decides how bytes are read, so it belongs to what is known again.
+        let mut whole = item.content_type.as_deref().unwrap_or_default().as_bytes().to_vec();
+        whole.push(0);
+        whole.extend_from_slice(&item.bytes);
+        let new = self.store.put_in_quarantine(&Quarantined {
+            source,
+            registered: now,
+            reason: fault.reason,
+            path: fault.path.clone(),
+            message: fault.message.clone(),
+            content: self.keyring.scope(samspor_domain::Scope::Source(source)).content(&whole),
+            body: self.keyring.vault.seal(Purpose::Quarantine, &whole),
+        })?;
+        Ok(if new { Became::Quarantined(fault) } else { Became::Duplicate })
+    }
+}
+
+fn load(store: &mut dyn Store, vault: &Arc<Vault>, charts: &Charts) -> Result<(Keyring, Registry)> {
+    let mut keyring = Keyring::load(Arc::clone(vault), &mut *store)?;
+    // Loading may enter a source that only a consent names.
+    store.begin()?;
+    let registry = Registry::load(store, &mut keyring, charts.clone());
+    if registry.is_ok() { store.commit()? } else { store.rollback() }
+    Ok((keyring, registry?))
+}
+
+/// The fault of a posting whose source and id are known with other content.
+pub(crate) fn conflict() -> Fault {
+    Fault::at(
+        Reason::PostingConflict,
+        "id",
+        "a posting with this id is known with other content, and stays; a correction is a new posting that reverses it",
+    )
+}
+
+/// Whether two postings are the same content.
+pub(crate) fn same<R: PartialEq>(a: &Posting<R>, b: &Posting<R>) -> bool {
+    a == b
+}
+
+/// Who may send what is decided when an item is prepared; this names the source for messages.
+pub(crate) fn not_permitted(source: &SourceName, word: &str) -> Fault {
+    Fault::at(
+        Reason::NotPermitted,
+        "type",
+        format!("source {source} may not send messages of type {word}; its `may_send` lists what it may"),
+    )
+}

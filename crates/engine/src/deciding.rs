@@ -1,0 +1,276 @@
+//! Deciding, and deciding again: the newest feed record of every posting equals `decide` over what is known.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use samspor_domain::store::{
+    FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError,
+};
+use samspor_domain::{
+    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision, Scope,
+    SourceName, SourceNo, State, Tag, decide, follows,
+};
+use samspor_vault::Purpose;
+
+use crate::core::{Became, Core, conflict, same};
+use crate::kept;
+use crate::registry::Changed;
+
+impl Core {
+    /// Puts a posting in the journal and decides it.
+    pub(crate) fn posting(&mut self, source: SourceNo, posting: &Posting, now: Timestamp) -> Result<Became> {
+        let scope = Scope::Source(source);
+        let kept = posting.map(|reference| self.keyring.pseudonym(scope, reference));
+        let mut decision = self.decide(source, &kept);
+        let standing = self.standing(&decision.answer)?;
+
+        let persons = posting.try_map(|reference| self.person(scope, reference))?;
+        let new = NewPosting { source, posting: &persons, registered: now, standing };
+        let no = match self.store.post(&new)? {
+            Posted::New(no) => no,
+            Posted::Known(known) if same(&known.posting, &kept) => return Ok(Became::Duplicate),
+            Posted::Known(_) => return Ok(Became::Quarantined(conflict())),
+        };
+        self.tally.posting(source, &kept, standing);
+
+        let mut row = PostingRow { no, source, posting: kept, registered: now, standing };
+        if row.posting.reverses.is_some() {
+            decision = self.resolve(&row)?;
+            let standing = self.standing(&decision.answer)?;
+            self.stand(&mut row, standing)?;
+        }
+        if let Answer::Tagged(tag) = decision.answer {
+            self.append(row.no, None, Some(*tag), decision.subject, Cause::Posting(no), now)?;
+        }
+        // Its arrival may close a ring, so all that follow it, near and far, are looked at.
+        let followers = self.followers(&row)?;
+        self.decide_again(followers, Cause::Posting(no), now, true)?;
+        Ok(Became::Posting)
+    }
+
+    /// The number of whom a reference names, in a scope.
+    fn person(&mut self, scope: Scope, reference: &CitizenRef) -> Result<PersonNo> {
+        let pseudonym = self.keyring.pseudonym(scope, reference);
+        self.store.person(scope, &pseudonym, &|| self.keyring.seal_reference(reference))
+    }
+
+    /// Takes in a version of a fact.
+    pub(crate) fn fact(
+        &mut self,
+        source: SourceNo,
+        name: &SourceName,
+        fact: &Fact,
+        now: Timestamp,
+    ) -> Result<Became> {
+        let scope = if fact.kind.is_named_in_source() { Scope::Source(source) } else { Scope::Registry };
+        let key = self.keyring.scope(scope).id(fact.kind, &fact.id);
+        let plain = kept::Kept::of(&fact.id, &fact.state);
+        let mut hashed = plain.clone();
+        hashed.push(fact.state.rank() as u8);
+        let content = self.keyring.scope(scope).content(&hashed);
+
+        let held = self.store.find_fact(scope, fact.kind, &key)?;
+        let no = match &held {
+            Some(row) => row.no,
+            None => self.store.insert_fact(scope, fact.kind, &key)?,
+        };
+        if self.store.see_version(no, fact.version, &content)? {
+            return Ok(Became::Duplicate);
+        }
+        let vault = &self.keyring.vault;
+        if let Some(row) = &held {
+            let order = (fact.version, fact.state.rank()).cmp(&(row.newest.version, row.newest.rank));
+            let wins = order.then_with(|| match row.newest.body.as_ref().map(|sealed| vault.open(Purpose::Fact, sealed)) {
+                // Equal versions that differ: the greater writing, whichever came first.
+                Some(Ok(opened)) => plain.as_slice().cmp(opened.as_slice()),
+                _ => std::cmp::Ordering::Less,
+            });
+            if wins.is_le() {
+                return Ok(Became::Stale);
+            }
+        }
+        let old = held.as_ref().map(|row| kept::open_live(vault, row)).transpose()?.flatten().map(|(_, body)| body);
+        let new = if let State::Live(body) = &fact.state { Some(body) } else { None };
+        let version = FactVersion {
+            version: fact.version,
+            rank: fact.state.rank(),
+            content,
+            registered: now,
+            body: Some(vault.seal(Purpose::Fact, &plain)),
+        };
+        let refs = new.map(|body| kept::references(name, &fact.id, body)).unwrap_or_default();
+        let holds = refs.iter().map(|reference| self.person(scope, reference)).collect::<Result<Vec<_>>>()?;
+        self.store.set_newest(no, &version, &holds)?;
+
+        let changed = Changed { no, kind: fact.kind, source: name, id: &fact.id, old: old.as_ref(), new };
+        let affected = self.registry.change(&mut *self.store, &mut self.keyring, &changed)?;
+        let cause = Cause::Fact(no, fact.version);
+        if matches!(old, Some(Body::Consent(_))) && fact.state.rank() != Rank::Live {
+            self.forget(no, &affected, now)?;
+        } else {
+            for reach in &affected {
+                self.store.add_work(reach, cause)?;
+            }
+        }
+        Ok(Became::Fact)
+    }
+
+    /// A consent has ended: every tag made under it is retracted and what earlier records said is erased, all at once.
+    fn forget(&mut self, consent: FactNo, affected: &[Reach], now: Timestamp) -> Result<()> {
+        self.store.drop_work_of(consent)?;
+        for reach in affected {
+            let mut after = PostingNo::default();
+            loop {
+                let rows = self.store.postings(reach, after, self.slice())?;
+                let Some(last) = rows.last() else { break };
+                after = last.no;
+                let numbers: Vec<PostingNo> = rows.iter().map(|row| row.no).collect();
+                self.decide_again(rows.into(), Cause::Withdrawal, now, false)?;
+                for no in numbers {
+                    self.store.erase_superseded(no)?;
+                }
+            }
+        }
+        self.store.erase_fact(consent)?;
+        self.to_scrub = true;
+        Ok(())
+    }
+
+    /// Decides up to a slice of the work list again.
+    pub(crate) fn work_slice(&mut self, now: Timestamp) -> Result<()> {
+        let mut left = self.slice();
+        while left > 0 {
+            let Some(work) = self.store.next_work()? else { break };
+            let rows = self.store.postings(&work.reach, work.after, left)?;
+            let (found, last) = (rows.len(), rows.last().map(|row| row.no));
+            self.decide_again(rows.into(), work.cause, now, false)?;
+            match last {
+                Some(last) if found == left => self.store.advance_work(work.no, last)?,
+                _ => self.store.finish_work(work.no)?,
+            }
+            left -= found;
+        }
+        Ok(())
+    }
+
+    /// Decides postings again, and those that follow a changed one (or any, if `all_followers`).
+    fn decide_again(
+        &mut self,
+        mut rows: VecDeque<PostingRow>,
+        cause: Cause,
+        now: Timestamp,
+        all_followers: bool,
+    ) -> Result<()> {
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(mut row) = rows.pop_front() {
+            if all_followers && !seen.insert(row.no) {
+                continue; // Around the ring once is enough.
+            }
+            let decision = self.resolve(&row)?;
+            let changed = self.answer(&mut row, decision, cause, now)?;
+            if changed || all_followers {
+                rows.extend(self.followers(&row)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a posting an answer. Writes only what differs from the last one.
+    fn answer(&mut self, row: &mut PostingRow, decision: Decision, cause: Cause, now: Timestamp) -> Result<bool> {
+        let before = match row.standing {
+            Standing::Untagged(reason) if decision.answer == Answer::Untagged(reason) => return Ok(false),
+            _ => self.newest(row.no)?,
+        };
+        let tagged_before = before.as_ref().and_then(|(_, revision)| revision.tag.as_ref());
+        if matches!(row.standing, Standing::Tagged(_)) && decision.answer.tag() == tagged_before {
+            return Ok(false);
+        }
+        let standing = self.standing(&decision.answer)?;
+        let had_tag = matches!(row.standing, Standing::Tagged(_));
+        self.stand(row, standing)?;
+        match decision.answer {
+            Answer::Tagged(tag) => self.append(row.no, before, Some(*tag), decision.subject, cause, now)?,
+            Answer::Untagged(_) if had_tag => self.append(row.no, before, None, None, cause, now)?,
+            Answer::Untagged(_) => {} // From one reason to another; the feed says nothing of reasons.
+        }
+        Ok(true)
+    }
+
+    fn newest(&mut self, no: PostingNo) -> Result<Option<(i64, Revision)>> {
+        let Some(row) = self.store.newest_record(no)? else { return Ok(None) };
+        let revision = kept::open_revision(&self.keyring.vault, &row)?;
+        // Only superseded records are ever erased.
+        let revision = revision.ok_or_else(|| StoreError::Damaged("a newest feed record is empty".into()))?;
+        Ok(Some((row.revision, revision)))
+    }
+
+    fn append(
+        &mut self,
+        no: PostingNo,
+        before: Option<(i64, Revision)>,
+        tag: Option<Tag>,
+        subject: Option<CitizenRef>,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<()> {
+        let number = before.as_ref().map_or(1, |(number, _)| number + 1);
+        let revision = Revision::after(before.as_ref().map(|(_, revision)| revision), tag, subject);
+        let sealed = kept::seal_revision(&self.keyring.vault, &revision);
+        self.store.append(no, number, cause, now, &sealed).map(drop)
+    }
+
+    fn stand(&mut self, row: &mut PostingRow, standing: Standing) -> Result<()> {
+        if row.standing != standing {
+            self.store.set_standing(row.no, standing)?;
+            self.tally.moved(row.source, &row.posting, row.standing, standing);
+            row.standing = standing;
+        }
+        Ok(())
+    }
+
+    fn standing(&self, answer: &Answer) -> Result<Standing> {
+        match answer {
+            Answer::Untagged(reason) => Ok(Standing::Untagged(*reason)),
+            Answer::Tagged(tag) => {
+                let no: Option<FactNo> = self.registry.solution_no(&tag.solution);
+                no.map(Standing::Tagged).ok_or_else(|| StoreError::Damaged("a tag's solution is not live".into()))
+            }
+        }
+    }
+
+    fn decide(&self, source: SourceNo, posting: &Posting<Pseudonym>) -> Decision {
+        decide(source, posting, &self.registry.known(&self.keyring))
+    }
+
+    /// The answer of a posting: its own, or that of the posting at the end of what it follows, negated for each step. A
+    /// member of a ring has its own.
+    pub(crate) fn resolve(&mut self, row: &PostingRow) -> Result<Decision> {
+        let mut path = vec![row.clone()];
+        let root = loop {
+            let last = &path[path.len() - 1];
+            let Some(next) = self.followed(last)? else { break path.len() - 1 };
+            if let Some(ring) = path.iter().position(|member| member.no == next.no) {
+                break ring;
+            }
+            path.push(next);
+        };
+        let mut decision = self.decide(path[root].source, &path[root].posting);
+        if root % 2 == 1 {
+            decision.answer = decision.answer.negated();
+        }
+        Ok(decision)
+    }
+
+    /// The posting that one follows.
+    pub(crate) fn followed(&mut self, row: &PostingRow) -> Result<Option<PostingRow>> {
+        let Some(id) = &row.posting.reverses else { return Ok(None) };
+        let reversed = self.store.find_posting(row.source, id)?;
+        Ok(reversed.filter(|reversed| follows(&row.posting, &reversed.posting)))
+    }
+
+    /// The postings that follow one.
+    fn followers(&mut self, row: &PostingRow) -> Result<VecDeque<PostingRow>> {
+        let reversals = self.store.reversals_of(row.source, &row.posting.id)?;
+        Ok(reversals.into_iter().filter(|reversal| follows(&reversal.posting, &row.posting)).collect())
+    }
+}

@@ -1,0 +1,107 @@
+//! Intake: from a delivery to items ready for the journal. It runs beside the writer, in each source's own task.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName};
+
+use crate::core::not_permitted;
+
+/// One item of a delivery: decoded, or with the fault that sends it to quarantine.
+#[derive(Clone)]
+pub struct Prepared {
+    pub(crate) source: SourceName,
+    pub(crate) content: Result<Message, Fault>,
+    /// The item's own bytes.
+    pub(crate) bytes: Bytes,
+    pub(crate) content_type: Option<String>,
+}
+
+/// What a source may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// Postings.
+    pub postings: bool,
+    /// Kinds of facts.
+    pub facts: BTreeSet<Kind>,
+}
+
+impl Permissions {
+    /// Everything.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { postings: true, facts: Kind::ALL.into() }
+    }
+}
+
+impl Default for Permissions {
+    /// What is named in its source: postings, cases, grants, payments, progress.
+    fn default() -> Self {
+        Self { postings: true, facts: Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect() }
+    }
+}
+
+/// How one source's deliveries are read.
+#[derive(Clone)]
+pub struct Intake {
+    /// The source's name.
+    pub source: SourceName,
+    /// Its format.
+    pub decoder: Arc<dyn Decode>,
+    /// What it may send.
+    pub may_send: Permissions,
+    /// A larger body goes to quarantine unread.
+    pub max_body_bytes: usize,
+}
+
+impl Intake {
+    /// Decodes a delivery. Every delivery gives one item at least, whatever its bytes are.
+    #[must_use]
+    pub fn prepare(&self, delivery: &Delivery) -> Vec<Prepared> {
+        if delivery.body.len() > self.max_body_bytes {
+            let fault = Fault::new(
+                Reason::TooLarge,
+                format!("the body has {} bytes; `max_body_bytes` is {}", delivery.body.len(), self.max_body_bytes),
+            );
+            return vec![self.item(delivery, None, Err(fault))];
+        }
+        // A decoder is pure, so one that panics leaves nothing half done.
+        let decode = AssertUnwindSafe(|| self.decoder.decode(&self.source, delivery));
+        let Ok(items) = catch_unwind(decode) else {
+            let fault = Fault::new(Reason::Failed, "the decoder broke on this message; please report it");
+            return vec![self.item(delivery, None, Err(fault))];
+        };
+        debug_assert!(!items.is_empty(), "a decoder gives one item at least");
+        items.into_iter().map(|item| self.check(delivery, item)).collect()
+    }
+
+    fn check(&self, delivery: &Delivery, item: Item) -> Prepared {
+        let content = item.content.and_then(|message| {
+            let (allowed, word) = match &message {
+                Message::Posting(_) => (self.may_send.postings, "posting"),
+                Message::Fact(fact) => (self.may_send.facts.contains(&fact.kind), fact.kind.word()),
+            };
+            if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
+        });
+        self.item(delivery, item.excerpt, content)
+    }
+
+    fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
+        Prepared {
+            source: self.source.clone(),
+            content,
+            bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
+            content_type: delivery.content_type.clone(),
+        }
+    }
+}
+
+impl Prepared {
+    /// A message that comes from a caller instead of a queue. `bytes` is what stands for it if it goes to quarantine.
+    #[must_use]
+    pub fn from_caller(source: SourceName, message: Message, bytes: Bytes) -> Self {
+        Self { source, content: Ok(message), bytes, content_type: None }
+    }
+}

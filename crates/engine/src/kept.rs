@@ -1,0 +1,85 @@
+//! Facts and revisions as the store keeps them: serialised, then sealed.
+
+use samspor_domain::store::{FactRow, FactVersion, FeedRow, Result, Sealed, StoreError};
+use samspor_domain::{Body, CitizenRef, Rank, Revision, SourceName, State, Text};
+use samspor_vault::{Purpose, Vault};
+use serde::{Deserialize, Serialize};
+
+/// A live fact with its id, which the store knows by its pseudonym only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) id: Text,
+    /// None: deleted or withdrawn. The id stays readable, for whoever asks what a tag's cause was.
+    pub(crate) body: Option<Body>,
+}
+
+impl Kept {
+    /// One writing per content, so that equal facts have equal bytes.
+    pub(crate) fn of(id: &Text, state: &State) -> Vec<u8> {
+        let body = if let State::Live(body) = state { Some(body.clone()) } else { None };
+        encode(&Self { id: id.clone(), body })
+    }
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    // The derived types hold no map with keys that are not texts, the only thing that JSON refuses.
+    serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(format!("a sealed {what} does not open or is not one"))
+}
+
+/// What a version of a fact says; none where it was erased.
+pub(crate) fn open_version(vault: &Vault, version: &FactVersion) -> Result<Option<Kept>> {
+    let Some(sealed) = &version.body else { return Ok(None) };
+    let plain = vault.open(Purpose::Fact, sealed).map_err(|_| damaged("fact"))?;
+    serde_json::from_slice(&plain).map(Some).map_err(|_| damaged("fact"))
+}
+
+/// What the newest version of a fact says, if it is live.
+pub(crate) fn open_live(vault: &Vault, row: &FactRow) -> Result<Option<(Text, Body)>> {
+    if row.newest.rank != Rank::Live {
+        return Ok(None);
+    }
+    let kept = open_version(vault, &row.newest)?;
+    Ok(kept.and_then(|kept| Some((kept.id, kept.body?))))
+}
+
+pub(crate) fn seal_revision(vault: &Vault, revision: &Revision) -> Sealed {
+    vault.seal(Purpose::Revision, &encode(revision))
+}
+
+/// What a feed record says; none where it was erased.
+pub(crate) fn open_revision(vault: &Vault, row: &FeedRow) -> Result<Option<Revision>> {
+    let Some(sealed) = &row.payload else { return Ok(None) };
+    let plain = vault.open(Purpose::Revision, sealed).map_err(|_| damaged("feed record"))?;
+    serde_json::from_slice(&plain).map(Some).map_err(|_| damaged("feed record"))
+}
+
+/// The references that a fact holds, its own among them: by these it is found again.
+pub(crate) fn references(source: &SourceName, id: &Text, body: &Body) -> Vec<CitizenRef> {
+    let mut refs = match body {
+        Body::Case(case) => vec![CitizenRef::Case(source.clone(), id.clone()), case.citizen.clone()],
+        Body::Grant(grant) => {
+            let case = grant.case.clone().map(|case| CitizenRef::Case(source.clone(), case));
+            let own = CitizenRef::Grant(source.clone(), id.clone());
+            [Some(own), grant.citizen.clone(), case].into_iter().flatten().collect()
+        }
+        Body::Payment(payment) => vec![payment.grant.clone()],
+        Body::Progress(progress) => vec![progress.citizen.clone()],
+        Body::Identity(identity) => identity.refs.clone(),
+        Body::Consent(consent) => vec![consent.citizen.clone()],
+        Body::Enrolment(enrolment) => vec![enrolment.citizen.clone()],
+        Body::Solution(_)
+        | Body::Split(_)
+        | Body::Estimate(_)
+        | Body::Budget(_)
+        | Body::Target(_)
+        | Body::InvestmentCase(_)
+        | Body::ControlTotal(_) => Vec::new(),
+    };
+    refs.sort();
+    refs.dedup();
+    refs
+}

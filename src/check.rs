@@ -1,0 +1,125 @@
+//! `samspor check`: what a configuration means, in a table.
+
+use std::process::ExitCode;
+
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+
+use crate::cli::Configured;
+use crate::config::{self, Audience, Config, Encoding, Format, MaySend, Route, Secret, Source, Target, Topology};
+
+/// Faulty, as `docs/` and scripts know it.
+const FAULTY: u8 = 2;
+
+/// Prints what the configuration means on standard output, or what is wrong with it on standard error.
+pub(crate) fn run(arguments: &Configured) -> ExitCode {
+    match config::load(&arguments.config) {
+        Ok(config) => {
+            print!("{}", meaning(&config));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            eprint!("{}", problems.render());
+            ExitCode::from(FAULTY)
+        }
+    }
+}
+
+/// What the configuration means, for people.
+fn meaning(config: &Config) -> String {
+    let mut rows: Vec<(String, String)> = Vec::new();
+    let mut row = |what: &str, means: String| rows.push((what.to_owned(), means));
+    row("configuration", config.path.display().to_string());
+    row("charts", format!("{}, {}", config.charts_dir.display(), years(config)));
+    if let Some(store) = &config.store {
+        row("store", format!("SQLite in {}", store.dir.display()));
+    }
+    if let Some(vault) = &config.vault {
+        row("vault", format!("master key in {}", secret(&vault.master_key)));
+    }
+    for (name, broker) in &config.brokers {
+        let times = format!("connects within {:?}, heartbeat {:?}", broker.connect_timeout, broker.heartbeat);
+        row(&format!("broker {name}"), format!("URL in {}; {times}", secret(&broker.url)));
+    }
+    for source in &config.sources {
+        row(&format!("source {}", source.name), self::source(source));
+    }
+    for target in &config.targets {
+        row(&format!("target {}", target.name), self::target(target));
+    }
+    if let Some(grpc) = &config.grpc {
+        row("gRPC", format!("on {}", grpc.listen));
+    }
+    let engine = &config.engine;
+    let deadline = format!("a stop takes {:?} at most", engine.shutdown_deadline);
+    row("engine", format!("decides again {} postings at a time; {deadline}", engine.slice_postings));
+    row("journal", config.journal.retention_days.map_or("nothing is purged".to_owned(), |d| format!("purged after {d} days")));
+    let missing = config.missing_to_serve();
+    let serves = if missing.is_empty() { "yes".to_owned() } else { format!("no; it also needs {}", missing.join(", ")) };
+    row("can serve", serves);
+
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for (what, means) in rows {
+        table.add_row([what, means]);
+    }
+    // The table pads its cells, which would leave white space at the end of lines.
+    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+}
+
+fn years(config: &Config) -> String {
+    let years = config.charts.0.iter().map(|(year, chart)| format!("{year} ({} rules)", chart.rules.len()));
+    years.collect::<Vec<_>>().join(", ")
+}
+
+fn secret(secret: &Secret) -> String {
+    if secret.is_there() { secret.to_string() } else { format!("{secret} (not there now)") }
+}
+
+fn source(source: &Source) -> String {
+    let format = match &source.format {
+        Format::Json => "JSON".to_owned(),
+        Format::Oio { message_types } => format!("OIO ({} message types)", message_types.len()),
+        Format::G69 { encoding: Encoding::Utf8 } => "G69 in UTF-8".to_owned(),
+        Format::G69 { encoding: Encoding::Latin1 } => "G69 in ISO-8859-1".to_owned(),
+    };
+    let queue = format!("queue {} of {} ({})", source.queue, source.broker, topology(source.topology));
+    format!(
+        "{format} from {queue}; may send {}; prefetch {}, batch {}, bodies up to {} bytes",
+        words(&source.may_send),
+        source.prefetch,
+        source.batch,
+        source.max_body_bytes
+    )
+}
+
+fn words(may_send: &MaySend) -> String {
+    let postings = may_send.postings.then_some("posting");
+    postings.into_iter().chain(may_send.facts.iter().map(|kind| kind.word())).collect::<Vec<_>>().join(", ")
+}
+
+fn target(target: &Target) -> String {
+    let audience = match target.audience {
+        Audience::Ledger => "ledger",
+        Audience::Lis => "LIS (pseudonyms, month)",
+    };
+    let route = match &target.route {
+        Route::Queue(queue) => format!("queue {queue}"),
+        Route::Exchange(exchange, key) => format!("exchange {exchange} under {key}"),
+        Route::Topic(exchange) => format!("exchange {exchange} by solution and area"),
+    };
+    let unrouted = if target.allow_unrouted { "unrouted is delivered" } else { "unrouted is a failure" };
+    format!(
+        "{audience}, JSON to {route} of {} ({}); {unrouted}; confirmed within {:?}, {} on their way",
+        target.broker,
+        topology(target.topology),
+        target.confirm_timeout,
+        target.window
+    )
+}
+
+fn topology(topology: Topology) -> &'static str {
+    match topology {
+        Topology::Check => "checked",
+        Topology::Declare => "declared",
+    }
+}

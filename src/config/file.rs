@@ -1,0 +1,367 @@
+//! The configuration file as it is written. These doc comments are the text of `docs/configuration.md`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::at::{At, Day, Number};
+
+/// A file in TOML. Paths in it are relative to the file itself. Only `[charts]` must be there: that is enough for
+/// `samspor replay`. `samspor serve` also needs `[store]`, `[vault]`, a broker, a source and a target.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a configuration")]
+pub(super) struct File {
+    /// The charts of accounts.
+    pub(super) charts: Charts,
+    /// Where the gateway keeps what it knows.
+    pub(super) store: Option<Store>,
+    /// Where the master key is, from which every pseudonym and every sealed byte in the store is made.
+    pub(super) vault: Option<At<Vault>>,
+    /// The gRPC front. Without this section there is none.
+    pub(super) grpc: Option<Grpc>,
+    /// How the gateway works inside.
+    #[serde(default)]
+    pub(super) engine: Engine,
+    /// How long postings are kept.
+    #[serde(default)]
+    pub(super) journal: Journal,
+    /// The AMQP 0-9-1 brokers, each under a name that sources and targets use.
+    #[serde(default)]
+    pub(super) brokers: BTreeMap<At<String>, Broker>,
+    /// The systems that messages come from, one section each.
+    #[serde(default)]
+    pub(super) sources: Vec<Source>,
+    /// The systems that tagged postings go to, one section each.
+    #[serde(default)]
+    pub(super) targets: Vec<Target>,
+}
+
+/// The charts of accounts.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [charts]")]
+pub(super) struct Charts {
+    /// The folder with one chart a year, `2026.toml` and so on. A posting's year without a chart takes the latest
+    /// earlier one, else the earliest.
+    pub(super) dir: At<PathBuf>,
+}
+
+/// Where the gateway keeps what it knows.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [store]")]
+pub(super) struct Store {
+    /// The folder of the embedded database. It is made if it is missing, and one process at a time uses it.
+    pub(super) dir: At<PathBuf>,
+}
+
+/// Where the master key is. One of the two says it; the key itself, 64 hexadecimal digits, never stands here.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [vault]")]
+pub(super) struct Vault {
+    /// A file that holds the key and nothing else. `openssl rand -hex 32` makes one.
+    pub(super) master_key_file: Option<At<String>>,
+    /// The environment variable that holds the key.
+    pub(super) master_key_env: Option<At<String>>,
+}
+
+/// The gRPC front.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [grpc]")]
+pub(super) struct Grpc {
+    /// The address and port to listen on, such as `127.0.0.1:50461`. Only this machine's own addresses are allowed, since
+    /// the front knows no callers yet.
+    pub(super) listen: At<String>,
+}
+
+/// How the gateway works inside.
+#[derive(Debug, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [engine]")]
+pub(super) struct Engine {
+    /// How many postings are decided again in one transaction when a fact changes.
+    #[serde(default)]
+    pub(super) slice_postings: Number<2_000, 1, 100_000>,
+    /// How long a shutdown may take, in milliseconds. What is not finished by then is redone after the next start.
+    #[serde(default)]
+    pub(super) shutdown_deadline_ms: Number<20_000, 1_000, 600_000>,
+}
+
+/// How long postings are kept.
+#[derive(Debug, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [journal]")]
+pub(super) struct Journal {
+    /// For how many days after its date a posting is kept. Without it nothing is purged.
+    pub(super) retention_days: Option<Number<0, 1, 36_525>>,
+}
+
+/// A broker. One of `url_env` and `url_file` says where its URL is; the URL holds a password and never stands here.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [brokers.NAME]")]
+pub(super) struct Broker {
+    /// The environment variable that holds the URL, `amqp://` or `amqps://`.
+    pub(super) url_env: Option<At<String>>,
+    /// A file that holds the URL and nothing else.
+    pub(super) url_file: Option<At<String>>,
+    /// How long an attempt to connect may take, in milliseconds.
+    #[serde(default)]
+    pub(super) connect_timeout_ms: Number<10_000, 100, 300_000>,
+    /// How often the broker and the gateway show each other that they live, in seconds.
+    #[serde(default)]
+    pub(super) heartbeat_s: Number<20, 1, 3_600>,
+}
+
+/// A system that messages come from.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [[sources]]")]
+pub(super) struct Source {
+    /// Its name, 1 to 120 bytes. Postings, cases and grants are named in it, and its pseudonyms are made with it: another
+    /// name makes another source.
+    pub(super) name: At<String>,
+    /// What its messages are written in.
+    pub(super) format: At<Format>,
+    /// The message types that it may send; any other goes to quarantine as `not-permitted`. Without it: `posting`,
+    /// `case`, `grant`, `payment` and `progress`.
+    pub(super) may_send: Option<At<Vec<At<String>>>>,
+    /// The largest body, in bytes. A larger one goes to quarantine as `too-large`.
+    #[serde(default)]
+    pub(super) max_body_bytes: Number<1_048_576, 1_024, 134_217_728>,
+    /// The queue that it publishes to.
+    pub(super) amqp: SourceAmqp,
+    /// Needed with format `oio`, and only there.
+    pub(super) oio: Option<At<Oio>>,
+    /// Allowed with format `g69` only.
+    pub(super) g69: Option<At<G69>>,
+}
+
+/// What a source's messages are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// The gateway's own JSON.
+    Json,
+    /// The OIO `Haendelsesbesked` of the common public message distributor (*Beskedfordeler*).
+    Oio,
+    /// Lines of the finance format G69, one or a whole file a message.
+    G69,
+}
+
+/// How many messages are committed together, where the prefetch is not less.
+pub(super) const DEFAULT_BATCH: u16 = 500;
+
+/// A queue to consume from.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [sources.amqp]")]
+pub(super) struct SourceAmqp {
+    /// The name of a broker, as in `[brokers.NAME]`.
+    pub(super) broker: At<String>,
+    /// The queue's name.
+    pub(super) queue: At<String>,
+    /// What kind of queue is declared.
+    #[serde(default)]
+    pub(super) queue_type: QueueType,
+    /// Whether the gateway makes the queue.
+    #[serde(default)]
+    pub(super) topology: Topology,
+    /// How many messages the broker hands over before it waits for acknowledgements. This is what bounds memory.
+    #[serde(default)]
+    pub(super) prefetch: Number<1_000, 1, 65_535>,
+    /// How many messages are committed together at most; not more than `prefetch`. Without it: 500, or `prefetch` where
+    /// that is less.
+    pub(super) batch: Option<Number<0, 1, 65_535>>,
+}
+
+/// What kind of queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum QueueType {
+    /// Replicated, and durable.
+    #[default]
+    Quorum,
+    /// On one node, and durable.
+    Classic,
+}
+
+/// Whether the gateway makes queues and exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Topology {
+    /// It only looks whether they are there.
+    #[default]
+    Check,
+    /// It declares them, durable.
+    Declare,
+}
+
+/// How messages of the message distributor are told apart.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [sources.oio]")]
+pub(super) struct Oio {
+    /// What each message type holds, by its UUID or URN (*Beskedtype*). They are not public; the agreement with the
+    /// distributor names them. A type that is not listed goes to quarantine as `unknown-type`.
+    pub(super) message_types: At<BTreeMap<At<String>, Payload>>,
+}
+
+/// What a message type holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Payload {
+    /// A case (*SagBesked*).
+    Case,
+    /// A grant (*BevillingIndeks*).
+    Grant,
+    /// A payment (*OekonomiskEffektueringIndeks*).
+    Payment,
+}
+
+/// How G69 lines are written.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [sources.g69]")]
+pub(super) struct G69 {
+    /// The encoding of the characters.
+    #[serde(default)]
+    pub(super) encoding: Encoding,
+}
+
+/// The encoding of characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+pub(crate) enum Encoding {
+    /// UTF-8.
+    #[default]
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// ISO-8859-1 (Latin 1).
+    #[serde(rename = "iso-8859-1")]
+    Latin1,
+}
+
+/// A system that tagged postings go to.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [[targets]]")]
+pub(super) struct Target {
+    /// Its name, 1 to 120 bytes. What it has already got is remembered under it, and an `lis` target's pseudonyms are made
+    /// with it: another name starts from the beginning.
+    pub(super) name: At<String>,
+    /// Who reads it, and so what it is told.
+    pub(super) audience: Audience,
+    /// What records are written in.
+    #[serde(default)]
+    pub(super) format: TargetFormat,
+    /// The queue or exchange that it reads from.
+    pub(super) amqp: At<TargetAmqp>,
+}
+
+/// Who reads a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Audience {
+    /// The finance system: with the posting's id, date and voucher.
+    Ledger,
+    /// A leadership-information system: pseudonyms in place of posting, family and citizen, the month instead of the date.
+    Lis,
+}
+
+/// What records are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TargetFormat {
+    /// The gateway's own JSON.
+    #[default]
+    Json,
+}
+
+/// Where to publish: either `queue`, or `exchange` with or without `routing_key`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.amqp]")]
+pub(super) struct TargetAmqp {
+    /// The name of a broker, as in `[brokers.NAME]`.
+    pub(super) broker: At<String>,
+    /// The queue to publish to.
+    pub(super) queue: Option<At<String>>,
+    /// The exchange to publish to; declared, it is a topic exchange.
+    pub(super) exchange: Option<At<String>>,
+    /// A fixed routing key for the exchange. Without it every record is routed by its solution and area,
+    /// `solution.area`.
+    pub(super) routing_key: Option<At<String>>,
+    /// What kind of queue is declared.
+    #[serde(default)]
+    pub(super) queue_type: QueueType,
+    /// Whether the gateway makes the queue or exchange.
+    #[serde(default)]
+    pub(super) topology: Topology,
+    /// Whether a record that the exchange routes nowhere counts as delivered; with `exchange` only. Otherwise it is a
+    /// failure, and is tried again.
+    #[serde(default)]
+    pub(super) allow_unrouted: At<bool>,
+    /// How long the broker may take to confirm, in milliseconds.
+    #[serde(default)]
+    pub(super) confirm_timeout_ms: Number<30_000, 100, 600_000>,
+    /// How many records may be on their way without a confirm.
+    #[serde(default)]
+    pub(super) window: Number<1_000, 1, 65_535>,
+}
+
+/// One year's chart, `YYYY.toml`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a chart")]
+pub(super) struct Chart {
+    /// To which area and kind accounts belong. Of the rules that hold for a posting the best decides: the one with more
+    /// account elements; then with a grouping over without; then with a cost centre over without; then the later `from`;
+    /// then the later in the file.
+    #[serde(rename = "rule")]
+    pub(super) rules: Vec<ChartRule>,
+}
+
+/// To which area and kind an account belongs.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [[rule]]")]
+pub(super) struct ChartRule {
+    /// How the account begins, in one to four elements: `5`, `5.28`, `5.28.21` or `5.28.21.1`.
+    pub(super) account: At<String>,
+    /// The sector area, 1 to 120 bytes.
+    pub(super) area: At<String>,
+    /// The kind of cost.
+    pub(super) kind: Kind,
+    /// Holds for this grouping (*gruppering*) only: three digits.
+    pub(super) grouping: Option<At<String>>,
+    /// Holds for this cost centre (*omkostningssted*) only.
+    pub(super) cost_centre: Option<At<String>>,
+    /// The political committee (*udvalg*) whose money it is.
+    pub(super) committee: Option<At<String>>,
+    /// Holds from this posting date on.
+    pub(super) from: Option<Day>,
+    /// Holds up to and including this posting date.
+    pub(super) to: Option<Day>,
+}
+
+/// The kind of cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// What the municipality runs or buys (*serviceudgift*).
+    Service,
+    /// What it pays to citizens (*overførsel*).
+    Transfer,
+}

@@ -1,0 +1,250 @@
+//! Sources and targets: what each is told, and what they must not be to each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use samspor_domain::{Kind, Text};
+
+use super::at::At;
+use super::reading::Reading;
+use super::resolve::Resolver;
+use super::{Format, MaySend, Payload, Route, Source, Target, Topology, file};
+
+/// The longest queue, exchange or key that AMQP 0-9-1 carries, in bytes.
+const MAX_AMQP_NAME_BYTES: usize = 255;
+
+/// What a source may send unless it says otherwise, besides postings.
+const DEFAULT_FACTS: [Kind; 4] = [Kind::Case, Kind::Grant, Kind::Payment, Kind::Progress];
+
+impl Resolver {
+    pub(super) fn source(&mut self, source: &file::Source) -> Option<Source> {
+        let amqp = &source.amqp;
+        let name = self.reading.text(&source.name);
+        let format = self.format(source);
+        let may_send = self.may_send(source.may_send.as_ref());
+        let broker = self.broker_named(&amqp.broker);
+        let queue = self.amqp_name(&amqp.queue, amqp.topology);
+        let prefetch: u16 = self.reading.number(&amqp.prefetch);
+        let batch = match &amqp.batch {
+            Some(batch) => self.reading.number(batch),
+            None => usize::from(prefetch.min(file::DEFAULT_BATCH)),
+        };
+        if let Some(written) = &amqp.batch
+            && batch > usize::from(prefetch)
+            && amqp.prefetch.get().is_ok()
+        {
+            let message = format!("is more than `prefetch`, {prefetch}: the broker never hands over so many");
+            self.reading.fault(written.span(), message);
+        }
+        Some(Source {
+            name: name?,
+            format: format?,
+            may_send: may_send?,
+            max_body_bytes: self.reading.number(&source.max_body_bytes),
+            broker: broker?,
+            queue: queue?,
+            queue_type: amqp.queue_type,
+            topology: amqp.topology,
+            prefetch,
+            batch,
+        })
+    }
+
+    fn format(&mut self, source: &file::Source) -> Option<Format> {
+        let format = *source.format;
+        let tables = [
+            (file::Format::Oio, "oio", source.oio.as_ref().map(At::span)),
+            (file::Format::G69, "g69", source.g69.as_ref().map(At::span)),
+        ];
+        for (belongs_to, table, at) in tables {
+            if let Some(at) = at.filter(|_| format != belongs_to) {
+                self.reading.fault(at, format!("[sources.{table}] goes with format = \"{table}\" only"))
+                    .also(source.format.span(), "the format is this");
+            }
+        }
+        match (format, &source.oio) {
+            (file::Format::Json, _) => Some(Format::Json),
+            (file::Format::G69, _) => {
+                Some(Format::G69 { encoding: source.g69.as_ref().map(|g69| g69.encoding).unwrap_or_default() })
+            }
+            (file::Format::Oio, Some(oio)) => {
+                Some(Format::Oio { message_types: self.message_types(&oio.message_types) })
+            }
+            (file::Format::Oio, None) => {
+                self.reading.fault(source.format.span(), "format = \"oio\" needs the message types of the distributor")
+                    .help("add [sources.oio.message_types] with lines such as \"<uuid>\" = \"case\", \"grant\" or \"payment\"");
+                None
+            }
+        }
+    }
+
+    fn message_types(&mut self, written: &At<BTreeMap<At<String>, Payload>>) -> BTreeMap<String, Payload> {
+        if written.is_empty() {
+            self.reading.fault(written.span(), "names no message type; without any, every message goes to quarantine");
+        }
+        let mut types = BTreeMap::new();
+        let mut first: BTreeMap<String, Range<usize>> = BTreeMap::new();
+        for (written, payload) in &**written {
+            let Some(id) = message_type(written) else {
+                let message = "is not a message type: expected a UUID or a URN (`urn:…`)";
+                self.reading.fault(written.span(), message);
+                continue;
+            };
+            if let Some(at) = first.insert(id.clone(), written.span()) {
+                self.reading.fault(written.span(), "is the same message type twice").also(at, "and here");
+            }
+            types.insert(id, *payload);
+        }
+        types
+    }
+
+    fn may_send(&mut self, written: Option<&At<Vec<At<String>>>>) -> Option<MaySend> {
+        let Some(written) = written else {
+            return Some(MaySend { postings: true, facts: DEFAULT_FACTS.into() });
+        };
+        if written.is_empty() {
+            self.reading.fault(written.span(), "names no message type; without any, every message goes to quarantine");
+        }
+        let mut may_send = MaySend { postings: false, facts: BTreeSet::new() };
+        let mut is_good = true;
+        for word in &**written {
+            if word.as_str() == "posting" {
+                may_send.postings = true;
+            } else if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word.as_str()) {
+                may_send.facts.insert(kind);
+            } else {
+                is_good = false;
+                let known: Vec<&str> = Kind::ALL.map(Kind::word).into();
+                self.reading.fault(word.span(), "is not a message type").help(format!("there are posting, {}", known.join(", ")));
+            }
+        }
+        is_good.then_some(may_send)
+    }
+
+    pub(super) fn target(&mut self, target: &file::Target) -> Option<Target> {
+        let amqp = &target.amqp;
+        let name = self.reading.text(&target.name);
+        let broker = self.broker_named(&amqp.broker);
+        let route = self.route(amqp);
+        let confirm_timeout = self.milliseconds(&amqp.confirm_timeout_ms);
+        Some(Target {
+            name: name?,
+            audience: target.audience,
+            format: target.format,
+            broker: broker?,
+            route: route?,
+            queue_type: amqp.queue_type,
+            topology: amqp.topology,
+            allow_unrouted: *amqp.allow_unrouted,
+            confirm_timeout,
+            window: self.reading.number(&amqp.window),
+        })
+    }
+
+    fn route(&mut self, amqp: &At<file::TargetAmqp>) -> Option<Route> {
+        match (&amqp.queue, &amqp.exchange) {
+            (Some(queue), Some(exchange)) => {
+                self.reading.fault(exchange.span(), "`queue` and `exchange` exclude each other")
+                    .also(queue.span(), "and here")
+                    .help("a target publishes to one of them");
+                None
+            }
+            (None, None) => {
+                self.reading.fault(amqp.span(), "missing key: one of `queue` and `exchange`");
+                None
+            }
+            (Some(queue), None) => {
+                if let Some(key) = &amqp.routing_key {
+                    self.reading.fault(key.span(), "`routing_key` goes with `exchange` only");
+                }
+                if *amqp.allow_unrouted {
+                    let message = "`allow_unrouted` goes with `exchange` only: it would lose what a missing queue cannot take";
+                    self.reading.fault(amqp.allow_unrouted.span(), message);
+                }
+                self.amqp_name(queue, amqp.topology).map(Route::Queue)
+            }
+            (None, Some(exchange)) => {
+                let name = self.amqp_name(exchange, amqp.topology);
+                match &amqp.routing_key {
+                    None => name.map(Route::Topic),
+                    Some(key) => {
+                        // A key names nothing that is declared, so no prefix is the broker's own.
+                        let key = self.amqp_name(key, Topology::Check);
+                        Some(Route::Exchange(name?, key?))
+                    }
+                }
+            }
+        }
+    }
+
+    fn broker_named(&mut self, name: &At<String>) -> Option<Text> {
+        if !self.brokers.contains(name.as_str()) {
+            let known: Vec<&str> = self.brokers.iter().map(String::as_str).collect();
+            self.reading.fault(name.span(), format!("there is no broker `{}`", **name)).help(
+                if known.is_empty() {
+                    "add a section [brokers.NAME]".to_owned()
+                } else {
+                    format!("the file has {}", known.join(", "))
+                },
+            );
+            return None;
+        }
+        // A faulty name is reported where the broker is.
+        Text::new(name).ok()
+    }
+
+    fn amqp_name(&mut self, name: &At<String>, topology: Topology) -> Option<String> {
+        if !(1..=MAX_AMQP_NAME_BYTES).contains(&name.len()) {
+            let message = format!("must be 1 to {MAX_AMQP_NAME_BYTES} bytes long, and has {}", name.len());
+            self.reading.fault(name.span(), message);
+            return None;
+        }
+        if topology == Topology::Declare && name.starts_with("amq.") {
+            self.reading.fault(name.span(), "begins with `amq.`: the broker makes such names itself and lets nobody declare them");
+            return None;
+        }
+        Some((**name).clone())
+    }
+}
+
+/// A message type in one writing: a UUID in lower case with hyphens, a URN as it stands.
+fn message_type(text: &str) -> Option<String> {
+    if text.starts_with("urn:") && text.len() <= samspor_domain::MAX_TEXT_BYTES {
+        return Some(text.to_owned());
+    }
+    // The same writings as a person's UUID: 32 digits, with all four hyphens or none.
+    let digits = samspor_domain::PersonUuid::parse(text).ok()?.reveal();
+    Some([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
+}
+
+/// Names that are there twice, and queues that sources and targets share.
+pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
+    unique("source", sources.iter().map(|source| &source.name), reading);
+    unique("target", targets.iter().map(|target| &target.name), reading);
+    let mut consumed: BTreeMap<(&str, &str), Range<usize>> = BTreeMap::new();
+    for source in sources {
+        let amqp = &source.amqp;
+        if let Some(first) = consumed.insert((amqp.broker.as_str(), amqp.queue.as_str()), amqp.queue.span()) {
+            reading.fault(amqp.queue.span(), "two sources consume from one queue: each would get a part of its messages")
+                .also(first, "and here");
+        }
+    }
+    for target in targets {
+        let Some(queue) = &target.amqp.queue else { continue };
+        if let Some(at) = consumed.get(&(target.amqp.broker.as_str(), queue.as_str())) {
+            reading.fault(queue.span(), "a target publishes to a queue that a source consumes from")
+                .also(at.clone(), "the source");
+        }
+    }
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a At<String>>, reading: &mut Reading) {
+    let mut seen: BTreeMap<&str, Range<usize>> = BTreeMap::new();
+    for name in names {
+        if let Some(first) = seen.get(name.as_str()) {
+            reading.fault(name.span(), format!("there are two {what}s of this name")).also(first.clone(), "the first");
+        } else {
+            seen.insert(name.as_str(), name.span());
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The configuration: what the gateway is told to do, read from a TOML file into plain types.
+//!
+//! [`load`] reads the file and the charts, checks everything that can be checked without a broker or a secret, and
+//! reports every problem at its place. What remains are types in which nothing is unresolved.
+
+mod at;
+mod charts;
+mod file;
+mod links;
+mod problem;
+mod reading;
+#[cfg(test)]
+mod reference;
+mod resolve;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use samspor_domain::{Charts, Kind, SourceName, Text};
+
+pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
+pub(crate) use problem::{Problem, Problems};
+pub(crate) use secret::Secret;
+
+/// A configuration in which everything is resolved.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The file that it was read from.
+    pub(crate) path: PathBuf,
+    /// The folder of the charts.
+    pub(crate) charts_dir: PathBuf,
+    /// The charts of accounts.
+    pub(crate) charts: Charts,
+    /// Where the gateway keeps what it knows.
+    pub(crate) store: Option<Store>,
+    /// Where the master key is.
+    pub(crate) vault: Option<Vault>,
+    /// The gRPC front, if there is one.
+    pub(crate) grpc: Option<Grpc>,
+    /// How the gateway works inside.
+    pub(crate) engine: Engine,
+    /// How long postings are kept.
+    pub(crate) journal: Journal,
+    /// The brokers by name.
+    pub(crate) brokers: BTreeMap<Text, Broker>,
+    /// The sources, in the order of the file.
+    pub(crate) sources: Vec<Source>,
+    /// The targets, in the order of the file.
+    pub(crate) targets: Vec<Target>,
+}
+
+/// Where the gateway keeps what it knows.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// The folder, which need not exist yet.
+    pub(crate) dir: PathBuf,
+}
+
+/// Where the master key is.
+#[derive(Debug)]
+pub(crate) struct Vault {
+    /// 64 hexadecimal digits.
+    pub(crate) master_key: Secret,
+}
+
+/// The gRPC front.
+#[derive(Debug)]
+pub(crate) struct Grpc {
+    /// A loopback address.
+    pub(crate) listen: SocketAddr,
+}
+
+/// How the gateway works inside.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    /// How many postings are decided again in one transaction.
+    pub(crate) slice_postings: usize,
+    /// How long a shutdown may take.
+    pub(crate) shutdown_deadline: Duration,
+}
+
+/// How long postings are kept.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    /// Days after a posting's date; none is for ever.
+    pub(crate) retention_days: Option<u32>,
+}
+
+/// A broker.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    /// Its URL, with user and password.
+    pub(crate) url: Secret,
+    /// How long an attempt to connect may take.
+    pub(crate) connect_timeout: Duration,
+    /// How often both sides show that they live; whole seconds.
+    pub(crate) heartbeat: Duration,
+}
+
+/// A system that messages come from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Its name, of which there is one.
+    pub(crate) name: SourceName,
+    /// What its messages are written in.
+    pub(crate) format: Format,
+    /// What it may send.
+    pub(crate) may_send: MaySend,
+    /// The largest body in bytes.
+    pub(crate) max_body_bytes: usize,
+    /// The name of its broker, which there is.
+    pub(crate) broker: Text,
+    /// Its queue.
+    pub(crate) queue: String,
+    /// What kind of queue is declared.
+    pub(crate) queue_type: QueueType,
+    /// Whether the gateway makes the queue.
+    pub(crate) topology: Topology,
+    /// How many messages the broker hands over before it waits for acknowledgements.
+    pub(crate) prefetch: u16,
+    /// How many messages are committed together at most; not above `prefetch`.
+    pub(crate) batch: usize,
+}
+
+/// What a source's messages are written in, with what that format needs to know.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The gateway's own JSON.
+    Json,
+    /// The message distributor's envelope.
+    Oio {
+        /// What each message type holds. A UUID is in lower case and has its hyphens.
+        message_types: BTreeMap<String, Payload>,
+    },
+    /// Lines of the finance format G69.
+    G69 {
+        /// The encoding of the characters.
+        encoding: Encoding,
+    },
+}
+
+/// The message types that a source may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MaySend {
+    /// Whether it may send postings.
+    pub(crate) postings: bool,
+    /// Which facts it may send.
+    pub(crate) facts: BTreeSet<Kind>,
+}
+
+/// A system that tagged postings go to.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Its name, of which there is one.
+    pub(crate) name: Text,
+    /// Who reads it.
+    pub(crate) audience: Audience,
+    /// What records are written in.
+    pub(crate) format: TargetFormat,
+    /// The name of its broker, which there is.
+    pub(crate) broker: Text,
+    /// Where to publish.
+    pub(crate) route: Route,
+    /// What kind of queue is declared.
+    pub(crate) queue_type: QueueType,
+    /// Whether the gateway makes the queue or exchange.
+    pub(crate) topology: Topology,
+    /// Whether a record that is routed nowhere counts as delivered.
+    pub(crate) allow_unrouted: bool,
+    /// How long the broker may take to confirm.
+    pub(crate) confirm_timeout: Duration,
+    /// How many records may be on their way without a confirm.
+    pub(crate) window: usize,
+}
+
+/// Where to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// To one queue.
+    Queue(String),
+    /// To an exchange, under a fixed key.
+    Exchange(String, String),
+    /// To an exchange, under each record's solution and area.
+    Topic(String),
+}
+
+/// Reads a configuration and its charts, and checks them.
+pub(crate) fn load(path: &Path) -> Result<Config, Problems> {
+    resolve::load(path)
+}
+
+impl Config {
+    /// The sections that `serve` needs and that are missing, as the file would write them.
+    pub(crate) fn missing_to_serve(&self) -> Vec<&'static str> {
+        let needed = [
+            ("[store]", self.store.is_some()),
+            ("[vault]", self.vault.is_some()),
+            ("[brokers.NAME]", !self.brokers.is_empty()),
+            ("[[sources]]", !self.sources.is_empty()),
+            ("[[targets]]", !self.targets.is_empty()),
+        ];
+        needed.into_iter().filter(|(_, there)| !there).map(|(section, _)| section).collect()
+    }
+
+    /// What `serve` needs besides the rest, or which sections are missing.
+    pub(crate) fn to_serve(&self) -> Result<(&Store, &Vault), Problems> {
+        match (&self.store, &self.vault) {
+            (Some(store), Some(vault)) if self.missing_to_serve().is_empty() => Ok((store, vault)),
+            _ => {
+                let missing = self.missing_to_serve().join(", ");
+                Err(Problems(vec![Problem::of(&self.path, format!("`samspor serve` also needs {missing}"))]))
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! From the file as written to the configuration: every value checked, every name followed, every problem reported.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use samspor_domain::Text;
+
+use super::at::{At, Number};
+use super::reading::{Reading, read};
+use super::{Broker, Config, Engine, Grpc, Journal, Problems, Secret, Store, Vault, charts, file, links};
+
+pub(super) fn load(path: &Path) -> Result<Config, Problems> {
+    let (file, reading) = read::<file::File>(path).map_err(|problem| Problems(vec![problem]))?;
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let brokers = file.brokers.keys().map(|name| (**name).clone()).collect();
+    let mut resolver = Resolver { reading, base, brokers };
+    let config = resolver.config(path, file);
+    let mut problems = resolver.reading.problems;
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    // The file's own problems first, each file's in the order of its lines.
+    let own = path.display().to_string();
+    problems.sort_by_cached_key(|problem| {
+        problem.position().map(|(file, line, column)| (file != own, file.to_owned(), line, column))
+    });
+    Err(Problems(problems))
+}
+
+pub(super) struct Resolver {
+    pub(super) reading: Reading,
+    /// The folder that paths are relative to.
+    base: PathBuf,
+    /// The names of the brokers that the file has, faulty ones included.
+    pub(super) brokers: BTreeSet<String>,
+}
+
+impl Resolver {
+    fn config(&mut self, path: &Path, file: file::File) -> Config {
+        let charts_dir = self.path(&file.charts.dir);
+        let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
+        links::check(&file.sources, &file.targets, &mut self.reading);
+        Config {
+            path: path.to_owned(),
+            charts_dir,
+            charts,
+            store: file.store.map(|store| Store { dir: self.path(&store.dir) }),
+            vault: file.vault.and_then(|vault| self.vault(&vault)),
+            grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
+            engine: Engine {
+                slice_postings: self.reading.number(&file.engine.slice_postings),
+                shutdown_deadline: self.milliseconds(&file.engine.shutdown_deadline_ms),
+            },
+            journal: Journal { retention_days: file.journal.retention_days.map(|days| self.reading.number(&days)) },
+            brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
+            sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
+            targets: file.targets.iter().filter_map(|target| self.target(target)).collect(),
+        }
+    }
+
+    fn path(&mut self, path: &At<PathBuf>) -> PathBuf {
+        if path.as_os_str().is_empty() {
+            self.reading.fault(path.span(), "must not be empty");
+        }
+        self.base.join(&**path)
+    }
+
+    pub(super) fn milliseconds<const DEFAULT: u64, const MIN: u64, const MAX: u64>(
+        &mut self,
+        number: &Number<DEFAULT, MIN, MAX>,
+    ) -> Duration {
+        Duration::from_millis(self.reading.number(number))
+    }
+
+    fn vault(&mut self, vault: &At<file::Vault>) -> Option<Vault> {
+        let named = [("master_key_file", &vault.master_key_file), ("master_key_env", &vault.master_key_env)];
+        Some(Vault { master_key: self.secret(vault.span(), named)? })
+    }
+
+    fn broker(&mut self, name: &At<String>, broker: &file::Broker) -> Option<(Text, Broker)> {
+        let text = self.reading.text(name);
+        let url = self.secret(name.span(), [("url_file", &broker.url_file), ("url_env", &broker.url_env)]);
+        let connect_timeout = self.milliseconds(&broker.connect_timeout_ms);
+        let heartbeat = Duration::from_secs(self.reading.number(&broker.heartbeat_s));
+        Some((text?, Broker { url: url?, connect_timeout, heartbeat }))
+    }
+
+    /// Where a secret is: exactly one of two keys says it, and neither holds it.
+    fn secret(
+        &mut self,
+        section: std::ops::Range<usize>,
+        [(file_key, file), (env_key, env)]: [(&str, &Option<At<String>>); 2],
+    ) -> Option<Secret> {
+        for value in [file, env].into_iter().flatten() {
+            if looks_secret(value) {
+                self.reading.fault(value.span(), "a secret does not stand in the configuration")
+                    .help(format!("`{file_key}` names a file that holds it, `{env_key}` an environment variable"));
+                return None;
+            }
+        }
+        match (file, env) {
+            (Some(file), None) if file.is_empty() => {
+                self.reading.fault(file.span(), "must not be empty");
+                None
+            }
+            (Some(file), None) => Some(Secret::File(self.base.join(&**file))),
+            (None, Some(env)) if is_variable_name(env) => Some(Secret::Env((**env).clone())),
+            (None, Some(env)) => {
+                let message = "is not the name of an environment variable: letters, digits and _, no digit first";
+                self.reading.fault(env.span(), message);
+                None
+            }
+            (Some(file), Some(env)) => {
+                self.reading.fault(env.span(), format!("`{file_key}` and `{env_key}` exclude each other"))
+                    .also(file.span(), "and here")
+                    .help("keep the one that holds the secret");
+                None
+            }
+            (None, None) => {
+                self.reading.fault(section, format!("missing key: one of `{file_key}` and `{env_key}`"));
+                None
+            }
+        }
+    }
+
+    fn grpc(&mut self, listen: &At<String>) -> Option<Grpc> {
+        let Ok(address) = listen.parse::<SocketAddr>() else {
+            self.reading.fault(listen.span(), "is not an address and port such as 127.0.0.1:50461");
+            return None;
+        };
+        if !address.ip().is_loopback() {
+            self.reading.fault(listen.span(), "can be reached from other machines, and the gRPC front knows no callers yet")
+                .help("listen on 127.0.0.1 or [::1]");
+            return None;
+        }
+        Some(Grpc { listen: address })
+    }
+}
+
+fn looks_secret(value: &str) -> bool {
+    value.contains("://") || (value.len() >= 32 && value.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    name.bytes().all(is_word) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
