@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
 use crate::cli::Configured;
-use crate::config::{self, Audience, Config, Encoding, Format, MaySend, Route, Secret, Source, Target, Topology};
-
-/// Faulty, as `docs/` and scripts know it.
-const FAULTY: u8 = 2;
+use crate::config::{
+    self, Audience, Config, Encoding, Format, MaySend, Route, Secret, Source, Target, Topology,
+};
 
 /// Prints what the configuration means on standard output, or what is wrong with it on standard error.
 pub(crate) fn run(arguments: &Configured) -> ExitCode {
@@ -17,10 +16,7 @@ pub(crate) fn run(arguments: &Configured) -> ExitCode {
             print!("{}", meaning(&config));
             ExitCode::SUCCESS
         }
-        Err(problems) => {
-            eprint!("{}", problems.render());
-            ExitCode::from(FAULTY)
-        }
+        Err(problems) => crate::faulty(&problems),
     }
 }
 
@@ -52,18 +48,30 @@ fn meaning(config: &Config) -> String {
     let engine = &config.engine;
     let deadline = format!("a stop takes {:?} at most", engine.shutdown_deadline);
     row("engine", format!("decides again {} postings at a time; {deadline}", engine.slice_postings));
-    row("journal", config.journal.retention_days.map_or("nothing is purged".to_owned(), |d| format!("purged after {d} days")));
+    row(
+        "journal",
+        config
+            .journal
+            .retention_days
+            .map_or("nothing is purged".to_owned(), |d| format!("purged after {d} days")),
+    );
     let missing = config.missing_to_serve();
-    let serves = if missing.is_empty() { "yes".to_owned() } else { format!("no; it also needs {}", missing.join(", ")) };
+    let serves = if missing.is_empty() {
+        "yes".to_owned()
+    } else {
+        format!("no; it also needs {}", missing.join(", "))
+    };
     row("can serve", serves);
 
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for (what, means) in rows {
         table.add_row([what, means]);
     }
-    // The table pads its cells, which would leave white space at the end of lines.
-    table.lines().map(|line| format!("{}\n", line.trim())).collect()
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    table.trim_fmt() + "\n"
 }
 
 fn years(config: &Config) -> String {
@@ -104,8 +112,9 @@ fn target(target: &Target) -> String {
     };
     let route = match &target.route {
         Route::Queue(queue) => format!("queue {queue}"),
-        Route::Exchange(exchange, key) => format!("exchange {exchange} under {key}"),
-        Route::Topic(exchange) => format!("exchange {exchange} by solution and area"),
+        Route::Exchange(exchange, key) | Route::Topic(exchange, key) => {
+            format!("exchange {exchange} under {key}")
+        }
     };
     let unrouted = if target.allow_unrouted { "unrouted is delivered" } else { "unrouted is a failure" };
     format!(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use samspor_domain::Text;
 
 /// An integration gateway that tags a municipality's postings with the cross-sector solution they belong to.
 ///
@@ -36,6 +37,31 @@ pub(crate) enum Command {
         Example: samspor check --config config/demo.toml")]
     Check(Configured),
 
+    /// Play recordings and print the final state of every posting.
+    ///
+    /// Recordings go through the very same decoders, engine and store as live messages, one after the other, with no
+    /// broker and no network, and nothing is purged. Each line on standard output is the state of one posting; what became
+    /// of the messages is counted on standard error. A configuration that says only where the charts are is enough; then
+    /// every source speaks the gateway's own JSON and may send anything.
+    #[command(after_help = "Exit code: 0; 3 if anything went to quarantine; 2 where the configuration is faulty.\n\n\
+        Example: samspor replay --config config/replay.toml march.ndjson april.ndjson > state.ndjson")]
+    Replay(Replay),
+
+    /// Say why a posting is or is not tagged, step by step.
+    ///
+    /// Prints its state as `replay` does, then whose it is (by which facts, without showing a number), each consent and
+    /// whether it covers, each enrolment and why it won or lost, the rules, and what the feed said when and why.
+    #[command(after_help = "Exit code: 0; 4 if the posting is not known.\n\n\
+        Example: samspor explain --config gateway.toml opus 2026-000123-1 --as-of 2026-04-01T00:00:00Z")]
+    Explain(Explain),
+
+    /// Show the balance: what came in equals what it became, and postings equal tagged and untagged, to the øre.
+    #[command(after_help = "Exit code: 0 if everything balances, 5 if not.")]
+    Reconcile(Reconcile),
+
+    /// Look at the messages that were not understood.
+    Quarantine(Quarantine),
+
     /// Print a script that completes this command's words in a shell.
     #[command(after_help = "Example: samspor completions bash > /etc/bash_completion.d/samspor")]
     Completions {
@@ -50,6 +76,80 @@ pub(crate) struct Configured {
     /// The configuration, a file in TOML; `docs/configuration.md` says what may stand in it.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// What `replay` plays.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Keep the store here, and go on with what it holds. Without it a temporary one is used.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Recordings, one delivery a line, in the order in which they are played.
+    #[arg(required = true, value_name = "RECORDING")]
+    pub(crate) recordings: Vec<PathBuf>,
+}
+
+/// What `explain` explains.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The store of a replay, instead of the configuration's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The source's name.
+    pub(crate) source: Text,
+    /// The posting's id.
+    pub(crate) posting: Text,
+    /// Answer with what was known then: RFC 3339, without an offset Danish time.
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) as_of: Option<String>,
+}
+
+/// What `reconcile` shows.
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The store of a replay, instead of the configuration's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON, with sums in øre as texts.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `quarantine` does.
+#[derive(Debug, Args)]
+pub(crate) struct Quarantine {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) action: QuarantineAction,
+}
+
+/// What can be done with the quarantine.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineAction {
+    /// List what lies there, oldest first: where it came from, the reason, the place and what is wrong.
+    List(QuarantineList),
+}
+
+/// What `quarantine list` lists.
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineList {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The store of a replay, instead of the configuration's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How many at most.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[cfg(test)]

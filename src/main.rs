@@ -2,22 +2,64 @@
 
 mod check;
 mod cli;
-#[expect(dead_code, reason = "`serve` reads the rest of it")]
 mod config;
+mod explain;
+mod open;
+mod quarantine;
+mod reconcile;
+mod recording;
+mod replay;
+mod serve;
+mod wiring;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command};
 
+/// The configuration is faulty.
+const FAULTY: u8 = 2;
+
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Serve(arguments) => check::run(&arguments),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "samspor", &mut std::io::stdout());
-            ExitCode::SUCCESS
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("samspor: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve(arguments) => {
+            log();
+            serve::run(&arguments)
+        }
+        Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Reconcile(arguments) => reconcile::run(&arguments),
+        Command::Quarantine(arguments) => quarantine::run(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "samspor", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Logs go to standard error: lines of JSON, or text on a terminal. `SAMSPOR_LOG` says how much; without it, `info`.
+fn log() {
+    let filter = EnvFilter::try_from_env("SAMSPOR_LOG").unwrap_or_else(|_| EnvFilter::new("info,lapin=warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.init() } else { log.json().init() }
+}
+
+/// Shows what is wrong with a configuration.
+fn faulty(problems: &config::Problems) -> ExitCode {
+    eprint!("{}", problems.render());
+    ExitCode::from(FAULTY)
 }

@@ -38,7 +38,8 @@ impl<T> Deref for At<T> {
 
 /// A whole number from `MIN` to `MAX`, and `DEFAULT` where the file does not say it.
 ///
-/// It is read as any number and held against its bounds afterwards, so that one run reports every number out of bounds.
+/// It is read as any number and held against its bounds afterwards, so that one run reports every number out
+/// of bounds.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Number<const DEFAULT: u64, const MIN: u64, const MAX: u64>(At<u64>);
@@ -53,7 +54,7 @@ impl<const DEFAULT: u64, const MIN: u64, const MAX: u64> Number<DEFAULT, MIN, MA
     pub(crate) fn get(&self) -> Result<u64, String> {
         match *self.0 {
             number if (MIN..=MAX).contains(&number) => Ok(number),
-            number => Err(format!("must be {MIN} to {MAX}, and is {number}")),
+            number => Err(format!("{number} is out of bounds: expected {MIN} to {MAX}")),
         }
     }
 }
@@ -77,7 +78,7 @@ impl<'de> Deserialize<'de> for Day {
                 f.write_str("a date such as 2026-01-01")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Datetime, E> {
-                text.parse().map_err(|_| E::custom("is not a date such as 2026-01-01"))
+                text.parse().map_err(|_| E::custom("this is not a date such as 2026-01-01"))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Datetime, A::Error> {
                 Datetime::deserialize(MapAccessDeserializer::new(map))
@@ -85,14 +86,14 @@ impl<'de> Deserialize<'de> for Day {
         }
         let read = deserializer.deserialize_any(DayVisitor)?;
         let Datetime { date: Some(date), time: None, offset: None } = read else {
-            return Err(D::Error::custom("is not a date alone, such as 2026-01-01"));
+            return Err(D::Error::custom("this is not a date alone, such as 2026-01-01"));
         };
         // TOML's own reader takes no date that does not exist; a year beyond 9999 it cannot write.
         let day = i16::try_from(date.year).ok().and_then(|year| {
             let (month, day) = (i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?);
             jiff::civil::Date::new(year, month, day).ok()
         });
-        day.map(Self).ok_or_else(|| D::Error::custom("is not a date that exists"))
+        day.map(Self).ok_or_else(|| D::Error::custom("this is not a date that exists"))
     }
 }
 

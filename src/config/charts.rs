@@ -7,13 +7,15 @@ use samspor_domain::{AccountPrefix, Chart, ChartRule, Charts, Condition, CostKin
 use super::file;
 use super::reading::{Reading, read};
 
-/// Reads every chart in the folder. Problems with the folder itself go to `configuration`, at the place that names it.
+/// Reads every chart in the folder. Problems with the folder itself go to `configuration`, at the place that
+/// names it.
 pub(super) fn load(dir: &Path, configuration: &mut Reading, named_at: std::ops::Range<usize>) -> Charts {
     let mut charts = Charts::default();
     let files = match toml_files(dir) {
         Ok(files) => files,
         Err(error) => {
-            configuration.fault(named_at, format!("cannot read the charts folder {}: {error}", dir.display()));
+            configuration
+                .fault(named_at, format!("cannot read the charts folder {}: {error}", dir.display()));
             return charts;
         }
     };

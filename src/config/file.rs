@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::at::{At, Day, Number};
 
-/// A file in TOML. Paths in it are relative to the file itself. Only `[charts]` must be there: that is enough for
-/// `samspor replay`. `samspor serve` also needs `[store]`, `[vault]`, a broker, a source and a target.
+/// A file in TOML. Paths in it are relative to the file itself. Only `[charts]` must be there: that is enough
+/// for `samspor replay`. `samspor serve` also needs `[store]`, `[vault]`, a broker, a source and a target.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a configuration")]
@@ -17,9 +17,9 @@ pub(super) struct File {
     pub(super) charts: Charts,
     /// Where the gateway keeps what it knows.
     pub(super) store: Option<Store>,
-    /// Where the master key is, from which every pseudonym and every sealed byte in the store is made.
+    /// Where the master key is.
     pub(super) vault: Option<At<Vault>>,
-    /// The gRPC front. Without this section there is none.
+    /// The gRPC front.
     pub(super) grpc: Option<Grpc>,
     /// How the gateway works inside.
     #[serde(default)]
@@ -27,13 +27,13 @@ pub(super) struct File {
     /// How long postings are kept.
     #[serde(default)]
     pub(super) journal: Journal,
-    /// The AMQP 0-9-1 brokers, each under a name that sources and targets use.
+    /// The brokers by name.
     #[serde(default)]
     pub(super) brokers: BTreeMap<At<String>, Broker>,
-    /// The systems that messages come from, one section each.
+    /// The systems that messages come from.
     #[serde(default)]
     pub(super) sources: Vec<Source>,
-    /// The systems that tagged postings go to, one section each.
+    /// The systems that tagged postings go to.
     #[serde(default)]
     pub(super) targets: Vec<Target>,
 }
@@ -43,8 +43,8 @@ pub(super) struct File {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [charts]")]
 pub(super) struct Charts {
-    /// The folder with one chart a year, `2026.toml` and so on. A posting's year without a chart takes the latest
-    /// earlier one, else the earliest.
+    /// The folder with one chart a year, `2026.toml` and so on. A posting's year without a chart takes the
+    /// latest earlier one, else the earliest.
     pub(super) dir: At<PathBuf>,
 }
 
@@ -57,7 +57,9 @@ pub(super) struct Store {
     pub(super) dir: At<PathBuf>,
 }
 
-/// Where the master key is. One of the two says it; the key itself, 64 hexadecimal digits, never stands here.
+/// Where the master key is, from which every pseudonym and every sealed byte in the store is made. One of the
+/// two keys says it; the master key itself, 64 hexadecimal digits, never stands here. Without it the store
+/// cannot be read.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [vault]")]
@@ -68,13 +70,14 @@ pub(super) struct Vault {
     pub(super) master_key_env: Option<At<String>>,
 }
 
-/// The gRPC front.
+/// The gRPC front, by which callers put solutions, enrolments and consents. Without this section there is
+/// none.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [grpc]")]
 pub(super) struct Grpc {
-    /// The address and port to listen on, such as `127.0.0.1:50461`. Only this machine's own addresses are allowed, since
-    /// the front knows no callers yet.
+    /// The address and port to listen on, such as `127.0.0.1:50461`. Only this machine's own addresses are
+    /// allowed, since the front knows no callers yet.
     pub(super) listen: At<String>,
 }
 
@@ -86,7 +89,8 @@ pub(super) struct Engine {
     /// How many postings are decided again in one transaction when a fact changes.
     #[serde(default)]
     pub(super) slice_postings: Number<2_000, 1, 100_000>,
-    /// How long a shutdown may take, in milliseconds. What is not finished by then is redone after the next start.
+    /// How long a shutdown may take, in milliseconds. What is not finished by then is redone after the next
+    /// start.
     #[serde(default)]
     pub(super) shutdown_deadline_ms: Number<20_000, 1_000, 600_000>,
 }
@@ -100,7 +104,8 @@ pub(super) struct Journal {
     pub(super) retention_days: Option<Number<0, 1, 36_525>>,
 }
 
-/// A broker. One of `url_env` and `url_file` says where its URL is; the URL holds a password and never stands here.
+/// The AMQP 0-9-1 brokers, each under a name that sources and targets use. One of `url_env` and `url_file`
+/// says where the URL is; the URL holds a password and never stands here.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [brokers.NAME]")]
@@ -112,32 +117,35 @@ pub(super) struct Broker {
     /// How long an attempt to connect may take, in milliseconds.
     #[serde(default)]
     pub(super) connect_timeout_ms: Number<10_000, 100, 300_000>,
+    /// How long any other answer of the broker may take, in milliseconds.
+    #[serde(default)]
+    pub(super) request_timeout_ms: Number<10_000, 100, 300_000>,
     /// How often the broker and the gateway show each other that they live, in seconds.
     #[serde(default)]
     pub(super) heartbeat_s: Number<20, 1, 3_600>,
 }
 
-/// A system that messages come from.
+/// The systems that messages come from, one section each.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [[sources]]")]
 pub(super) struct Source {
-    /// Its name, 1 to 120 bytes. Postings, cases and grants are named in it, and its pseudonyms are made with it: another
-    /// name makes another source.
+    /// Its name, 1 to 120 bytes. Postings, cases and grants are named in it, and its pseudonyms are made with
+    /// it: another name makes another source.
     pub(super) name: At<String>,
     /// What its messages are written in.
     pub(super) format: At<Format>,
-    /// The message types that it may send; any other goes to quarantine as `not-permitted`. Without it: `posting`,
-    /// `case`, `grant`, `payment` and `progress`.
+    /// The message types that it may send; any other goes to quarantine as `not-permitted`. Without it:
+    /// `posting`, `case`, `grant`, `payment` and `progress`.
     pub(super) may_send: Option<At<Vec<At<String>>>>,
     /// The largest body, in bytes. A larger one goes to quarantine as `too-large`.
     #[serde(default)]
     pub(super) max_body_bytes: Number<1_048_576, 1_024, 134_217_728>,
-    /// The queue that it publishes to.
+    /// The queue that its messages come from.
     pub(super) amqp: SourceAmqp,
-    /// Needed with format `oio`, and only there.
+    /// How its envelopes are read.
     pub(super) oio: Option<At<Oio>>,
-    /// Allowed with format `g69` only.
+    /// How its lines are read.
     pub(super) g69: Option<At<G69>>,
 }
 
@@ -157,7 +165,7 @@ pub(super) enum Format {
 /// How many messages are committed together, where the prefetch is not less.
 pub(super) const DEFAULT_BATCH: u16 = 500;
 
-/// A queue to consume from.
+/// The queue to consume from. No two sources have the same one, since each would get a part of its messages.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [sources.amqp]")]
@@ -172,11 +180,12 @@ pub(super) struct SourceAmqp {
     /// Whether the gateway makes the queue.
     #[serde(default)]
     pub(super) topology: Topology,
-    /// How many messages the broker hands over before it waits for acknowledgements. This is what bounds memory.
+    /// How many messages the broker hands over before it waits for acknowledgements. This is what bounds
+    /// memory.
     #[serde(default)]
     pub(super) prefetch: Number<1_000, 1, 65_535>,
-    /// How many messages are committed together at most; not more than `prefetch`. Without it: 500, or `prefetch` where
-    /// that is less.
+    /// How many messages are committed together at most; not more than `prefetch`. Without it: 500, or
+    /// `prefetch` where that is less.
     pub(super) batch: Option<Number<0, 1, 65_535>>,
 }
 
@@ -204,13 +213,13 @@ pub(crate) enum Topology {
     Declare,
 }
 
-/// How messages of the message distributor are told apart.
+/// How messages of the message distributor are told apart. Needed with `format = "oio"`, and only there.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [sources.oio]")]
 pub(super) struct Oio {
-    /// What each message type holds, by its UUID or URN (*Beskedtype*). They are not public; the agreement with the
-    /// distributor names them. A type that is not listed goes to quarantine as `unknown-type`.
+    /// What each message type holds, by its UUID or URN (*Beskedtype*). They are not public; the agreement
+    /// with the distributor names them. A type that is not listed goes to quarantine as `unknown-type`.
     pub(super) message_types: At<BTreeMap<At<String>, Payload>>,
 }
 
@@ -227,7 +236,7 @@ pub(crate) enum Payload {
     Payment,
 }
 
-/// How G69 lines are written.
+/// How G69 lines are written. With `format = "g69"` only.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [sources.g69]")]
@@ -250,13 +259,13 @@ pub(crate) enum Encoding {
     Latin1,
 }
 
-/// A system that tagged postings go to.
+/// The systems that tagged postings go to, one section each.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [[targets]]")]
 pub(super) struct Target {
-    /// Its name, 1 to 120 bytes. What it has already got is remembered under it, and an `lis` target's pseudonyms are made
-    /// with it: another name starts from the beginning.
+    /// Its name, 1 to 120 bytes. What it has already got is remembered under it, and an `lis` target's
+    /// pseudonyms are made with it: another name starts from the beginning.
     pub(super) name: At<String>,
     /// Who reads it, and so what it is told.
     pub(super) audience: Audience,
@@ -274,7 +283,8 @@ pub(super) struct Target {
 pub(crate) enum Audience {
     /// The finance system: with the posting's id, date and voucher.
     Ledger,
-    /// A leadership-information system: pseudonyms in place of posting, family and citizen, the month instead of the date.
+    /// A leadership-information system: pseudonyms in place of posting, family and citizen, the month instead
+    /// of the date.
     Lis,
 }
 
@@ -288,7 +298,8 @@ pub(crate) enum TargetFormat {
     Json,
 }
 
-/// Where to publish: either `queue`, or `exchange` with or without `routing_key`.
+/// Where to publish: either to a `queue`, or to an `exchange` with or without a `routing_key`. Records are
+/// persistent, must be routed and are confirmed by the broker.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [targets.amqp]")]
@@ -299,8 +310,8 @@ pub(super) struct TargetAmqp {
     pub(super) queue: Option<At<String>>,
     /// The exchange to publish to; declared, it is a topic exchange.
     pub(super) exchange: Option<At<String>>,
-    /// A fixed routing key for the exchange. Without it every record is routed by its solution and area,
-    /// `solution.area`.
+    /// The routing key for the exchange, in which `{solution}` and `{area}` stand for the record's. Without it:
+    /// `{solution}.{area}`.
     pub(super) routing_key: Option<At<String>>,
     /// What kind of queue is declared.
     #[serde(default)]
@@ -308,8 +319,8 @@ pub(super) struct TargetAmqp {
     /// Whether the gateway makes the queue or exchange.
     #[serde(default)]
     pub(super) topology: Topology,
-    /// Whether a record that the exchange routes nowhere counts as delivered; with `exchange` only. Otherwise it is a
-    /// failure, and is tried again.
+    /// Whether a record that the exchange routes nowhere counts as delivered; with `exchange` only. Otherwise
+    /// it is a failure, and is tried again.
     #[serde(default)]
     pub(super) allow_unrouted: At<bool>,
     /// How long the broker may take to confirm, in milliseconds.
@@ -325,14 +336,14 @@ pub(super) struct TargetAmqp {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a chart")]
 pub(super) struct Chart {
-    /// To which area and kind accounts belong. Of the rules that hold for a posting the best decides: the one with more
-    /// account elements; then with a grouping over without; then with a cost centre over without; then the later `from`;
-    /// then the later in the file.
+    /// The rules.
     #[serde(rename = "rule")]
     pub(super) rules: Vec<ChartRule>,
 }
 
-/// To which area and kind an account belongs.
+/// To which area and kind accounts belong. Of the rules that hold for a posting the best decides: the one
+/// with more account elements; then with a grouping over without; then with a cost centre over without; then
+/// the later `from`; then the later in the file. A posting for which none holds gets the area `unmapped`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [[rule]]")]

@@ -10,11 +10,11 @@ use super::reading::Reading;
 use super::resolve::Resolver;
 use super::{Format, MaySend, Payload, Route, Source, Target, Topology, file};
 
+/// By what an exchange routes unless the target says otherwise.
+const DEFAULT_ROUTING_KEY: &str = "{solution}.{area}";
+
 /// The longest queue, exchange or key that AMQP 0-9-1 carries, in bytes.
 const MAX_AMQP_NAME_BYTES: usize = 255;
-
-/// What a source may send unless it says otherwise, besides postings.
-const DEFAULT_FACTS: [Kind; 4] = [Kind::Case, Kind::Grant, Kind::Payment, Kind::Progress];
 
 impl Resolver {
     pub(super) fn source(&mut self, source: &file::Source) -> Option<Source> {
@@ -33,7 +33,8 @@ impl Resolver {
             && batch > usize::from(prefetch)
             && amqp.prefetch.get().is_ok()
         {
-            let message = format!("is more than `prefetch`, {prefetch}: the broker never hands over so many");
+            let message =
+                format!("{batch} is more than `prefetch`, {prefetch}: the broker never hands over so many");
             self.reading.fault(written.span(), message);
         }
         Some(Source {
@@ -58,21 +59,25 @@ impl Resolver {
         ];
         for (belongs_to, table, at) in tables {
             if let Some(at) = at.filter(|_| format != belongs_to) {
-                self.reading.fault(at, format!("[sources.{table}] goes with format = \"{table}\" only"))
+                self.reading
+                    .fault(at, format!("[sources.{table}] goes with format = \"{table}\" only"))
                     .also(source.format.span(), "the format is this");
             }
         }
         match (format, &source.oio) {
             (file::Format::Json, _) => Some(Format::Json),
-            (file::Format::G69, _) => {
-                Some(Format::G69 { encoding: source.g69.as_ref().map(|g69| g69.encoding).unwrap_or_default() })
-            }
+            (file::Format::G69, _) => Some(Format::G69 {
+                encoding: source.g69.as_ref().map(|g69| g69.encoding).unwrap_or_default(),
+            }),
             (file::Format::Oio, Some(oio)) => {
                 Some(Format::Oio { message_types: self.message_types(&oio.message_types) })
             }
             (file::Format::Oio, None) => {
-                self.reading.fault(source.format.span(), "format = \"oio\" needs the message types of the distributor")
-                    .help("add [sources.oio.message_types] with lines such as \"<uuid>\" = \"case\", \"grant\" or \"payment\"");
+                let message = "format = \"oio\" needs the message types of the distributor";
+                let example = "\"<uuid>\" = \"case\", \"grant\" or \"payment\"";
+                self.reading
+                    .fault(source.format.span(), message)
+                    .help(format!("add [sources.oio.message_types] with lines such as {example}"));
                 None
             }
         }
@@ -80,18 +85,23 @@ impl Resolver {
 
     fn message_types(&mut self, written: &At<BTreeMap<At<String>, Payload>>) -> BTreeMap<String, Payload> {
         if written.is_empty() {
-            self.reading.fault(written.span(), "names no message type; without any, every message goes to quarantine");
+            self.reading.fault(
+                written.span(),
+                "this names no message type; without any, every message goes to quarantine",
+            );
         }
         let mut types = BTreeMap::new();
         let mut first: BTreeMap<String, Range<usize>> = BTreeMap::new();
         for (written, payload) in &**written {
             let Some(id) = message_type(written) else {
-                let message = "is not a message type: expected a UUID or a URN (`urn:…`)";
+                let message = "this is not a message type: expected a UUID or a URN (`urn:…`)";
                 self.reading.fault(written.span(), message);
                 continue;
             };
             if let Some(at) = first.insert(id.clone(), written.span()) {
-                self.reading.fault(written.span(), "is the same message type twice").also(at, "and here");
+                self.reading
+                    .fault(written.span(), "this is the same message type twice")
+                    .also(at, "and here");
             }
             types.insert(id, *payload);
         }
@@ -100,10 +110,14 @@ impl Resolver {
 
     fn may_send(&mut self, written: Option<&At<Vec<At<String>>>>) -> Option<MaySend> {
         let Some(written) = written else {
-            return Some(MaySend { postings: true, facts: DEFAULT_FACTS.into() });
+            let facts = Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect();
+            return Some(MaySend { postings: true, facts });
         };
         if written.is_empty() {
-            self.reading.fault(written.span(), "names no message type; without any, every message goes to quarantine");
+            self.reading.fault(
+                written.span(),
+                "this names no message type; without any, every message goes to quarantine",
+            );
         }
         let mut may_send = MaySend { postings: false, facts: BTreeSet::new() };
         let mut is_good = true;
@@ -115,7 +129,9 @@ impl Resolver {
             } else {
                 is_good = false;
                 let known: Vec<&str> = Kind::ALL.map(Kind::word).into();
-                self.reading.fault(word.span(), "is not a message type").help(format!("there are posting, {}", known.join(", ")));
+                self.reading
+                    .fault(word.span(), "this is not a message type")
+                    .help(format!("there are posting, {}", known.join(", ")));
             }
         }
         is_good.then_some(may_send)
@@ -144,7 +160,8 @@ impl Resolver {
     fn route(&mut self, amqp: &At<file::TargetAmqp>) -> Option<Route> {
         match (&amqp.queue, &amqp.exchange) {
             (Some(queue), Some(exchange)) => {
-                self.reading.fault(exchange.span(), "`queue` and `exchange` exclude each other")
+                self.reading
+                    .fault(exchange.span(), "`queue` and `exchange` exclude each other")
                     .also(queue.span(), "and here")
                     .help("a target publishes to one of them");
                 None
@@ -158,23 +175,33 @@ impl Resolver {
                     self.reading.fault(key.span(), "`routing_key` goes with `exchange` only");
                 }
                 if *amqp.allow_unrouted {
-                    let message = "`allow_unrouted` goes with `exchange` only: it would lose what a missing queue cannot take";
-                    self.reading.fault(amqp.allow_unrouted.span(), message);
+                    self.reading
+                        .fault(amqp.allow_unrouted.span(), "`allow_unrouted` goes with `exchange` only")
+                        .help("with a queue that is missing it would lose every record");
                 }
                 self.amqp_name(queue, amqp.topology).map(Route::Queue)
             }
             (None, Some(exchange)) => {
                 let name = self.amqp_name(exchange, amqp.topology);
-                match &amqp.routing_key {
-                    None => name.map(Route::Topic),
-                    Some(key) => {
-                        // A key names nothing that is declared, so no prefix is the broker's own.
-                        let key = self.amqp_name(key, Topology::Check);
-                        Some(Route::Exchange(name?, key?))
-                    }
-                }
+                let key = match &amqp.routing_key {
+                    None => Some(DEFAULT_ROUTING_KEY.to_owned()),
+                    Some(key) => self.routing_key(key),
+                };
+                let (name, key) = (name?, key?);
+                Some(if key.contains('{') { Route::Topic(name, key) } else { Route::Exchange(name, key) })
             }
         }
+    }
+
+    fn routing_key(&mut self, key: &At<String>) -> Option<String> {
+        if key.replace("{solution}", "").replace("{area}", "").contains('{') {
+            self.reading
+                .fault(key.span(), "this has a placeholder that there is not")
+                .help("there are {solution} and {area}");
+            return None;
+        }
+        // A key names nothing that is declared, so no prefix is the broker's own.
+        self.amqp_name(key, Topology::Check)
     }
 
     fn broker_named(&mut self, name: &At<String>) -> Option<Text> {
@@ -195,22 +222,27 @@ impl Resolver {
 
     fn amqp_name(&mut self, name: &At<String>, topology: Topology) -> Option<String> {
         if !(1..=MAX_AMQP_NAME_BYTES).contains(&name.len()) {
-            let message = format!("must be 1 to {MAX_AMQP_NAME_BYTES} bytes long, and has {}", name.len());
+            let message =
+                format!("this must be 1 to {MAX_AMQP_NAME_BYTES} bytes long, and has {}", name.len());
             self.reading.fault(name.span(), message);
             return None;
         }
         if topology == Topology::Declare && name.starts_with("amq.") {
-            self.reading.fault(name.span(), "begins with `amq.`: the broker makes such names itself and lets nobody declare them");
+            self.reading.fault(
+                name.span(),
+                "this begins with `amq.`: the broker makes such names itself and lets nobody declare them",
+            );
             return None;
         }
         Some((**name).clone())
     }
 }
 
-/// A message type in one writing: a UUID in lower case with hyphens, a URN as it stands.
+/// A message type in one writing: lower case, and a UUID with its hyphens.
 fn message_type(text: &str) -> Option<String> {
-    if text.starts_with("urn:") && text.len() <= samspor_domain::MAX_TEXT_BYTES {
-        return Some(text.to_owned());
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("urn:") && lower.len() <= samspor_domain::MAX_TEXT_BYTES {
+        return Some(lower);
     }
     // The same writings as a person's UUID: 32 digits, with all four hyphens or none.
     let digits = samspor_domain::PersonUuid::parse(text).ok()?.reveal();
@@ -225,14 +257,19 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
     for source in sources {
         let amqp = &source.amqp;
         if let Some(first) = consumed.insert((amqp.broker.as_str(), amqp.queue.as_str()), amqp.queue.span()) {
-            reading.fault(amqp.queue.span(), "two sources consume from one queue: each would get a part of its messages")
+            reading
+                .fault(
+                    amqp.queue.span(),
+                    "two sources consume from one queue: each would get a part of its messages",
+                )
                 .also(first, "and here");
         }
     }
     for target in targets {
         let Some(queue) = &target.amqp.queue else { continue };
         if let Some(at) = consumed.get(&(target.amqp.broker.as_str(), queue.as_str())) {
-            reading.fault(queue.span(), "a target publishes to a queue that a source consumes from")
+            reading
+                .fault(queue.span(), "a target publishes to a queue that a source consumes from")
                 .also(at.clone(), "the source");
         }
     }
@@ -242,7 +279,9 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a At<String>>, reading: 
     let mut seen: BTreeMap<&str, Range<usize>> = BTreeMap::new();
     for name in names {
         if let Some(first) = seen.get(name.as_str()) {
-            reading.fault(name.span(), format!("there are two {what}s of this name")).also(first.clone(), "the first");
+            reading
+                .fault(name.span(), format!("there are two {what}s of this name"))
+                .also(first.clone(), "the first");
         } else {
             seen.insert(name.as_str(), name.span());
         }

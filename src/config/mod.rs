@@ -1,7 +1,7 @@
 //! The configuration: what the gateway is told to do, read from a TOML file into plain types.
 //!
-//! [`load`] reads the file and the charts, checks everything that can be checked without a broker or a secret, and
-//! reports every problem at its place. What remains are types in which nothing is unresolved.
+//! [`load`] reads the file and the charts, checks everything that can be checked without a broker or a
+//! secret, and reports every problem at its place. What remains are types in which nothing is unresolved.
 
 mod at;
 mod charts;
@@ -98,6 +98,8 @@ pub(crate) struct Broker {
     pub(crate) url: Secret,
     /// How long an attempt to connect may take.
     pub(crate) connect_timeout: Duration,
+    /// How long any other answer may take.
+    pub(crate) request_timeout: Duration,
     /// How often both sides show that they live; whole seconds.
     pub(crate) heartbeat: Duration,
 }
@@ -134,7 +136,7 @@ pub(crate) enum Format {
     Json,
     /// The message distributor's envelope.
     Oio {
-        /// What each message type holds. A UUID is in lower case and has its hyphens.
+        /// What each message type holds, in lower case; a UUID has its hyphens.
         message_types: BTreeMap<String, Payload>,
     },
     /// Lines of the finance format G69.
@@ -185,8 +187,8 @@ pub(crate) enum Route {
     Queue(String),
     /// To an exchange, under a fixed key.
     Exchange(String, String),
-    /// To an exchange, under each record's solution and area.
-    Topic(String),
+    /// To an exchange, under a key in which `{solution}` and `{area}` stand for each record's.
+    Topic(String, String),
 }
 
 /// Reads a configuration and its charts, and checks them.
@@ -205,6 +207,11 @@ impl Config {
             ("[[targets]]", !self.targets.is_empty()),
         ];
         needed.into_iter().filter(|(_, there)| !there).map(|(section, _)| section).collect()
+    }
+
+    /// The broker of that name, which sources and targets were checked to name rightly.
+    pub(crate) fn broker(&self, name: &Text) -> &Broker {
+        &self.brokers[name]
     }
 
     /// What `serve` needs besides the rest, or which sections are missing.

@@ -1,11 +1,14 @@
-//! What is wrong with a configuration: each problem with its file, line and column, and what is allowed there.
+//! What is wrong with a configuration: each problem with its file, line and column, and what is allowed
+//! there.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteHandler, MietteHandlerOpts, NamedSource, ReportHandler, SourceCode,
+};
 
 /// A file that was read, as problems show it: what may be secret in it is masked.
 #[derive(Debug, Clone)]
@@ -101,7 +104,9 @@ impl Diagnostic for Problem {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let place = self.place.as_ref()?;
-        Some(Box::new(place.labels.iter().map(|(at, label)| LabeledSpan::new(Some(label.clone()), at.start, at.len()))))
+        Some(Box::new(
+            place.labels.iter().map(|(at, label)| LabeledSpan::new(Some(label.clone()), at.start, at.len())),
+        ))
     }
 }
 
@@ -110,17 +115,24 @@ impl Diagnostic for Problem {
 pub(crate) struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
-    /// Everything as people read it, with the lines of the file; colours and lines follow the terminal.
-    pub(crate) fn render(self) -> String {
-        let mut text = String::new();
-        let count = self.0.len();
-        for problem in self.0 {
-            text.push_str(&format!("{:?}", miette::Report::new(problem)));
-        }
-        if count > 1 {
-            text.push_str(&format!("\n{count} problems.\n"));
+    /// Everything as people read it, with the lines of the file; colours and signs follow standard error.
+    pub(crate) fn render(&self) -> String {
+        let handler = MietteHandlerOpts::new().build();
+        let mut text: String =
+            self.0.iter().map(|problem| format!("{:?}\n", Shown(&handler, problem))).collect();
+        if self.0.len() > 1 {
+            let _ = writeln!(text, "{} problems", self.0.len());
         }
         text
+    }
+}
+
+/// A problem as the handler draws it.
+struct Shown<'a>(&'a MietteHandler, &'a Problem);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.debug(self.1, f)
     }
 }
 
@@ -146,7 +158,8 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// Keys that someone may think a secret belongs under.
-const SECRET_KEYS: [&str; 8] = ["url", "uri", "password", "passphrase", "master_key", "key", "secret", "token"];
+const SECRET_KEYS: [&str; 8] =
+    ["url", "uri", "password", "passphrase", "master_key", "key", "secret", "token"];
 
 /// Whether someone may have written a secret under this key.
 pub(super) fn is_secret_key(key: &str) -> bool {

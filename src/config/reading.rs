@@ -1,4 +1,5 @@
-//! Reading one TOML file: its text into types, and its values into the gateway's words, with every problem kept.
+//! Reading one TOML file: its text into types, and its values into the gateway's words, with every problem
+//! kept.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -35,9 +36,9 @@ fn misshapen(source: &Source, text: &str, error: &toml::de::Error) -> Problem {
     let key = text.get(at.clone()).unwrap_or_default().trim_matches(['"', '\'']);
     let mut problem = source.problem(at.clone(), plain(error.message()));
     if error.message().starts_with("unknown field") && is_secret_key(key) {
-        problem
-            .label("a secret does not stand in the configuration")
-            .help("put it in a file or an environment variable, and say which with a key that ends in `_file` or `_env`");
+        problem.label("a secret does not stand in the configuration").help(
+            "put it in a file or an environment variable, and say which with a key in `_file` or `_env`",
+        );
     }
     problem
 }
@@ -71,7 +72,10 @@ impl Reading {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.fault(text.span(), error.to_string());
+                // The gateway's errors say what is wrong and leave out the text itself.
+                let subject =
+                    if (1..=40).contains(&text.len()) { format!("`{}`", **text) } else { "this".to_owned() };
+                self.fault(text.span(), format!("{subject} {error}"));
                 None
             }
         }
@@ -82,21 +86,18 @@ impl Reading {
         self.parse(text)
     }
 
-    /// A number within its bounds; out of bounds the default's type's zero, and a problem.
+    /// A number within its bounds. Out of bounds it is a problem, and some number.
     pub(super) fn number<N, const DEFAULT: u64, const MIN: u64, const MAX: u64>(
         &mut self,
         number: &Number<DEFAULT, MIN, MAX>,
     ) -> N
     where
-        N: TryFrom<u64> + Default,
+        N: TryFrom<u64, Error: Display> + Default,
     {
-        match number.get() {
-            // Every bound fits the type that it is read into; a test holds the largest against it.
-            Ok(value) => N::try_from(value).unwrap_or_default(),
-            Err(message) => {
-                self.fault(number.span(), message);
-                N::default()
-            }
-        }
+        let value = number.get().and_then(|value| N::try_from(value).map_err(|error| error.to_string()));
+        value.unwrap_or_else(|message| {
+            self.fault(number.span(), message);
+            N::default()
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! From the file as written to the configuration: every value checked, every name followed, every problem reported.
+//! From the file as written to the configuration: every value checked, every name followed, every problem
+//! reported.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -53,7 +54,9 @@ impl Resolver {
                 slice_postings: self.reading.number(&file.engine.slice_postings),
                 shutdown_deadline: self.milliseconds(&file.engine.shutdown_deadline_ms),
             },
-            journal: Journal { retention_days: file.journal.retention_days.map(|days| self.reading.number(&days)) },
+            journal: Journal {
+                retention_days: file.journal.retention_days.map(|days| self.reading.number(&days)),
+            },
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
             targets: file.targets.iter().filter_map(|target| self.target(target)).collect(),
@@ -62,7 +65,7 @@ impl Resolver {
 
     fn path(&mut self, path: &At<PathBuf>) -> PathBuf {
         if path.as_os_str().is_empty() {
-            self.reading.fault(path.span(), "must not be empty");
+            self.reading.fault(path.span(), "this must not be empty");
         }
         self.base.join(&**path)
     }
@@ -83,8 +86,9 @@ impl Resolver {
         let text = self.reading.text(name);
         let url = self.secret(name.span(), [("url_file", &broker.url_file), ("url_env", &broker.url_env)]);
         let connect_timeout = self.milliseconds(&broker.connect_timeout_ms);
+        let request_timeout = self.milliseconds(&broker.request_timeout_ms);
         let heartbeat = Duration::from_secs(self.reading.number(&broker.heartbeat_s));
-        Some((text?, Broker { url: url?, connect_timeout, heartbeat }))
+        Some((text?, Broker { url: url?, connect_timeout, request_timeout, heartbeat }))
     }
 
     /// Where a secret is: exactly one of two keys says it, and neither holds it.
@@ -95,25 +99,28 @@ impl Resolver {
     ) -> Option<Secret> {
         for value in [file, env].into_iter().flatten() {
             if looks_secret(value) {
-                self.reading.fault(value.span(), "a secret does not stand in the configuration")
-                    .help(format!("`{file_key}` names a file that holds it, `{env_key}` an environment variable"));
+                self.reading.fault(value.span(), "a secret does not stand in the configuration").help(
+                    format!("`{file_key}` names a file that holds it, `{env_key}` an environment variable"),
+                );
                 return None;
             }
         }
         match (file, env) {
             (Some(file), None) if file.is_empty() => {
-                self.reading.fault(file.span(), "must not be empty");
+                self.reading.fault(file.span(), "this must not be empty");
                 None
             }
             (Some(file), None) => Some(Secret::File(self.base.join(&**file))),
             (None, Some(env)) if is_variable_name(env) => Some(Secret::Env((**env).clone())),
             (None, Some(env)) => {
-                let message = "is not the name of an environment variable: letters, digits and _, no digit first";
+                let message =
+                    "this is not the name of an environment variable: letters, digits and _, no digit first";
                 self.reading.fault(env.span(), message);
                 None
             }
             (Some(file), Some(env)) => {
-                self.reading.fault(env.span(), format!("`{file_key}` and `{env_key}` exclude each other"))
+                self.reading
+                    .fault(env.span(), format!("`{file_key}` and `{env_key}` exclude each other"))
                     .also(file.span(), "and here")
                     .help("keep the one that holds the secret");
                 None
@@ -127,11 +134,15 @@ impl Resolver {
 
     fn grpc(&mut self, listen: &At<String>) -> Option<Grpc> {
         let Ok(address) = listen.parse::<SocketAddr>() else {
-            self.reading.fault(listen.span(), "is not an address and port such as 127.0.0.1:50461");
+            self.reading.fault(listen.span(), "this is not an address and port such as 127.0.0.1:50461");
             return None;
         };
         if !address.ip().is_loopback() {
-            self.reading.fault(listen.span(), "can be reached from other machines, and the gRPC front knows no callers yet")
+            self.reading
+                .fault(
+                    listen.span(),
+                    "this can be reached from other machines, and the gRPC front knows no callers yet",
+                )
                 .help("listen on 127.0.0.1 or [::1]");
             return None;
         }

@@ -22,10 +22,13 @@ pub(crate) struct SecretError {
 }
 
 impl Secret {
-    /// Reads it, without white space around it. Its `Debug` shows nothing, and its memory is wiped when it is dropped.
+    /// Reads it, without white space around it. Its `Debug` shows nothing, and its memory is wiped when it is
+    /// dropped.
     pub(crate) fn read(&self) -> Result<SecretString, SecretError> {
         let text = match self {
-            Self::File(path) => std::fs::read_to_string(path).map(SecretString::from).map_err(|e| e.to_string()),
+            Self::File(path) => {
+                std::fs::read_to_string(path).map(SecretString::from).map_err(|e| e.to_string())
+            }
             Self::Env(name) => variable(name).ok_or_else(|| "it is not set".to_owned()),
         };
         let error = |why: String| SecretError { place: self.clone(), why };

@@ -7,8 +7,9 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
 #[expect(clippy::expect_used, reason = "the time zone database is compiled in, and a test reads it")]
-static COPENHAGEN: LazyLock<TimeZone> =
-    LazyLock::new(|| TimeZone::get("Europe/Copenhagen").expect("the compiled-in database knows Europe/Copenhagen"));
+static COPENHAGEN: LazyLock<TimeZone> = LazyLock::new(|| {
+    TimeZone::get("Europe/Copenhagen").expect("the compiled-in database knows Europe/Copenhagen")
+});
 
 /// A number of exactly as many digits as the bytes.
 fn number<T: TryFrom<u32>>(digits: &[u8]) -> Option<T> {
@@ -74,10 +75,15 @@ impl Moment {
 
     /// The day on which it falls in Europe/Copenhagen.
     pub(crate) fn day(self) -> Date {
-        let there = self.offset.and_then(|offset| offset.to_timestamp(self.civil).ok());
+        let instant = self.offset.and_then(|offset| offset.to_timestamp(self.civil).ok());
         // Only the ends of the calendar have no instant; there the day as written is as good as any.
-        there.map_or(self.civil, |instant| COPENHAGEN.to_datetime(instant)).date()
+        instant.map_or(self.civil.date(), day_of)
     }
+}
+
+/// The day on which an instant falls in Europe/Copenhagen.
+pub(crate) fn day_of(instant: Timestamp) -> Date {
+    COPENHAGEN.to_datetime(instant).date()
 }
 
 /// The decimals of a second as nanoseconds, and what follows them.
@@ -95,7 +101,6 @@ fn fraction(bytes: &[u8]) -> Option<(i32, &[u8])> {
     Some((number(&padded)?, zone))
 }
 
-#[expect(clippy::option_option, reason = "none: malformed; some of none: it names no offset")]
 fn offset(zone: &[u8]) -> Option<Option<Offset>> {
     match zone {
         [] => Some(None),
@@ -126,8 +131,19 @@ mod tests {
         assert_eq!(date("2026-03-14"), Some(jiff::civil::date(2026, 3, 14)));
         assert_eq!(date("2024-02-29"), Some(jiff::civil::date(2024, 2, 29)));
         for text in [
-            "", "2026-3-14", "2026-03-14 ", "20260314", "2026-02-29", "2026-13-01", "2026-00-10", "+026-03-14",
-            "-026-03-14", "2026-03-14T00:00:00", "2026/03/14", "٢٠٢٦-03-14", "12026-03-14",
+            "",
+            "2026-3-14",
+            "2026-03-14 ",
+            "20260314",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "+026-03-14",
+            "-026-03-14",
+            "2026-03-14T00:00:00",
+            "2026/03/14",
+            "٢٠٢٦-03-14",
+            "12026-03-14",
         ] {
             assert_eq!(date(text), None, "{text}");
         }
@@ -154,9 +170,19 @@ mod tests {
             assert_eq!(instant(text).as_deref(), Some(utc), "{text}");
         }
         for text in [
-            "", "2026-01-05", "2026-01-05T08:30", "2026-01-05 08:30:00", "2026-01-05T08:30:00.", "2026-01-05T25:00:00",
-            "2026-01-05T24:00:01", "2026-01-05T08:60:00", "2026-01-05T08:30:00z", "2026-01-05T08:30:00+0200",
-            "2026-01-05T08:30:00+14:30", "2026-01-05T08:30:00+01:60", "2026-01-05T08:30:00Z ",
+            "",
+            "2026-01-05",
+            "2026-01-05T08:30",
+            "2026-01-05 08:30:00",
+            "2026-01-05T08:30:00.",
+            "2026-01-05T25:00:00",
+            "2026-01-05T24:00:01",
+            "2026-01-05T08:60:00",
+            "2026-01-05T08:30:00z",
+            "2026-01-05T08:30:00+0200",
+            "2026-01-05T08:30:00+14:30",
+            "2026-01-05T08:30:00+01:60",
+            "2026-01-05T08:30:00Z ",
         ] {
             assert_eq!(Moment::parse(text), None, "{text}");
         }

@@ -3,7 +3,9 @@
 //! Ids, `reverses`, vouchers and families are passed on and shown; a CPR number in one of them would defeat every
 //! protection. So every decoder asks here last.
 
-use samspor_domain::{Body, CitizenRef, Cpr, Fact, Fault, MAX_TEXT_BYTES, Message, Posting, Reason, State, Text};
+use samspor_domain::{
+    Body, CitizenRef, Cpr, Fact, Fault, MAX_TEXT_BYTES, Message, Posting, Reason, State, Text,
+};
 
 /// Whether no id, `reverses`, voucher or family holds a CPR number of the message, in any way of writing it.
 ///
@@ -113,7 +115,8 @@ mod tests {
         ] {
             assert!(holds(text, cpr()), "{text}");
         }
-        for text in ["", "2026-000123-1", "611280123", "611280-1243", "6112791234", "1234611280", "61128012"] {
+        for text in ["", "2026-000123-1", "611280123", "611280-1243", "6112791234", "1234611280", "61128012"]
+        {
             assert!(!holds(text, cpr()), "{text}");
         }
     }

@@ -1,1 +1,25 @@
 //! The gRPC front and its client.
+//!
+//! The services stand in `proto/samspor/v1`. They are served on loopback alone: there is neither TLS nor a check of who
+//! calls yet.
+
+pub mod client;
+mod facts;
+mod health;
+mod private;
+mod reading;
+mod refusal;
+mod registry;
+mod server;
+mod wire;
+
+pub use server::{Bound, Error, SOURCE, Server, Settings};
+
+/// The messages and services of `samspor.v1`, generated from `proto/`.
+#[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/samspor.v1.rs"));
+}
+
+/// The encoded `FileDescriptorSet` of `samspor.v1`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/samspor.v1.descriptors"));

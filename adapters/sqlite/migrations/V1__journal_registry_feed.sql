@@ -26,7 +26,7 @@ CREATE TABLE fact (
     rank INTEGER,
     UNIQUE (scope, kind, id)
 );
-CREATE INDEX fact_live ON fact (kind) WHERE rank = 0;
+CREATE INDEX fact_kind ON fact (kind);
 
 -- Every version seen. became: the order in which it became its fact's newest, null if it never did.
 CREATE TABLE fact_version (

@@ -81,8 +81,8 @@ impl Read for Sqlite {
         self.one(&fact_where("f.no = ?"), [no.0], code::fact)
     }
 
-    fn live_facts(&mut self, kind: Kind) -> Result<Vec<FactRow>> {
-        self.all(&fact_where("f.kind = ? AND f.rank = 0 ORDER BY f.no"), [code::kind(kind)], code::fact)
+    fn facts(&mut self, kind: Kind) -> Result<Vec<FactRow>> {
+        self.all(&fact_where("f.kind = ? ORDER BY f.no"), [code::kind(kind)], code::fact)
     }
 
     fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>> {
@@ -144,6 +144,14 @@ impl Read for Sqlite {
         }
     }
 
+    fn postings_by_id(&mut self, source: SourceNo, after: Option<&Text>, limit: usize) -> Result<Vec<PostingRow>> {
+        let sql = posting_where("p.source = ? AND p.id > ? ORDER BY p.id LIMIT ?");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        // An id is never empty, so the empty text goes before all.
+        let params = params![source.0, after.map_or("", Text::as_str), limit];
+        self.all(&sql, params, |row| code::posting(row, 0))
+    }
+
     fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>> {
         let sql = posting_where("p.source = ? AND p.reverses = ? ORDER BY p.no");
         self.all(&sql, params![source.0, id.as_str()], |row| code::posting(row, 0))
@@ -179,6 +187,13 @@ impl Read for Sqlite {
     fn cursor(&mut self, target: &Text) -> Result<Seq> {
         let sql = "SELECT cursor FROM target WHERE name = ?";
         Ok(Seq(self.one(sql, [target.as_str()], |row| row.get(0))?.unwrap_or(0)))
+    }
+
+    fn cursors(&mut self) -> Result<Vec<(Text, Seq)>> {
+        let rows = self.all("SELECT name, cursor FROM target ORDER BY name", [], |row| {
+            Ok((Text::new(row.get_ref(0)?.as_str()?), Seq(row.get(1)?)))
+        })?;
+        Ok(rows.into_iter().filter_map(|(name, cursor)| Some((name.ok()?, cursor))).collect())
     }
 
     fn counts(&mut self) -> Result<Vec<Count>> {

@@ -1,7 +1,7 @@
 //! What the one writer does.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use samspor_domain::store::{
     Balance, Count, FactVersion, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result, Sealed, Standing,
     Store, StoreError, Work, WorkNo,
@@ -18,6 +18,30 @@ impl Sqlite {
     fn insert(&self, sql: &str, params: impl rusqlite::Params) -> Result<i64> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.insert(params)).map_err(error)
     }
+}
+
+fn work_where(condition: &str) -> String {
+    format!(
+        "SELECT w.no, w.reach, w.a, w.b, w.from_date, w.to_date, w.cause, w.cause_no, w.cause_version, \
+         w.after, p.scope, p.pseudonym FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a WHERE {condition}"
+    )
+}
+
+fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
+    let date = |at| row.get::<_, Option<i64>>(at).map(|code| code.and_then(code::read_date));
+    let span = Span { from: date(4)?, to: date(5)? };
+    let reach = match row.get::<_, i64>(1)? {
+        0 => match row.get::<_, Option<[u8; 16]>>(11)? {
+            Some(pseudonym) => Reach::Person(SourceNo(row.get(10)?), Pseudonym(pseudonym), span),
+            None => Reach::Unreferenced(1, 0, span), // The person is gone, and so is the reach.
+        },
+        1 => Reach::Unreferenced(row.get(2)?, row.get(3)?, span),
+        2 => Reach::Solution(FactNo(row.get(2)?)),
+        3 => Reach::Tagged,
+        _ => Reach::All,
+    };
+    let (no, cause, after) = (WorkNo(row.get(0)?), code::read_cause(row, 6)?, PostingNo(row.get(9)?));
+    Ok(Work { no, reach, cause, after })
 }
 
 impl Store for Sqlite {
@@ -195,26 +219,7 @@ impl Store for Sqlite {
     }
 
     fn next_work(&mut self) -> Result<Option<Work>> {
-        let sql = "SELECT w.no, w.reach, w.a, w.b, w.from_date, w.to_date, w.cause, w.cause_no, w.cause_version, \
-                   w.after, p.scope, p.pseudonym FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a \
-                   ORDER BY w.no LIMIT 1";
-        let found = self.one(sql, [], |row| {
-            let date = |at| row.get::<_, Option<i64>>(at).map(|code| code.and_then(code::read_date));
-            let span = Span { from: date(4)?, to: date(5)? };
-            let reach = match row.get::<_, i64>(1)? {
-                0 => match row.get::<_, Option<[u8; 16]>>(11)? {
-                    Some(pseudonym) => Reach::Person(SourceNo(row.get(10)?), Pseudonym(pseudonym), span),
-                    None => Reach::Unreferenced(1, 0, span), // The person is gone, and so is the reach.
-                },
-                1 => Reach::Unreferenced(row.get(2)?, row.get(3)?, span),
-                2 => Reach::Solution(FactNo(row.get(2)?)),
-                3 => Reach::Tagged,
-                _ => Reach::All,
-            };
-            let (no, cause, after) = (WorkNo(row.get(0)?), code::read_cause(row, 6)?, PostingNo(row.get(9)?));
-            Ok(Work { no, reach, cause, after })
-        })?;
-        Ok(found)
+        self.one(&work_where("true ORDER BY w.no LIMIT 1"), [], work)
     }
 
     fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()> {
@@ -225,8 +230,10 @@ impl Store for Sqlite {
         self.run("DELETE FROM work WHERE no = ?", [no.0]).map(drop)
     }
 
-    fn drop_work_of(&mut self, fact: FactNo) -> Result<()> {
-        self.run("DELETE FROM work WHERE cause = 1 AND cause_no = ?", [fact.0]).map(drop)
+    fn take_work_of(&mut self, fact: FactNo) -> Result<Vec<Reach>> {
+        let caused = self.all(&work_where("w.cause = 1 AND w.cause_no = ? ORDER BY w.no"), [fact.0], work)?;
+        self.run("DELETE FROM work WHERE cause = 1 AND cause_no = ?", [fact.0])?;
+        Ok(caused.into_iter().map(|work| work.reach).collect())
     }
 
     fn count(&mut self, counts: &[Count]) -> Result<()> {

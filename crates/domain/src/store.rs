@@ -286,8 +286,8 @@ pub trait Read: Send {
     fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>>;
     /// A fact by its number.
     fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>>;
-    /// The facts of a kind whose newest version is live.
-    fn live_facts(&mut self, kind: Kind) -> Result<Vec<FactRow>>;
+    /// The facts of a kind, live or not.
+    fn facts(&mut self, kind: Kind) -> Result<Vec<FactRow>>;
     /// The facts, live or not, that hold a reference in any of their versions.
     fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>>;
     /// All versions of a fact that were ever the newest, oldest registration first.
@@ -299,6 +299,8 @@ pub trait Read: Send {
     fn find_posting(&mut self, source: SourceNo, id: &Text) -> Result<Option<PostingRow>>;
     /// The postings in reach with a number above `after`, in order, at most `limit`.
     fn postings(&mut self, reach: &Reach, after: PostingNo, limit: usize) -> Result<Vec<PostingRow>>;
+    /// The postings of a source in the order of their ids' bytes, after an id, at most `limit`.
+    fn postings_by_id(&mut self, source: SourceNo, after: Option<&Text>, limit: usize) -> Result<Vec<PostingRow>>;
     /// The postings of a source that say that they reverse an id.
     fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>>;
 
@@ -312,6 +314,8 @@ pub trait Read: Send {
     fn last_seq(&mut self) -> Result<Seq>;
     /// Up to where a target has everything.
     fn cursor(&mut self, target: &Text) -> Result<Seq>;
+    /// Up to where each target has everything.
+    fn cursors(&mut self) -> Result<Vec<(Text, Seq)>>;
 
     /// Items by source, month of arrival and outcome.
     fn counts(&mut self) -> Result<Vec<Count>>;
@@ -378,8 +382,8 @@ pub trait Store: Read {
     fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()>;
     /// Takes a work item off the list.
     fn finish_work(&mut self, no: WorkNo) -> Result<()>;
-    /// Takes all work off the list that a fact caused.
-    fn drop_work_of(&mut self, fact: FactNo) -> Result<()>;
+    /// Takes all work off the list that a fact caused, and answers what it was to reach.
+    fn take_work_of(&mut self, fact: FactNo) -> Result<Vec<Reach>>;
 
     /// Adds to the items counted.
     fn count(&mut self, counts: &[Count]) -> Result<()>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError};
-use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
+use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, Seq, SourceName, SourceNo, Text};
 use samspor_vault::{Purpose, Vault};
 
 use crate::intake::Prepared;
@@ -47,6 +47,7 @@ pub struct Core {
 const FINGERPRINT: &str = "key-fingerprint";
 const CHARTS: &str = "charts";
 const RULES: &str = "rules";
+const LAST: &str = "last-instant";
 
 impl Core {
     /// Opens the core over a store: checks the key, loads the registry, and puts what other charts or rules decided on
@@ -63,7 +64,8 @@ impl Core {
         }
         let (keyring, registry) = load(&mut *store, &vault, &charts)?;
         let tally = Tally::new();
-        let last = Timestamp::MIN;
+        let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+        let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
         let mut core = Self { store, keyring, registry, tally, charts, slice, last, to_scrub: false };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
@@ -90,9 +92,29 @@ impl Core {
     /// Takes in items in order, in one transaction, and decides again what they change, up to the slice. Where it
     /// fails nothing of it was done, and the registry in memory is the store's again.
     pub fn take_in(&mut self, items: &[Prepared], now: Timestamp) -> Result<Vec<Became>> {
+        Ok(self.take_in_group(&[items], &[], now)?.into_iter().flatten().collect())
+    }
+
+    /// Takes in several batches in one transaction, and moves targets' cursors.
+    pub(crate) fn take_in_group(
+        &mut self,
+        batches: &[impl AsRef<[Prepared]>],
+        advances: &[(Text, Seq)],
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Became>>> {
         self.transaction(|core| {
-            let now = core.instant(now);
-            let became = items.iter().map(|item| core.item(item, now)).collect::<Result<Vec<_>>>()?;
+            let mut take_in = |item: &Prepared| {
+                let now = core.instant(item.registered.unwrap_or(now));
+                core.item(item, now)
+            };
+            let became = batches
+                .iter()
+                .map(|items| items.as_ref().iter().map(&mut take_in).collect())
+                .collect::<Result<Vec<_>>>()?;
+            let now = core.last;
+            for (target, to) in advances {
+                core.store.advance(target, *to)?;
+            }
             core.work_slice(now)?;
             Ok(became)
         })
@@ -129,9 +151,13 @@ impl Core {
 
     /// Runs one transaction; what fails is undone in the store and in memory.
     pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = self.last;
         self.store.begin()?;
         let outcome = body(self).and_then(|value| {
             self.tally.flush(&mut *self.store)?;
+            if self.last != before {
+                self.store.set_meta(LAST, &self.last.as_microsecond().to_be_bytes())?;
+            }
             self.store.commit()?;
             Ok(value)
         });
@@ -201,12 +227,9 @@ impl Core {
 }
 
 fn load(store: &mut dyn Store, vault: &Arc<Vault>, charts: &Charts) -> Result<(Keyring, Registry)> {
-    let mut keyring = Keyring::load(Arc::clone(vault), &mut *store)?;
-    // Loading may enter a source that only a consent names.
-    store.begin()?;
-    let registry = Registry::load(store, &mut keyring, charts.clone());
-    if registry.is_ok() { store.commit()? } else { store.rollback() }
-    Ok((keyring, registry?))
+    let keyring = Keyring::load(Arc::clone(vault), &mut *store)?;
+    let registry = Registry::load(store, &keyring, charts.clone(), None)?;
+    Ok((keyring, registry))
 }
 
 /// The fault of a posting whose source and id are known with other content.

@@ -1,6 +1,6 @@
 //! Deciding, and deciding again: the newest feed record of every posting equals `decide` over what is known.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use samspor_domain::store::{
@@ -21,8 +21,7 @@ impl Core {
     pub(crate) fn posting(&mut self, source: SourceNo, posting: &Posting, now: Timestamp) -> Result<Became> {
         let scope = Scope::Source(source);
         let kept = posting.map(|reference| self.keyring.pseudonym(scope, reference));
-        let mut decision = self.decide(source, &kept);
-        let standing = self.standing(&decision.answer)?;
+        let (mut decision, standing) = self.decide(source, &kept)?;
 
         let persons = posting.try_map(|reference| self.person(scope, reference))?;
         let new = NewPosting { source, posting: &persons, registered: now, standing };
@@ -35,8 +34,8 @@ impl Core {
 
         let mut row = PostingRow { no, source, posting: kept, registered: now, standing };
         if row.posting.reverses.is_some() {
-            decision = self.resolve(&row)?;
-            let standing = self.standing(&decision.answer)?;
+            let standing;
+            (decision, standing) = self.resolve(&row)?;
             self.stand(&mut row, standing)?;
         }
         if let Answer::Tagged(tag) = decision.answer {
@@ -117,17 +116,23 @@ impl Core {
 
     /// A consent has ended: every tag made under it is retracted and what earlier records said is erased, all at once.
     fn forget(&mut self, consent: FactNo, affected: &[Reach], now: Timestamp) -> Result<()> {
-        self.store.drop_work_of(consent)?;
-        for reach in affected {
+        // What its earlier versions reached may not have been decided again yet.
+        let unfinished = self.store.take_work_of(consent)?;
+        let mut erased = BTreeSet::new();
+        for reach in affected.iter().chain(&unfinished) {
             let mut after = PostingNo::default();
             loop {
                 let rows = self.store.postings(reach, after, self.slice())?;
                 let Some(last) = rows.last() else { break };
                 after = last.no;
-                let numbers: Vec<PostingNo> = rows.iter().map(|row| row.no).collect();
-                self.decide_again(rows.into(), Cause::Withdrawal, now, false)?;
-                for no in numbers {
-                    self.store.erase_superseded(no)?;
+                self.decide_again(rows.clone().into(), Cause::Withdrawal, now, false)?;
+                // What follows them had their tags.
+                let mut rows = VecDeque::from(rows);
+                while let Some(row) = rows.pop_front() {
+                    if erased.insert(row.no) {
+                        self.store.erase_superseded(row.no)?;
+                        rows.extend(self.followers(&row)?);
+                    }
                 }
             }
         }
@@ -161,14 +166,22 @@ impl Core {
         now: Timestamp,
         all_followers: bool,
     ) -> Result<()> {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut changed = BTreeSet::new();
         while let Some(mut row) = rows.pop_front() {
             if all_followers && !seen.insert(row.no) {
                 continue; // Around the ring once is enough.
             }
-            let decision = self.resolve(&row)?;
-            let changed = self.answer(&mut row, decision, cause, now)?;
-            if changed || all_followers {
+            if changed.contains(&row.no) {
+                // It was read before it changed.
+                row = self.store.posting(row.no)?.unwrap_or(row);
+            }
+            let (decision, standing) = self.resolve(&row)?;
+            let has_changed = self.answer(&mut row, decision, standing, cause, now)?;
+            if has_changed {
+                changed.insert(row.no);
+            }
+            if has_changed || all_followers {
                 rows.extend(self.followers(&row)?);
             }
         }
@@ -176,16 +189,23 @@ impl Core {
     }
 
     /// Gives a posting an answer. Writes only what differs from the last one.
-    fn answer(&mut self, row: &mut PostingRow, decision: Decision, cause: Cause, now: Timestamp) -> Result<bool> {
+    fn answer(
+        &mut self,
+        row: &mut PostingRow,
+        decision: Decision,
+        standing: Standing,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Result<bool> {
         let before = match row.standing {
             Standing::Untagged(reason) if decision.answer == Answer::Untagged(reason) => return Ok(false),
             _ => self.newest(row.no)?,
         };
-        let tagged_before = before.as_ref().and_then(|(_, revision)| revision.tag.as_ref());
-        if matches!(row.standing, Standing::Tagged(_)) && decision.answer.tag() == tagged_before {
+        // Whose enrolment it is goes to readers too, so that it changes with the fact that says it.
+        let said = before.as_ref().map(|(_, revision)| (revision.tag.as_ref(), &revision.subject));
+        if matches!(row.standing, Standing::Tagged(_)) && said == Some((decision.answer.tag(), &decision.subject)) {
             return Ok(false);
         }
-        let standing = self.standing(&decision.answer)?;
         let had_tag = matches!(row.standing, Standing::Tagged(_));
         self.stand(row, standing)?;
         match decision.answer {
@@ -238,27 +258,49 @@ impl Core {
         }
     }
 
-    fn decide(&self, source: SourceNo, posting: &Posting<Pseudonym>) -> Decision {
-        decide(source, posting, &self.registry.known(&self.keyring))
+    fn decide(&self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<(Decision, Standing)> {
+        let decision = decide(source, posting, &self.registry.known(&self.keyring));
+        let standing = self.standing(&decision.answer)?;
+        Ok((decision, standing))
     }
 
-    /// The answer of a posting: its own, or that of the posting at the end of what it follows, negated for each step. A
-    /// member of a ring has its own.
-    pub(crate) fn resolve(&mut self, row: &PostingRow) -> Result<Decision> {
-        let mut path = vec![row.clone()];
-        let root = loop {
-            let last = &path[path.len() - 1];
-            let Some(next) = self.followed(last)? else { break path.len() - 1 };
-            if let Some(ring) = path.iter().position(|member| member.no == next.no) {
-                break ring;
-            }
-            path.push(next);
+    /// The answer of a posting: its own, or that of the posting that it follows, negated. A member of a ring has its
+    /// own.
+    ///
+    /// What one follows may be on the work list. Its answer is taken as it stands even so: a follower that knew better
+    /// would be missed where the other's answer then turns out the same as before.
+    pub(crate) fn resolve(&mut self, row: &PostingRow) -> Result<(Decision, Standing)> {
+        let followed = match self.followed(row)? {
+            Some(followed) if !self.returns(row, &followed)? => followed,
+            _ => return self.decide(row.source, &row.posting),
         };
-        let mut decision = self.decide(path[root].source, &path[root].posting);
-        if root % 2 == 1 {
-            decision.answer = decision.answer.negated();
+        let decision = match followed.standing {
+            Standing::Untagged(reason) => reason.into(),
+            Standing::Tagged(_) => {
+                let revision = self.newest(followed.no)?.map(|(_, revision)| revision);
+                let tagged = revision.and_then(|revision| Some((revision.tag?, revision.subject)));
+                let (tag, subject) =
+                    tagged.ok_or_else(|| StoreError::Damaged("a tagged posting has no tag in the feed".into()))?;
+                Decision { answer: Answer::Tagged(Box::new(tag)).negated(), subject }
+            }
+        };
+        Ok((decision, followed.standing))
+    }
+
+    /// Whether following on from `next`, which `row` follows, comes back to `row`.
+    fn returns(&mut self, row: &PostingRow, next: &PostingRow) -> Result<bool> {
+        let mut seen = BTreeSet::new();
+        let mut at = next.clone();
+        while at.no != row.no {
+            if !seen.insert(at.no) {
+                return Ok(false); // In a ring further on.
+            }
+            match self.followed(&at)? {
+                Some(next) => at = next,
+                None => return Ok(false),
+            }
         }
-        Ok(decision)
+        Ok(true)
     }
 
     /// The posting that one follows.

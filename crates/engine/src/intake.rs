@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName};
 
 use crate::core::not_permitted;
@@ -17,6 +18,8 @@ pub struct Prepared {
     /// The item's own bytes.
     pub(crate) bytes: Bytes,
     pub(crate) content_type: Option<String>,
+    /// When it was learnt, where that is not now: in a replay.
+    pub(crate) registered: Option<Timestamp>,
 }
 
 /// What a source may send.
@@ -94,14 +97,21 @@ impl Intake {
             content,
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
+            registered: None,
         }
     }
 }
 
 impl Prepared {
+    /// The same item, learnt at an instant of the past, as a recording says. Instants never go back all the same.
+    #[must_use]
+    pub fn learnt_at(self, instant: Timestamp) -> Self {
+        Self { registered: Some(instant), ..self }
+    }
+
     /// A message that comes from a caller instead of a queue. `bytes` is what stands for it if it goes to quarantine.
     #[must_use]
     pub fn from_caller(source: SourceName, message: Message, bytes: Bytes) -> Self {
-        Self { source, content: Ok(message), bytes, content_type: None }
+        Self { source, content: Ok(message), bytes, content_type: None, registered: None }
     }
 }

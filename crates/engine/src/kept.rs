@@ -1,6 +1,7 @@
 //! Facts and revisions as the store keeps them: serialised, then sealed.
 
-use samspor_domain::store::{FactRow, FactVersion, FeedRow, Result, Sealed, StoreError};
+use jiff::Timestamp;
+use samspor_domain::store::{FactRow, FactVersion, FeedRow, Read, Result, Sealed, StoreError};
 use samspor_domain::{Body, CitizenRef, Rank, Revision, SourceName, State, Text};
 use samspor_vault::{Purpose, Vault};
 use serde::{Deserialize, Serialize};
@@ -39,11 +40,27 @@ pub(crate) fn open_version(vault: &Vault, version: &FactVersion) -> Result<Optio
 
 /// What the newest version of a fact says, if it is live.
 pub(crate) fn open_live(vault: &Vault, row: &FactRow) -> Result<Option<(Text, Body)>> {
-    if row.newest.rank != Rank::Live {
+    open_if_live(vault, &row.newest)
+}
+
+fn open_if_live(vault: &Vault, version: &FactVersion) -> Result<Option<(Text, Body)>> {
+    if version.rank != Rank::Live {
         return Ok(None);
     }
-    let kept = open_version(vault, &row.newest)?;
+    let kept = open_version(vault, version)?;
     Ok(kept.and_then(|kept| Some((kept.id, kept.body?))))
+}
+
+/// What a fact said as it was known at an instant, or says now if none is given, if that is live.
+pub(crate) fn open_as_of(
+    vault: &Vault,
+    read: &mut (impl Read + ?Sized),
+    row: &FactRow,
+    as_of: Option<Timestamp>,
+) -> Result<Option<(Text, Body)>> {
+    let Some(instant) = as_of else { return open_live(vault, row) };
+    let known = read.versions(row.no)?.into_iter().rfind(|version| version.registered <= instant);
+    known.map_or(Ok(None), |version| open_if_live(vault, &version))
 }
 
 pub(crate) fn seal_revision(vault: &Vault, revision: &Revision) -> Sealed {
@@ -82,4 +99,14 @@ pub(crate) fn references(source: &SourceName, id: &Text, body: &Body) -> Vec<Cit
     refs.sort();
     refs.dedup();
     refs
+}
+
+/// The tag that the newest feed record of a posting puts on it; none where it has none.
+pub fn newest_tag(
+    read: &mut (impl Read + ?Sized),
+    vault: &Vault,
+    posting: samspor_domain::PostingNo,
+) -> Result<Option<samspor_domain::Tag>> {
+    let Some(record) = read.newest_record(posting)? else { return Ok(None) };
+    Ok(open_revision(vault, &record)?.and_then(|revision| revision.tag))
 }

@@ -7,17 +7,11 @@ use samspor_domain::store::{Read, Result, Scope, Sealed, Store};
 use samspor_domain::{CitizenRef, Pseudonym, SourceName, SourceNo};
 use samspor_vault::{Pseudonyms, Purpose, Vault};
 
-/// A source's name and key.
-struct Known {
-    name: SourceName,
-    pseudonyms: Pseudonyms,
-}
-
 /// The vault, with the keys of the registry and of each source at hand.
 pub(crate) struct Keyring {
     pub(crate) vault: Arc<Vault>,
     registry: Pseudonyms,
-    sources: BTreeMap<SourceNo, Known>,
+    sources: BTreeMap<SourceNo, Pseudonyms>,
     by_name: BTreeMap<SourceName, SourceNo>,
 }
 
@@ -33,8 +27,8 @@ impl Keyring {
 
     fn add(&mut self, no: SourceNo, name: SourceName) {
         let pseudonyms = self.vault.source(&name);
-        self.by_name.insert(name.clone(), no);
-        self.sources.insert(no, Known { name, pseudonyms });
+        self.by_name.insert(name, no);
+        self.sources.insert(no, pseudonyms);
     }
 
     /// The number of a source; a name that is new to the store gets one.
@@ -52,15 +46,11 @@ impl Keyring {
         self.by_name.get(name).copied()
     }
 
-    pub(crate) fn name(&self, no: SourceNo) -> Option<&SourceName> {
-        self.sources.get(&no).map(|known| &known.name)
-    }
-
     /// The keys of a scope. Numbers come from the store that the keyring was loaded from.
     pub(crate) fn scope(&self, scope: Scope) -> &Pseudonyms {
         match scope {
             Scope::Registry => &self.registry,
-            Scope::Source(no) => self.sources.get(&no).map_or(&self.registry, |known| &known.pseudonyms),
+            Scope::Source(no) => self.sources.get(&no).unwrap_or(&self.registry),
         }
     }
 

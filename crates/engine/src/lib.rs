@@ -2,11 +2,26 @@
 
 mod core;
 mod deciding;
+mod deliver;
+mod explain;
 mod intake;
 mod keyring;
 mod kept;
+mod receive;
 mod registry;
+mod scribe;
+mod status;
+mod supervise;
 mod tally;
+mod writer;
 
 pub use core::{Became, Core};
+pub use deliver::Outlet;
+pub use explain::{Conflict, Explanation, Said, Step, conflicts, explain};
 pub use intake::{Intake, Permissions, Prepared};
+pub use kept::newest_tag;
+pub use receive::Inlet;
+pub use scribe::{Audience, Scribe};
+pub use status::{Condition, Parts, Status};
+pub use supervise::{Ended, Gateway};
+pub use writer::{Handle, Unavailable};

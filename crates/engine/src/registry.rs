@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use samspor_domain::store::{Reach, Result, Store};
+use jiff::Timestamp;
+use samspor_domain::store::{Reach, Read, Result, Store};
 use samspor_domain::{
     Body, Charts, Circle, CitizenRef, Consent, Enrolled, FactNo, Kind, Known, Link, Pseudonym, Scope, Solution,
     SourceName, SourceNo, Span, Split, Text, closure, days_after, days_before, overlap,
@@ -35,7 +36,13 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn load(store: &mut dyn Store, keyring: &mut Keyring, charts: Charts) -> Result<Self> {
+    /// What is known now, or was known at an instant.
+    pub(crate) fn load(
+        read: &mut (impl Read + ?Sized),
+        keyring: &Keyring,
+        charts: Charts,
+        as_of: Option<Timestamp>,
+    ) -> Result<Self> {
         let mut registry = Self {
             charts,
             solutions: BTreeMap::new(),
@@ -45,37 +52,23 @@ impl Registry {
             by_reference: HashMap::new(),
         };
         for kind in [Kind::Solution, Kind::Split, Kind::Consent] {
-            for row in store.live_facts(kind)? {
-                let Some((id, body)) = kept::open_live(&keyring.vault, &row)? else { continue };
-                registry.put(store, keyring, row.no, &id, Some(&body))?;
+            for row in read.facts(kind)? {
+                match kept::open_as_of(&keyring.vault, read, &row, as_of)? {
+                    Some((id, Body::Solution(solution))) => {
+                        registry.solutions.insert(id, (row.no, *solution));
+                    }
+                    Some((id, Body::Split(split))) => {
+                        registry.splits.entry(split.solution.clone()).or_default().insert(id, split);
+                    }
+                    Some((id, Body::Consent(consent))) => {
+                        let reached = reach(read, keyring, &id, &consent, as_of, &mut |_, _, _| {})?;
+                        registry.replace(row.no, Some(reached));
+                    }
+                    _ => {}
+                }
             }
         }
         Ok(registry)
-    }
-
-    /// Takes in what a solution, split or consent says now; none: nothing any more.
-    fn put(
-        &mut self,
-        store: &mut dyn Store,
-        keyring: &mut Keyring,
-        no: FactNo,
-        id: &Text,
-        body: Option<&Body>,
-    ) -> Result<()> {
-        match body {
-            Some(Body::Solution(solution)) => {
-                self.solutions.insert(id.clone(), (no, (**solution).clone()));
-            }
-            Some(Body::Split(split)) => {
-                self.splits.entry(split.solution.clone()).or_default().insert(id.clone(), split.clone());
-            }
-            Some(Body::Consent(consent)) => {
-                let reached = reach(store, keyring, id, consent)?;
-                self.replace(no, Some(reached));
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Puts what a consent reaches in place of what it reached.
@@ -124,7 +117,12 @@ impl Registry {
             Kind::Split => Ok(self.change_split(fact)),
             Kind::Consent => {
                 let reached = match fact.new {
-                    Some(Body::Consent(consent)) => Some(reach(store, keyring, fact.id, consent)?),
+                    Some(Body::Consent(consent)) => {
+                        for name in &consent.sources {
+                            keyring.enter(store, name)?;
+                        }
+                        Some(reach(store, keyring, fact.id, consent, None, &mut |_, _, _| {})?)
+                    }
                     _ => None,
                 };
                 let before = self.replace(fact.no, reached);
@@ -140,7 +138,7 @@ impl Registry {
     fn change_person(
         &mut self,
         store: &mut dyn Store,
-        keyring: &mut Keyring,
+        keyring: &Keyring,
         fact: &Changed<'_>,
     ) -> Result<Vec<Reach>> {
         let mut touched = BTreeSet::new();
@@ -153,7 +151,7 @@ impl Registry {
         for no in touched {
             let Some(row) = store.fact(no)? else { continue };
             let Some((id, Body::Consent(consent))) = kept::open_live(&keyring.vault, &row)? else { continue };
-            let reached = reach(store, keyring, &id, &consent)?;
+            let reached = reach(store, keyring, &id, &consent, None, &mut |_, _, _| {})?;
             let before = self.replace(no, Some(reached));
             affected.extend(self.affected(before.as_ref(), self.consents.get(&no)));
         }
@@ -269,12 +267,19 @@ fn persons<'a>(bridge: impl IntoIterator<Item = &'a (SourceNo, Pseudonym)>, span
     bridge.into_iter().map(|(source, pseudonym)| Reach::Person(*source, *pseudonym, span)).collect()
 }
 
-/// Follows a consent from its own reference over what the store holds.
-fn reach(store: &mut dyn Store, keyring: &mut Keyring, id: &Text, consent: &Consent) -> Result<Reached> {
-    let mut sources = BTreeMap::new();
-    for name in &consent.sources {
-        sources.insert(keyring.enter(store, name)?, name);
-    }
+/// Follows a consent from its own reference over what the store holds. `passed` is told of each fact that ties
+/// references together.
+pub(crate) fn reach(
+    read: &mut (impl Read + ?Sized),
+    keyring: &Keyring,
+    id: &Text,
+    consent: &Consent,
+    as_of: Option<Timestamp>,
+    passed: &mut dyn FnMut(Kind, &Text, &Link),
+) -> Result<Reached> {
+    // A source that the store does not know has sent nothing yet.
+    let sources: BTreeMap<SourceNo, &SourceName> =
+        consent.sources.iter().filter_map(|name| Some((keyring.no(name)?, name))).collect();
     let mut enrolments = BTreeMap::new();
     let mut grants = BTreeMap::new();
     let closure = closure(consent.citizen.clone(), |reference| -> Result<Vec<Link>> {
@@ -282,8 +287,8 @@ fn reach(store: &mut dyn Store, keyring: &mut Keyring, id: &Text, consent: &Cons
         let scopes = std::iter::once(Scope::Registry).chain(sources.keys().copied().map(Scope::Source));
         for scope in scopes {
             let source = if let Scope::Source(no) = scope { sources.get(&no).copied() } else { None };
-            for row in store.facts_touching(scope, &keyring.pseudonym(scope, reference))? {
-                let Some((id, body)) = kept::open_live(&keyring.vault, &row)? else { continue };
+            for row in read.facts_touching(scope, &keyring.pseudonym(scope, reference))? {
+                let Some((id, body)) = kept::open_as_of(&keyring.vault, read, &row, as_of)? else { continue };
                 if let Body::Enrolment(enrolment) = &body && enrolment.citizen == *reference {
                     enrolments.insert(id.clone(), Enrolled { id: id.clone(), enrolment: enrolment.clone() });
                 }
@@ -291,6 +296,7 @@ fn reach(store: &mut dyn Store, keyring: &mut Keyring, id: &Text, consent: &Cons
                 let Some(link) = Link::of(source, &id, &body).filter(|link| link.refs.contains(reference)) else {
                     continue;
                 };
+                passed(body.kind(), &id, &link);
                 if let (Body::Grant(grant), Some(source)) = (&body, source) {
                     grants.insert(CitizenRef::Grant(source.clone(), id), grant.total);
                 }

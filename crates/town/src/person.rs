@@ -41,7 +41,7 @@ impl Numbers {
         // Both rows' sizes have the prime factors 2, 3, 5 and 7 only, so a factor with none of them loses no number.
         let factor = loop {
             let candidate = dice.between(1 << 30, 1 << 40).unsigned_abs();
-            if [2, 3, 5, 7].iter().all(|prime| candidate % prime != 0) {
+            if [2, 3, 5, 7].iter().all(|prime| !candidate.is_multiple_of(*prime)) {
                 break candidate;
             }
         };

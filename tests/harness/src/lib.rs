@@ -1,1 +1,8 @@
-//! Private brokers for tests, the demo and the benchmarks.
+//! Private brokers for tests, the demo and the benchmarks: nothing here is shipped.
+
+pub mod client;
+pub mod gateway;
+mod ports;
+pub mod proxy;
+pub mod rabbitmq;
+pub mod search;

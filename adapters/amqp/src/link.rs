@@ -1,0 +1,187 @@
+//! One connection to a broker, every wait on which has an end.
+
+use std::future::Future;
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Channel, Connection, ConnectionProperties};
+use samspor_domain::LinkError;
+use tokio::time::{Instant, timeout_at};
+
+use crate::Broker;
+
+/// The broker did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} ms", .0.as_millis())]
+pub(crate) struct NoAnswer(pub(crate) Duration);
+
+/// What could not be done, and why.
+pub(crate) fn failed(
+    doing: impl Into<String>,
+    why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> LinkError {
+    LinkError { doing: doing.into(), source: Some(why.into()) }
+}
+
+/// A second hold on the connection's socket, to end it with. The client library closes a connection by asking the
+/// broker, and waits for as long as that takes: for ever where the broker has blocked the connection or hangs.
+#[derive(Debug, Clone, Default)]
+struct Socket(Arc<Mutex<Hold>>);
+
+#[derive(Debug, Default)]
+enum Hold {
+    #[default]
+    NotYet,
+    Open(TcpStream),
+    Cut,
+}
+
+impl Socket {
+    fn hold(&self, socket: TcpStream) -> std::io::Result<()> {
+        let mut hold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*hold, Hold::Cut) {
+            return Err(std::io::ErrorKind::ConnectionAborted.into());
+        }
+        *hold = Hold::Open(socket);
+        Ok(())
+    }
+
+    fn cut(&self) {
+        let mut hold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Hold::Open(socket) = std::mem::replace(&mut *hold, Hold::Cut) {
+            // It fails where the other side has ended the connection, and then it is ended.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Cuts the socket of a connection that is given up before it stands.
+struct Connecting(Option<Socket>);
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.take() {
+            socket.cut();
+        }
+    }
+}
+
+/// A connection. Dropped, it is closed: in order, or at once where the broker no longer answers.
+#[derive(Debug)]
+pub(crate) struct Link {
+    connection: Connection,
+    socket: Socket,
+    request_timeout: Duration,
+    answers: AtomicBool,
+}
+
+impl Link {
+    /// Connects and logs in.
+    pub(crate) async fn open(broker: &Broker) -> Result<Self, LinkError> {
+        let doing = || format!("connecting to {}", broker.url);
+        let deadline = Instant::now() + broker.connect_timeout;
+        let socket = Socket::default();
+        let mut connecting = Connecting(Some(socket.clone()));
+        let connection = async {
+            let runtime = lapin::runtime::default_runtime()?;
+            let held = socket.clone();
+            let properties =
+                ConnectionProperties::default().with_connection_name(broker.name.as_str().into());
+            let uri = broker.url.uri(broker.heartbeat);
+            // The library's thread runs this, and would outlive the caller's patience.
+            Connection::connector(
+                uri,
+                runtime,
+                async move |uri: AMQPUri, runtime| {
+                    keep_client_library_quiet();
+                    let stream = async {
+                        let addresses =
+                            tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port))
+                                .await?;
+                        let addresses: Vec<_> = addresses.collect();
+                        let stream = AsyncTcpStream::connect(&runtime, addresses).await?;
+                        if let AsyncTcpStream::Plain(plain) = &stream {
+                            plain.get_ref().set_nodelay(true)?;
+                            held.hold(duplicate(plain.get_ref())?)?;
+                        }
+                        match uri.scheme {
+                            AMQPScheme::AMQP => Ok(stream),
+                            AMQPScheme::AMQPS => {
+                                stream.into_tls(&uri.authority.host, OwnedTLSConfig::default().as_ref()).await
+                            }
+                        }
+                    };
+                    let stream = timeout_at(deadline, stream).await;
+                    Ok(stream.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?)
+                },
+                properties,
+            )
+            .await
+        };
+        let connection = match timeout_at(deadline, connection).await {
+            Ok(connection) => connection.map_err(|e| failed(doing(), e))?,
+            Err(_) => return Err(failed(doing(), NoAnswer(broker.connect_timeout))),
+        };
+        connecting.0 = None;
+        let answers = AtomicBool::new(true);
+        Ok(Self { connection, socket, request_timeout: broker.request_timeout, answers })
+    }
+
+    /// A new channel.
+    pub(crate) async fn channel(&self) -> Result<Channel, LinkError> {
+        self.request(|| "opening a channel".to_owned(), self.connection.create_channel()).await
+    }
+
+    /// Waits for the answer to a request within the broker's time limit.
+    pub(crate) async fn request<T>(
+        &self,
+        doing: impl FnOnce() -> String,
+        answer: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, LinkError> {
+        let (limit, deadline) = (self.request_timeout, Instant::now() + self.request_timeout);
+        self.until(deadline, limit, answer).await.map_err(|why| failed(doing(), why))
+    }
+
+    /// Waits for an answer until a deadline, that was `limit` away when the request was made.
+    pub(crate) async fn until<T, E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        deadline: Instant,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+        match timeout_at(deadline, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                self.answers.store(false, Ordering::Relaxed);
+                Err(NoAnswer(limit).into())
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let status = self.connection.status();
+        if !self.answers.load(Ordering::Relaxed) || status.blocked() || !status.connected() {
+            self.socket.cut();
+        }
+    }
+}
+
+fn duplicate(socket: &tokio::net::TcpStream) -> std::io::Result<TcpStream> {
+    use std::os::fd::AsFd as _;
+    Ok(socket.as_fd().try_clone_to_owned()?.into())
+}
+
+/// Switches off the log of the calling thread, which is the one that the client library makes for a connection: it logs
+/// messages that come back with their bodies, and every frame where the log level lets it. What fails is said by the
+/// errors.
+fn keep_client_library_quiet() {
+    let quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
+    // For as long as the thread lives.
+    std::mem::forget(quiet);
+}

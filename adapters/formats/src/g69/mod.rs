@@ -1,0 +1,120 @@
+//! G69: postings of a finance system, one a line, one line or a whole file a message.
+//!
+//! A line is a header, in which `G69` stands after the three digits of the place of registration, and then fields
+//! `&NNNvalue` with ascending numbers. Known writers disagree on the rest of the header, so it is not read. The fields
+//! become a posting so:
+//!
+//! | of the posting | from |
+//! |---|---|
+//! | id | 103 machine number, 104 serial number and 110 date, joined by `-`: `00123-0000001-20220311`. The numbers are filled up with zeros to their 5 and 7 digits, so that a writer's padding does not matter |
+//! | date | 110, `YYYYMMDD` |
+//! | account, cost centre, grouping | 111, an account string: 16 digits, or one of its other writings |
+//! | amount | 112, twelve digits of øre and then a space or `-`, and 113: `D` (debit) is an expense and positive, `K` (credit) negative. A `-` turns the sign round, so `K` with `-` is positive again |
+//! | citizen | 133 as a CPR number where 132 is `02`. Any other kind, such as `03` (CVR), is no citizen |
+//! | voucher | 116 where it is given |
+//! | grant, reverses | none: no field of the format is known to carry them |
+//!
+//! Values are taken without the spaces that fill them up. An empty value is none. Lines end in LF or CRLF; a byte order
+//! mark before the first and blank lines are passed over. Every line is an item of its own, so a bad line holds up
+//! nothing but itself; the path of its fault begins with `line N`, counted from 1 with blank lines counted too.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
+
+use crate::{content_type, personal};
+
+/// How one source writes G69.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// The encoding of its lines, where the content type names none.
+    pub encoding: Encoding,
+}
+
+/// The encodings in which G69 occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8.
+    Utf8,
+    /// ISO-8859-1.
+    Latin1,
+}
+
+/// Reads G69.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoder {
+    settings: Settings,
+}
+
+impl Decoder {
+    /// A decoder for a source that writes so.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    fn encoding(&self, delivery: &Delivery) -> Result<Encoding, Fault> {
+        match content_type::check(delivery, &["text/plain", "application/octet-stream"])? {
+            None => Ok(self.settings.encoding),
+            Some(charset) if content_type::is_utf8(charset) => Ok(Encoding::Utf8),
+            Some(charset) if charset.eq_ignore_ascii_case("iso-8859-1") => Ok(Encoding::Latin1),
+            Some(_) => Err(content_type::unsupported_charset("utf-8 or iso-8859-1")),
+        }
+    }
+}
+
+impl Decode for Decoder {
+    fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
+        let encoding = match self.encoding(delivery) {
+            Ok(encoding) => encoding,
+            Err(fault) => return vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }],
+        };
+        let lines = lines(&delivery.body);
+        if lines.is_empty() {
+            let content = Err(Fault::new(Reason::Undecodable, "the body holds no line"));
+            return vec![Item { content, excerpt: None, ignored_fields: 0 }];
+        }
+        let is_file = lines.len() > 1;
+        let item = |(number, line): (usize, Bytes)| {
+            let (content, ignored_fields) = match decode(&line, encoding) {
+                Ok((message, ignored)) => (Ok(message), ignored),
+                Err(fault) => (Err(on_line(number, fault)), 0),
+            };
+            Item { content, excerpt: is_file.then_some(line), ignored_fields }
+        };
+        lines.into_iter().map(item).collect()
+    }
+}
+
+/// The lines that are not blank, without their ends, and their numbers from 1.
+fn lines(body: &Bytes) -> Vec<(usize, Bytes)> {
+    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let whole = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let told = whole.enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    told.map(|(index, line)| (index + 1, body.slice_ref(line))).collect()
+}
+
+fn decode(line: &[u8], encoding: Encoding) -> Result<(Message, u32), Fault> {
+    let text = match encoding {
+        Encoding::Utf8 => std::str::from_utf8(line).map(Cow::Borrowed),
+        Encoding::Latin1 => Ok(encoding_rs::mem::decode_latin1(line)),
+    };
+    let text = text.map_err(|_| Fault::new(Reason::Undecodable, "is not UTF-8"))?;
+    let fields = line::Fields::read(&text)?;
+    let message = Message::Posting(fields.posting()?);
+    personal::check(&message)?;
+    Ok((message, fields.ignored()))
+}
+
+fn on_line(number: usize, fault: Fault) -> Fault {
+    let path = match fault.path {
+        Some(path) => format!("line {number}, {path}"),
+        None => format!("line {number}"),
+    };
+    Fault { path: Some(path), ..fault }
+}

@@ -1,0 +1,98 @@
+//! `grpc.health.v1.Health` over the engine's status board: a part by its name, and the whole gateway by "".
+
+use std::pin::Pin;
+
+use futures_util::{Stream, stream};
+use samspor_engine::{Condition, Parts};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+/// The service. It reads the board itself, so that it never tells of an earlier state than the board does.
+#[derive(Clone)]
+pub(crate) struct Health {
+    pub(crate) parts: watch::Receiver<Parts>,
+    /// Once it is cancelled nothing serves any more, and watches end.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Health {
+    fn of(&mut self, service: &str) -> ServingStatus {
+        let parts = self.parts.borrow_and_update();
+        let up = match service {
+            "" => parts.values().all(|condition| *condition == Condition::Up),
+            part => match parts.get(part) {
+                Some(condition) => *condition == Condition::Up,
+                None => return ServingStatus::ServiceUnknown,
+            },
+        };
+        if up && !self.stopping.is_cancelled() { ServingStatus::Serving } else { ServingStatus::NotServing }
+    }
+
+    /// Waits until the board changes, or until it is over.
+    async fn changed(&mut self) {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => {}
+            changed = self.parts.changed() => if changed.is_err() {
+                self.stopping.cancelled().await; // Nobody writes on the board any more.
+            }
+        }
+    }
+}
+
+/// One caller's watch.
+struct Watching {
+    health: Health,
+    service: String,
+    told: Option<ServingStatus>,
+    over: bool,
+}
+
+impl Watching {
+    /// The next status that differs from the last; at the end an error, so that the caller tries elsewhere or again.
+    async fn next(mut self) -> Option<(Result<HealthCheckResponse, Status>, Self)> {
+        if self.over {
+            return None;
+        }
+        loop {
+            self.over = self.health.stopping.is_cancelled();
+            let now = self.health.of(&self.service);
+            if self.told.replace(now) != Some(now) {
+                self.over = false; // The end comes after this.
+                return Some((Ok(HealthCheckResponse { status: now.into() }), self));
+            }
+            if self.over {
+                return Some((Err(Status::unavailable("the gateway is stopping")), self));
+            }
+            self.health.changed().await;
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl health_server::Health for Health {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        match self.clone().of(&request.get_ref().service) {
+            ServingStatus::ServiceUnknown => Err(Status::not_found("no part of the gateway has that name")),
+            status => Ok(Response::new(HealthCheckResponse { status: status.into() })),
+        }
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let service = request.into_inner().service;
+        let watching = Watching { health: self.clone(), service, told: None, over: false };
+        Ok(Response::new(Box::pin(stream::unfold(watching, Watching::next))))
+    }
+}

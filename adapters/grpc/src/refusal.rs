@@ -1,0 +1,70 @@
+//! What a caller is told when a call does nothing: `google.rpc.Status` with details that stay the same.
+
+use samspor_domain::{Fault, Reason};
+use samspor_engine::Unavailable;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// Whose reasons these are, in `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "samspor";
+
+/// A request with faults.
+pub(crate) fn invalid(faults: &[Fault]) -> Status {
+    let Some((first, others)) = faults.split_first() else {
+        return Status::internal("the request was refused without a reason; please report it");
+    };
+    let message = match others.len() {
+        0 => first.to_string(),
+        n => format!("{first} (and {n} more)"),
+    };
+    let violation = |fault: &Fault| FieldViolation {
+        reason: code(fault.reason),
+        ..FieldViolation::new(fault.path.clone().unwrap_or_default(), &fault.message)
+    };
+    let mut details = info(code(first.reason));
+    details.set_bad_request(faults.iter().map(violation).collect::<Vec<_>>());
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// A fact that was understood and lies in quarantine.
+pub(crate) fn quarantined(fault: &Fault) -> Status {
+    Status::with_error_details(Code::FailedPrecondition, fault.to_string(), info(code(fault.reason)))
+}
+
+/// A store that did not take it.
+pub(crate) fn unavailable(error: &Unavailable) -> Status {
+    Status::with_error_details(Code::Unavailable, error.to_string(), info("STORE_UNAVAILABLE"))
+}
+
+fn info(reason: impl Into<String>) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, [])
+}
+
+/// The contract's word as such codes are written: `invalid-cpr` is `INVALID_CPR`.
+fn code(reason: Reason) -> String {
+    reason.word().replace('-', "_").to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_code_and_a_fault_without_a_path_is_told_too() {
+        for reason in Reason::ALL {
+            let code = code(reason);
+            assert!(code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{code}");
+            assert_eq!(Reason::from_word(&code.to_lowercase().replace('_', "-")), Some(reason));
+
+            let fault = Fault::new(reason, "why");
+            for (status, expected) in
+                [(quarantined(&fault), Code::FailedPrecondition), (invalid(&[fault]), Code::InvalidArgument)]
+            {
+                let details = status.get_error_details();
+                let info = details.error_info().map(|info| (info.domain.as_str(), info.reason.as_str()));
+                assert_eq!((status.code(), info), (expected, Some((DOMAIN, code.as_str()))));
+                assert_eq!(status.message(), format!("{}: why", reason.word()));
+            }
+        }
+    }
+}

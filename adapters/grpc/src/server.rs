@@ -1,0 +1,189 @@
+//! The server: binds first, then serves until it is told to stop, within bounds in number, size and time.
+
+use std::future::{Future, pending};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use samspor_domain::SourceName;
+use samspor_engine::{Handle, Status};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic_health::pb::health_server::HealthServer;
+
+use crate::health::Health;
+use crate::registry::Registry;
+use crate::v1::registry_service_server::RegistryServiceServer;
+use crate::{DESCRIPTORS, wire};
+
+/// The name under which the engine counts what callers send. No source of the configuration may have it.
+pub const SOURCE: &str = "grpc";
+/// The front's name on the status board. That of a source is `source …`, so they do not meet.
+const PART: &str = "grpc";
+/// The longest metadata of one call, in bytes.
+const MAX_METADATA_BYTES: u32 = 16 * 1024;
+
+/// Where the front listens, and its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// A loopback address. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Connections at once; more wait.
+    pub max_connections: usize,
+    /// Calls at once on one connection.
+    pub max_calls: u32,
+    /// The largest message, in bytes.
+    pub max_message_bytes: usize,
+    /// How long a call may take, if its caller allows no less. Streams may go on for longer.
+    pub call_timeout: Duration,
+    /// How often a silent peer is asked whether it lives.
+    pub keep_alive_interval: Duration,
+    /// How long it may take to answer that.
+    pub keep_alive_timeout: Duration,
+    /// After this a connection takes no further calls; clients then make another one.
+    pub max_connection_age: Duration,
+    /// How long callers may take to finish when the front stops. Then their connections are cut.
+    pub drain_deadline: Duration,
+}
+
+impl Settings {
+    /// The usual bounds at an address.
+    #[must_use]
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            max_connections: 256,
+            max_calls: 128,
+            max_message_bytes: 1024 * 1024,
+            call_timeout: Duration::from_secs(30),
+            keep_alive_interval: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(10),
+            max_connection_age: Duration::from_secs(60 * 60),
+            drain_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why the front does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address can be reached from other machines.
+    #[error(
+        "gRPC may not listen on {0}: it does not check who calls, so it takes a loopback address only, such as \
+         127.0.0.1:50461"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be had.
+    #[error("gRPC cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is compiled in is not as it should be.
+    #[error("the gRPC services cannot be described; please report it")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+    /// Serving failed.
+    #[error("gRPC failed")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+/// The front before it is bound.
+pub struct Server {
+    settings: Settings,
+    handle: Handle,
+    status: Status,
+}
+
+impl Server {
+    /// A front to the engine behind the handle, that tells how the parts on the status board are doing.
+    #[must_use]
+    pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
+        Self { settings, handle, status }
+    }
+
+    /// Takes the address. From then on callers can connect; they are answered when it serves.
+    ///
+    /// # Errors
+    /// [`Error::NotLoopback`], and [`Error::Bind`] where the address cannot be had.
+    pub async fn bind(self) -> Result<Bound, Error> {
+        let address = self.settings.listen;
+        if !address.ip().to_canonical().is_loopback() {
+            return Err(Error::NotLoopback(address));
+        }
+        let failed = |source| Error::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Bound { server: self, listener, address })
+    }
+}
+
+/// The front at its address.
+pub struct Bound {
+    server: Server,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    /// The address, with its actual port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` comes. Then it accepts nothing more, ends watches, and gives callers the drain deadline to
+    /// finish; whoever has not by then is cut off. When this returns, or is dropped, no connection is left, and its
+    /// handle to the engine is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Serve`] and [`Error::Descriptors`], neither of which is expected.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let Server { settings, handle, status } = self.server;
+        let stopping = CancellationToken::new();
+        let cut = CancellationToken::new();
+        let _cut_when_dropped = cut.clone().drop_guard();
+
+        let source = SourceName::new(SOURCE).expect("a name of four bytes");
+        let registry = Registry { handle, source };
+        let health = Health { parts: status.watch(), stopping: stopping.clone() };
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        let router = tonic::transport::Server::builder()
+            .timeout(settings.call_timeout)
+            .max_concurrent_streams(settings.max_calls)
+            .http2_max_header_list_size(MAX_METADATA_BYTES)
+            .http2_keepalive_interval(Some(settings.keep_alive_interval))
+            .http2_keepalive_timeout(Some(settings.keep_alive_timeout))
+            .max_connection_age(settings.max_connection_age)
+            .add_service(
+                RegistryServiceServer::new(registry).max_decoding_message_size(settings.max_message_bytes),
+            )
+            .add_service(HealthServer::new(health).max_decoding_message_size(settings.max_message_bytes))
+            .add_service(reflection.max_decoding_message_size(settings.max_message_bytes));
+
+        let told = async {
+            stop.await;
+            stopping.cancel();
+        };
+        let wires = wire::accept(self.listener, settings.max_connections, cut.clone());
+        let serve = router.serve_with_incoming_shutdown(wires, told);
+        let hurry = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(settings.drain_deadline).await;
+            tracing::info!("cutting off the gRPC callers that have not finished");
+            cut.cancel();
+            pending().await
+        };
+        status.set(PART, samspor_engine::Condition::Up);
+        let served = tokio::select! {
+            served = serve => served,
+            never = hurry => never,
+        };
+        status.set(PART, samspor_engine::Condition::Stopped);
+        Ok(served?)
+    }
+}

@@ -1,0 +1,113 @@
+//! An engine on a store of its own, with a front on a free port.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use samspor_domain::store::Read;
+use samspor_domain::{Charts, CitizenRef, Clock, Cpr, Message, Posting, SourceName, Text};
+use samspor_engine::{Became, Core, Gateway, Handle, Prepared, Status};
+use samspor_grpc::{Server, Settings};
+use samspor_sqlite::Sqlite;
+use samspor_vault::{Master, Vault};
+use tokio_util::sync::CancellationToken;
+
+/// Within this everything ends, or a test fails.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_773_500_000).expect("an instant")
+    }
+}
+
+/// A gateway without sources and targets.
+pub(crate) fn start(directory: &Path) -> Gateway {
+    let master = Master::from_hex(&"42".repeat(32)).expect("a key");
+    let store = Sqlite::open(directory).expect("a new store");
+    let core =
+        Core::open(Box::new(store), Arc::new(Vault::new(&master)), Charts::default(), 100).expect("opens");
+    Gateway::start(core, Arc::new(Fixed), vec![], vec![]).expect("starts")
+}
+
+/// The usual settings on a free port.
+pub(crate) fn settings() -> Settings {
+    Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// A front that serves.
+pub(crate) struct Front {
+    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
+    directory: tempfile::TempDir,
+    gateway: Gateway,
+}
+
+impl Front {
+    pub(crate) fn handle(&self) -> Handle {
+        self.gateway.handle()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.gateway.status()
+    }
+
+    /// A reader beside the writer.
+    pub(crate) fn reader(&self) -> Box<dyn Read> {
+        Box::new(Sqlite::open_reader(self.directory.path()).expect("the store is there"))
+    }
+
+    /// Takes in a posting.
+    pub(crate) async fn post(&self, source: &str, id: &str, cpr: &str, date: &str) {
+        let posting = Posting {
+            id: Text::new(id).expect("an id"),
+            date: date.parse().expect("a date"),
+            account: "5.28.21".parse().expect("an account"),
+            grouping: None,
+            cost_centre: None,
+            amount: "100".parse().expect("an amount"),
+            citizen: Some(CitizenRef::Cpr(Cpr::parse(cpr).expect("a number"))),
+            grant: None,
+            voucher: None,
+            reverses: None,
+        };
+        let source = SourceName::new(source).expect("a name");
+        let item = Prepared::from_caller(source, Message::Posting(posting), vec![].into());
+        assert_eq!(self.handle().take_in(vec![item]).await.expect("taken in"), [Became::Posting]);
+    }
+
+    /// Waits until the work list is empty.
+    pub(crate) async fn work_is_done(&self) {
+        let mut reader = self.reader();
+        while reader.pending_work().expect("the store answers") > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Runs a test against a front, stops that and the engine, and checks that both end.
+pub(crate) async fn with_front<T>(settings: Settings, test: impl AsyncFnOnce(&Front) -> T) -> T {
+    let directory = tempfile::tempdir().expect("a directory");
+    let gateway = start(directory.path());
+    let server = Server::new(settings, gateway.handle(), gateway.status());
+    let bound = server.bind().await.expect("a free port");
+    let address = bound.local_addr();
+    let front = Front { address, url: format!("http://{address}"), directory, gateway };
+
+    let stop = CancellationToken::new();
+    let both = async {
+        tokio::join!(bound.serve(stop.cancelled()), async {
+            let value = test(&front).await;
+            stop.cancel();
+            value
+        })
+    };
+    let (served, value) = tokio::time::timeout(DEADLINE, both).await.expect("the front ends");
+    served.expect("the front ends well");
+    front.gateway.stop(DEADLINE).await.expect("no handle is left, so the engine ends");
+    value
+}

@@ -1,0 +1,4 @@
+//! The view is always right: the real engine over the embedded store, held against a second evaluation of the rules.
+
+mod random;
+mod stage;

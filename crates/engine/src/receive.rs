@@ -1,0 +1,102 @@
+//! Receiving: a source's batches go to the writer in order, and are acknowledged when they are durable.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use samspor_domain::{LinkError, Source, Subscription, Token};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::Became;
+use crate::intake::Intake;
+use crate::status::{Condition, Status};
+use crate::supervise::Backoff;
+use crate::writer::{Handle, Unavailable, explain};
+
+/// Batches of one source that may be on their way to the store at once: one is decoded while one is committed.
+const IN_FLIGHT: usize = 3;
+
+/// One source, as it runs.
+pub struct Inlet {
+    /// How its deliveries are read.
+    pub intake: Intake,
+    /// Where they come from.
+    pub source: Arc<dyn Source>,
+}
+
+type Answer = oneshot::Receiver<Result<Vec<Became>, Unavailable>>;
+
+impl Inlet {
+    /// Receives until told to stop, connecting again after whatever goes wrong.
+    pub(crate) async fn run(self, handle: Handle, status: Status, stop: CancellationToken) {
+        let part = format!("source {}", self.intake.source);
+        let mut backoff = Backoff::default();
+        status.set(&part, Condition::Starting);
+        while !stop.is_cancelled() {
+            let subscribed = tokio::select! {
+                subscribed = self.source.subscribe() => subscribed,
+                () = stop.cancelled() => break,
+            };
+            let outcome = match subscribed {
+                Ok(mut subscription) => {
+                    status.set(&part, Condition::Up);
+                    backoff.reset();
+                    self.receive(&mut *subscription, &handle, &stop).await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                status.set(&part, Condition::Down(explain(&error)));
+                backoff.wait(&stop).await;
+            }
+        }
+        status.set(&part, Condition::Stopped);
+    }
+
+    async fn receive(
+        &self,
+        subscription: &mut dyn Subscription,
+        handle: &Handle,
+        stop: &CancellationToken,
+    ) -> Result<(), LinkError> {
+        let mut in_flight: VecDeque<(Answer, Token)> = VecDeque::new();
+        loop {
+            let stopping = stop.is_cancelled();
+            if stopping && in_flight.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                // What is done is acknowledged before more is taken.
+                biased;
+                answer = settled(&mut in_flight), if !in_flight.is_empty() => {
+                    let (_, token) = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
+                    match answer {
+                        Ok(Ok(_)) => token.accept().await?,
+                        Ok(Err(unavailable)) => return Err(stopped_by(unavailable)),
+                        Err(_) => return Err(stopped_by(Unavailable::stopping())),
+                    }
+                }
+                () = stop.cancelled(), if !stopping => {}
+                batch = subscription.next(), if !stopping && in_flight.len() < IN_FLIGHT => {
+                    let batch = batch?;
+                    let items = batch.deliveries.iter().flat_map(|delivery| self.intake.prepare(delivery)).collect();
+                    in_flight.push_back((handle.hand_over(items).await, batch.token));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the oldest batch in flight.
+async fn settled(
+    in_flight: &mut VecDeque<(Answer, Token)>,
+) -> Result<Result<Vec<Became>, Unavailable>, oneshot::error::RecvError> {
+    match in_flight.front_mut() {
+        Some((answer, _)) => answer.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn stopped_by(unavailable: Unavailable) -> LinkError {
+    LinkError { doing: "the batch was not stored and will be delivered again".into(), source: Some(Box::new(unavailable)) }
+}

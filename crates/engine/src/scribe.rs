@@ -1,0 +1,138 @@
+//! From feed rows to messages: what each kind of reader may see, and under which id and topic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use samspor_domain::store::{FeedRow, PostingRow, Read, Result, StoreError};
+use samspor_domain::{
+    Change, Encode, LedgerRecord, LisRecord, Outgoing, Record, Revision, SourceName, SourceNo, Text,
+};
+use samspor_vault::{Pseudonyms, Vault};
+
+use crate::kept;
+
+/// What kind of reader a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The ledger: records with posting ids, dates and vouchers.
+    Ledger,
+    /// A leadership-information system: pseudonyms under the target's own key, months, and a topic per solution and
+    /// area.
+    Lis,
+}
+
+/// Writes the feed's records for one target.
+pub struct Scribe {
+    vault: Arc<Vault>,
+    audience: Audience,
+    encoder: Arc<dyn Encode>,
+    pseudonyms: Pseudonyms,
+    sources: BTreeMap<SourceNo, SourceName>,
+}
+
+impl Scribe {
+    /// A scribe for the target of that name.
+    #[must_use]
+    pub fn new(vault: Arc<Vault>, target: &Text, audience: Audience, encoder: Arc<dyn Encode>) -> Self {
+        let pseudonyms = vault.target(target);
+        Self { vault, audience, encoder, pseudonyms, sources: BTreeMap::new() }
+    }
+
+    /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left.
+    pub(crate) fn messages(
+        &mut self,
+        reader: &mut dyn Read,
+        row: &FeedRow,
+        posting: &PostingRow,
+    ) -> Result<Vec<Outgoing>> {
+        let revision = kept::open_revision(&self.vault, row)?
+            .ok_or_else(|| StoreError::Damaged("a newest feed record is empty".into()))?;
+        let source = self.source(reader, posting.source)?;
+        match self.audience {
+            Audience::Ledger => Ok(vec![self.to_ledger(source, row, posting, revision)]),
+            Audience::Lis => Ok(self.to_lis(source, row, posting, revision)),
+        }
+    }
+
+    fn source(&mut self, reader: &mut dyn Read, no: SourceNo) -> Result<SourceName> {
+        if !self.sources.contains_key(&no) {
+            self.sources = reader.sources()?.into_iter().collect();
+        }
+        let name = self.sources.get(&no).cloned();
+        name.ok_or_else(|| StoreError::Damaged("a posting's source is not in the store".into()))
+    }
+
+    fn to_ledger(&self, source: SourceName, row: &FeedRow, posting: &PostingRow, revision: Revision) -> Outgoing {
+        let said = &posting.posting;
+        let message_id = format!("{source}:{}:{}", said.id, row.revision);
+        let record = LedgerRecord {
+            source,
+            posting: said.id.clone(),
+            revision: row.revision,
+            change: revision.change(),
+            date: said.date,
+            account: said.account,
+            amount: said.amount,
+            voucher: said.voucher.clone(),
+            tag: revision.tag,
+            cause: row.cause,
+            registered: row.registered,
+        };
+        self.outgoing(message_id, None, &Record::Ledger(record))
+    }
+
+    fn to_lis(
+        &self,
+        source: SourceName,
+        row: &FeedRow,
+        posting: &PostingRow,
+        revision: Revision,
+    ) -> Vec<Outgoing> {
+        let said = &posting.posting;
+        // Posting ids are unique in their source only; a source's name holds no NUL that could blur the two.
+        let pseudonym = self.pseudonyms.text("posting", &format!("{source}\0{}", said.id));
+        let message_id = format!("{source}:{}:{}", hex(&pseudonym.0), row.revision);
+        let month: Date = said.date.first_of_month();
+        let family = revision.tag.as_ref().and_then(|tag| tag.family.as_ref());
+        let tagged = LisRecord {
+            source,
+            posting: pseudonym,
+            family: family.map(|family| self.pseudonyms.text("family", family.as_str())),
+            citizen: revision.subject.as_ref().map(|subject| self.pseudonyms.reference(subject)),
+            revision: row.revision,
+            change: revision.change(),
+            year: month.year(),
+            month: month.month(),
+            account: said.account,
+            amount: said.amount,
+            tag: revision.tag,
+        };
+        let now = tagged.tag.as_ref().map(|tag| (tag.solution.clone(), tag.area.clone()));
+        let mut left: Vec<(Text, Text)> = Vec::new();
+        for key in revision.left {
+            let topic = (key.solution, key.area);
+            if now.as_ref() != Some(&topic) && !left.contains(&topic) {
+                left.push(topic);
+            }
+        }
+        // A reader of several topics gets the `untag` first, and at the same revision a `tag` goes before an `untag`.
+        let untagged = LisRecord { change: Change::Untag, family: None, citizen: None, tag: None, ..tagged.clone() };
+        let untagged = Record::Lis(untagged);
+        let mut messages: Vec<Outgoing> =
+            left.into_iter().map(|topic| self.outgoing(message_id.clone(), Some(topic), &untagged)).collect();
+        if now.is_some() {
+            messages.push(self.outgoing(message_id, now, &Record::Lis(tagged)));
+        }
+        messages
+    }
+
+    fn outgoing(&self, message_id: String, topic: Option<(Text, Text)>, record: &Record) -> Outgoing {
+        let body = self.encoder.encode(record);
+        Outgoing { message_id, topic, content_type: self.encoder.content_type(), body }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,129 @@
+//! Supervision: every task has an owner, restarts with back-off, and has its place in the shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use samspor_domain::store::StoreError;
+use samspor_domain::Clock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::core::Core;
+use crate::deliver::Outlet;
+use crate::receive::Inlet;
+use crate::status::Status;
+use crate::writer::{Handle, Writer};
+
+/// Growing, jittered waits between tries, from a fifth of a second to half a minute.
+pub(crate) struct Backoff(ExponentialBackoff);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        let shape = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(30))
+            .with_jitter()
+            .without_max_times();
+        Self(shape.build())
+    }
+}
+
+impl Backoff {
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Waits the next delay, or until told to stop.
+    pub(crate) async fn wait(&mut self, stop: &CancellationToken) {
+        let delay = self.0.next().unwrap_or(Duration::from_secs(30));
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// The running gateway: the writer, its sources and its targets.
+pub struct Gateway {
+    handle: Handle,
+    status: Status,
+    sources: (TaskTracker, CancellationToken),
+    targets: (TaskTracker, CancellationToken),
+    writer: tokio::task::JoinHandle<Result<(), StoreError>>,
+}
+
+/// How a gateway ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// Not everything that was begun was finished in time. Nothing is lost: what was not acknowledged comes again, and
+    /// what was not confirmed is delivered again.
+    #[error("not everything was finished within {0:?}; nothing is lost, the rest is done at the next start")]
+    Late(Duration),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The writer broke.
+    #[error("the writer broke; please report it")]
+    Broken,
+}
+
+impl Gateway {
+    /// Starts everything. Must be called in a multi-threaded runtime.
+    pub fn start(
+        core: Core,
+        clock: Arc<dyn Clock>,
+        inlets: Vec<Inlet>,
+        outlets: Vec<Outlet>,
+    ) -> Result<Self, StoreError> {
+        let status = Status::default();
+        let (mut writer, handle) = Writer::new(core, clock, status.clone())?;
+        let sources = (TaskTracker::new(), CancellationToken::new());
+        let targets = (TaskTracker::new(), CancellationToken::new());
+        for outlet in outlets {
+            let reader = writer.reader()?;
+            targets.0.spawn(outlet.run(reader, handle.clone(), status.clone(), targets.1.clone()));
+        }
+        for inlet in inlets {
+            sources.0.spawn(inlet.run(handle.clone(), status.clone(), sources.1.clone()));
+        }
+        #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
+        let writer = tokio::task::spawn_blocking(|| writer.run());
+        Ok(Self { handle, status, sources, targets, writer })
+    }
+
+    /// The way in for callers.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// How the parts are doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// Waits until the writer ends by itself, which it does only when it cannot go on.
+    pub async fn failed(&mut self) -> Ended {
+        match (&mut self.writer).await {
+            Ok(Err(error)) => Ended::Store(error),
+            Ok(Ok(())) | Err(_) => Ended::Broken,
+        }
+    }
+
+    /// Stops intake, finishes what is begun, delivers what was published, closes the store; within the deadline.
+    pub async fn stop(self, deadline: Duration) -> Result<(), Ended> {
+        let Self { handle, sources, targets, writer, .. } = self;
+        let finish = async {
+            for (tasks, stop) in [sources, targets] {
+                stop.cancel();
+                tasks.close();
+                tasks.wait().await;
+            }
+            drop(handle); // With the last handle gone the writer finishes what it was handed, and ends.
+            writer.await.map_err(|_| Ended::Broken)?.map_err(Ended::Store)
+        };
+        tokio::time::timeout(deadline, finish).await.unwrap_or(Err(Ended::Late(deadline)))
+    }
+}

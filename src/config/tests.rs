@@ -1,0 +1,393 @@
+//! What configurations mean, and that what is wrong with one is reported at its place, with what is allowed
+//! there.
+
+use std::fs;
+use std::path::PathBuf;
+
+use samspor_domain::CostKind;
+
+use super::*;
+
+/// A folder with a configuration and charts.
+struct Folder(tempfile::TempDir);
+
+const CHART: &str = "[[rule]]\naccount = \"5.28\"\narea = \"vulnerable-children\"\nkind = \"service\"\n";
+
+impl Folder {
+    fn new(configuration: &str) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a folder"));
+        fs::create_dir(folder.0.path().join("charts")).expect("made");
+        folder.chart("2026.toml", CHART);
+        fs::write(folder.path(), configuration).expect("written");
+        folder
+    }
+
+    fn chart(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join("charts").join(name), text).expect("written");
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("gateway.toml")
+    }
+
+    /// Every problem as `file:line:column: message; help`, without the folder.
+    fn problems(&self) -> Vec<String> {
+        let problems = load(&self.path()).expect_err("it has problems");
+        let prefix = format!("{}/", self.0.path().display());
+        problems.to_string().replace(&prefix, "").lines().map(str::to_owned).collect()
+    }
+}
+
+/// [`GOOD`] with one thing replaced.
+fn with(old: &str, new: &str) -> Folder {
+    assert!(GOOD.contains(old), "{old}");
+    Folder::new(&GOOD.replacen(old, new, 1))
+}
+
+/// A configuration for `serve`, which the reference shows as its example.
+pub(super) const GOOD: &str = r#"[charts]
+dir = "charts"
+
+[store]
+dir = "data"
+
+[vault]
+master_key_file = "secrets/key"
+
+[grpc]
+listen = "[::1]:50461"
+
+[brokers.bf]
+url_env = "SAMSPOR_AMQP_URL"
+
+[[sources]]
+name = "opus"
+format = "g69"
+amqp = { broker = "bf", queue = "postings", prefetch = 100 }
+g69 = { encoding = "iso-8859-1" }
+
+[[sources]]
+name = "sapa"
+format = "oio"
+may_send = ["case", "grant"]
+
+[sources.amqp]
+broker = "bf"
+queue = "events"
+queue_type = "classic"
+topology = "declare"
+
+[sources.oio.message_types]
+"0123456789ABCDEF0123456789ABCDEF" = "case"
+"urn:oio:grant" = "grant"
+
+[[targets]]
+name = "ledger"
+audience = "ledger"
+amqp = { broker = "bf", queue = "tagged" }
+
+[[targets]]
+name = "lis"
+audience = "lis"
+amqp = { broker = "bf", exchange = "lis", allow_unrouted = true }
+"#;
+
+#[test]
+fn charts_alone_are_a_configuration() {
+    let folder = Folder::new("charts.dir = \"charts\"\n");
+    let config = load(&folder.path()).expect("good");
+    assert_eq!(config.charts.0[&2026].rules[0].kind, CostKind::Service);
+    assert_eq!(config.engine.slice_postings, 2_000);
+    assert_eq!(config.engine.shutdown_deadline, Duration::from_secs(20));
+    let missing = "[store], [vault], [brokers.NAME], [[sources]], [[targets]]";
+    assert_eq!(config.missing_to_serve().join(", "), missing);
+    let problem = config.to_serve().expect_err("it cannot serve").to_string();
+    assert_eq!(problem, format!("{}: `samspor serve` also needs {missing}", folder.path().display()));
+}
+
+#[test]
+fn everything_is_resolved_and_paths_are_relative_to_the_file() {
+    let folder = Folder::new(GOOD);
+    let config = load(&folder.path()).expect("good");
+    let (store, vault) = config.to_serve().expect("complete");
+    assert_eq!(store.dir, folder.0.path().join("data"));
+    assert_eq!(vault.master_key, Secret::File(folder.0.path().join("secrets/key")));
+    assert_eq!(config.brokers["bf"].url, Secret::Env("SAMSPOR_AMQP_URL".into()));
+
+    let [opus, sapa] = &config.sources[..] else { panic!("two sources") };
+    assert_eq!(opus.format, Format::G69 { encoding: Encoding::Latin1 });
+    assert_eq!((opus.prefetch, opus.batch), (100, 100), "a batch is never above the prefetch");
+    assert_eq!((opus.queue_type, opus.topology), (QueueType::Quorum, Topology::Check));
+    assert!(opus.may_send.postings && opus.may_send.facts.contains(&Kind::Progress));
+    assert!(!opus.may_send.facts.contains(&Kind::Consent));
+    let types = [("01234567-89ab-cdef-0123-456789abcdef", Payload::Case), ("urn:oio:grant", Payload::Grant)];
+    let message_types = types.map(|(id, payload)| (id.to_owned(), payload)).into();
+    assert_eq!(sapa.format, Format::Oio { message_types });
+    assert_eq!(sapa.may_send, MaySend { postings: false, facts: [Kind::Case, Kind::Grant].into() });
+    assert_eq!((sapa.prefetch, sapa.batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
+
+    let routes: Vec<&Route> = config.targets.iter().map(|target| &target.route).collect();
+    assert_eq!(
+        routes,
+        [&Route::Queue("tagged".into()), &Route::Topic("lis".into(), "{solution}.{area}".into())]
+    );
+}
+
+#[test]
+fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
+    for (old, new, expected) in [
+        ("dir = \"data\"", "dirs = \"data\"", "5:1: there is no key `dirs`, expected `dir`"),
+        ("dir = \"data\"", "dir = 5", "5:7: invalid type: integer `5`, expected a string"),
+        ("dir = \"data\"", "", "4:1: missing key `dir`"),
+        ("[charts]\ndir = \"charts\"\n", "", "1:1: missing key `charts`"),
+        (
+            "[charts]\n",
+            "journal = 5\n[charts]\n",
+            "1:11: invalid type: integer `5`, expected a table [journal]",
+        ),
+        (
+            "[grpc]",
+            "[grcp]",
+            "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, \
+            `engine`, `journal`, `brokers`, `sources`, `targets`",
+        ),
+        ("\"g69\"", "\"g70\"", "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`"),
+        ("\"classic\"", "\"lazy\"", "30:14: there is no choice `lazy`, expected `quorum` or `classic`"),
+        ("prefetch = 100", "prefetch = -1", "19:56: invalid value: integer `-1`, expected a whole number"),
+        ("prefetch = 100", "prefetch = \"1\"", "19:56: invalid type: string \"1\", expected a whole number"),
+        ("= true", "= \"yes\"", "45:60: invalid type: string \"yes\", expected true or false"),
+        (
+            "\"case\"\n",
+            "\"wage\"\n",
+            "34:38: there is no choice `wage`, expected one of `case`, `grant`, `payment`",
+        ),
+        (
+            "[[targets]]\nname = \"ledger\"\naudience = \"ledger\"\namqp = { broker = \"bf\", queue = \"tagged\" }\n\n[[targets]]",
+            "[targets]",
+            "37:1: invalid type: a table, expected a list",
+        ),
+        ("name = \"ledger\"", "name = \"l\"\nname = \"l\"", "39:1: duplicate key"),
+        ("[vault]", "[vault", "7:7: unclosed table, expected `]`"),
+    ] {
+        let problems = with(old, new).problems();
+        assert_eq!(problems, [format!("gateway.toml:{expected}")], "{new}");
+    }
+}
+
+#[test]
+fn every_value_that_is_wrong_is_reported_in_the_order_of_the_lines() {
+    let folder = Folder::new(
+        r#"[charts]
+dir = "charts"
+[store]
+dir = ""
+[vault]
+[grpc]
+listen = "0.0.0.0:50461"
+[engine]
+slice_postings = 0
+shutdown_deadline_ms = 600001
+[brokers.bf]
+url_env = "AMQP-URL"
+heartbeat_s = 0
+[brokers.other]
+url_env = "A"
+url_file = "a"
+[[sources]]
+name = "opus"
+format = "json"
+may_send = ["posting", "wage"]
+[sources.amqp]
+broker = "bd"
+queue = "amq.gen"
+topology = "declare"
+prefetch = 10
+batch = 11
+[[sources]]
+name = "sapa"
+format = "oio"
+may_send = []
+[sources.amqp]
+broker = "bf"
+queue = "events"
+[sources.g69]
+[[targets]]
+name = "ledger"
+audience = "ledger"
+[targets.amqp]
+broker = "bf"
+routing_key = "k"
+[journal]
+retention_days = 0
+"#,
+    );
+    let known = "posting, case, grant, payment, progress, identity, consent, enrolment, solution, split, estimate, \
+        budget, target, investment-case, control-total";
+    let expected = [
+        "4:7: this must not be empty",
+        "5:1: missing key: one of `master_key_file` and `master_key_env`",
+        "7:10: this can be reached from other machines, and the gRPC front knows no callers yet; listen on 127.0.0.1 or [::1]",
+        "9:18: 0 is out of bounds: expected 1 to 100000",
+        "10:24: 600001 is out of bounds: expected 1000 to 600000",
+        "12:11: this is not the name of an environment variable: letters, digits and _, no digit first",
+        "13:15: 0 is out of bounds: expected 1 to 3600",
+        "15:11: `url_file` and `url_env` exclude each other; keep the one that holds the secret",
+        &format!("20:24: this is not a message type; there are {known}"),
+        "22:10: there is no broker `bd`; the file has bf, other",
+        "23:9: this begins with `amq.`: the broker makes such names itself and lets nobody declare them",
+        "26:9: 11 is more than `prefetch`, 10: the broker never hands over so many",
+        "29:10: format = \"oio\" needs the message types of the distributor; add [sources.oio.message_types] with lines \
+            such as \"<uuid>\" = \"case\", \"grant\" or \"payment\"",
+        "30:12: this names no message type; without any, every message goes to quarantine",
+        "34:1: [sources.g69] goes with format = \"g69\" only",
+        "38:1: missing key: one of `queue` and `exchange`",
+        "42:18: 0 is out of bounds: expected 1 to 36525",
+    ];
+    assert_eq!(folder.problems(), expected.map(|line| format!("gateway.toml:{line}")));
+}
+
+#[test]
+fn names_are_unique_and_bounded_and_queues_have_one_end() {
+    let long = "n".repeat(121);
+    for (old, new, expected) in [
+        ("\"sapa\"", "\"opus\"", "23:8: there are two sources of this name"),
+        ("\"lis\"", "\"ledger\"", "43:8: there are two targets of this name"),
+        ("\"opus\"", &format!("\"{long}\""), "17:8: this must be 1 to 120 bytes long, and has 121"),
+        ("\"opus\"", "\"\"", "17:8: this must be 1 to 120 bytes long, and has 0"),
+        (
+            "\"events\"",
+            "\"postings\"",
+            "29:9: two sources consume from one queue: each would get a part of its messages",
+        ),
+        ("\"tagged\"", "\"events\"", "40:33: a target publishes to a queue that a source consumes from"),
+        (
+            "exchange = \"lis\"",
+            "exchange = \"lis\", queue = \"lis\"",
+            "45:36: `queue` and `exchange` exclude each \
+            other; a target publishes to one of them",
+        ),
+        (
+            "exchange = \"lis\"",
+            "exchange = \"lis\", routing_key = \"{family}\"",
+            "45:57: this has a placeholder that there is not; there are {solution} and {area}",
+        ),
+        (
+            "exchange = \"lis\"",
+            "queue = \"lis\"",
+            "45:57: `allow_unrouted` goes with `exchange` only; with a queue \
+             that is missing it would lose every record",
+        ),
+        (
+            "urn:oio:grant",
+            "01234567-89ab-cdef-0123-456789abcdef",
+            "34:1: this is the same message type twice",
+        ),
+        ("urn:oio:grant", "1", "35:1: this is not a message type: expected a UUID or a URN (`urn:…`)"),
+    ] {
+        assert_eq!(with(old, new).problems(), [format!("gateway.toml:{expected}")], "{new}");
+    }
+}
+
+#[test]
+fn a_secret_written_directly_is_refused_and_never_shown() {
+    let key = "0123456789abcdef".repeat(4);
+    for (old, new, expected, secret) in [
+        (
+            "url_env = \"SAMSPOR_AMQP_URL\"",
+            "url = \"amqp://guest:hemmelig@host\"",
+            "14:1: there is no key `url`, \
+            expected one of `url_env`, `url_file`, `connect_timeout_ms`, `request_timeout_ms`, `heartbeat_s`; put it in a file",
+            "hemmelig",
+        ),
+        (
+            "SAMSPOR_AMQP_URL",
+            "amqp://guest:hemmelig@host",
+            "14:11: a secret does not stand in the configuration; \
+            `url_file` names a file that holds it, `url_env` an environment variable",
+            "hemmelig",
+        ),
+        ("secrets/key", &key, "8:19: a secret does not stand in the configuration", &key),
+        (
+            "[vault]\nmaster_key_file = ",
+            "[vault]\nmaster_key = ",
+            "8:1: there is no key `master_key`",
+            "secrets/key",
+        ),
+        (
+            "[brokers.bf]\nurl_env = \"SAMSPOR_AMQP_URL\"",
+            "[brokers]\nbf = \"amqp://guest:hemmelig@host\"",
+            "14:6: \
+            invalid type: string \"amqp://**************@host\", expected a table [brokers.NAME]",
+            "hemmelig",
+        ),
+    ] {
+        let folder = with(old, new);
+        let problems = folder.problems();
+        assert!(problems[0].starts_with(&format!("gateway.toml:{expected}")), "{problems:?}");
+        let error = load(&folder.path()).expect_err("it has problems");
+        let shown = format!("{error} {error:?} {}", load(&folder.path()).expect_err("again").render());
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn problems_of_charts_stand_at_their_place_in_the_chart() {
+    let folder = Folder::new("[charts]\ndir = \"charts\"\n");
+    folder.chart(
+        "2027.toml",
+        "[[rule]]\naccount = \"5.2\"\narea = \"\"\nkind = \"service\"\n\n\
+         [[rule]]\naccount = \"5.28\"\narea = \"a\"\nkind = \"transfer\"\ngrouping = \"12\"\n",
+    );
+    folder.chart("2028.toml", "[[rule]]\naccount = \"5\"\narea = \"a\"\nkind = \"other\"\n");
+    folder.chart(
+        "2029.toml",
+        "[[rule]]\naccount = \"5\"\narea = \"a\"\nkind = \"service\"\nfrom = 2029-02-30\n",
+    );
+    folder.chart(
+        "2030.toml",
+        "[[rule]]\naccount = \"5\"\narea = \"a\"\nkind = \"service\"\nto = \"2030-1-1\"\n",
+    );
+    folder.chart("2031.toml", "");
+    folder.chart("next.toml", CHART);
+    folder.chart("notes.txt", "not a chart");
+    let problems = folder.problems();
+    let expected = [
+        "gateway.toml:2:7: charts/next.toml is not named after a year; a chart is named YYYY.toml, such as 2026.toml; \
+            keep other files elsewhere",
+        "charts/2027.toml:2:11: `5.2` is not an account prefix: expected one to four elements, such as '5', '5.28', \
+            '5.28.21' or '5.28.21.1'",
+        "charts/2027.toml:3:8: this must be 1 to 120 bytes long, and has 0",
+        "charts/2027.toml:10:12: `12` is not a grouping: expected three digits",
+        "charts/2028.toml:4:8: there is no choice `other`, expected `service` or `transfer`",
+        "charts/2029.toml:5:8: invalid date, expected day between 01 and 28",
+        "charts/2030.toml:5:6: this is not a date such as 2026-01-01",
+        "charts/2031.toml:1:1: missing key `rule`",
+    ];
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn dates_of_a_chart_are_read_with_and_without_quotes() {
+    let folder = Folder::new("[charts]\ndir = \"charts\"\n");
+    folder.chart("2026.toml", &format!("{CHART}from = 2026-02-01\nto = \"2026-02-28\"\n"));
+    let config = load(&folder.path()).expect("good");
+    let span = config.charts.0[&2026].rules[0].condition.span;
+    assert_eq!(span.from.map(|d| d.to_string()).as_deref(), Some("2026-02-01"));
+    assert_eq!(span.to.map(|d| d.to_string()).as_deref(), Some("2026-02-28"));
+}
+
+#[test]
+fn a_folder_without_charts_and_a_missing_file_are_problems() {
+    let folder = Folder::new("[charts]\ndir = \"charts\"\n");
+    fs::remove_file(folder.0.path().join("charts/2026.toml")).expect("removed");
+    let problems = folder.problems();
+    assert_eq!(
+        problems,
+        ["gateway.toml:2:7: the charts folder charts holds no chart; put one file a year there, such as \
+        2026.toml"]
+    );
+    fs::remove_dir(folder.0.path().join("charts")).expect("removed");
+    assert!(folder.problems()[0].starts_with("gateway.toml:2:7: cannot read the charts folder charts: "));
+    fs::remove_file(folder.path()).expect("removed");
+    assert!(folder.problems()[0].starts_with("gateway.toml: No such file"));
+}

@@ -1,0 +1,199 @@
+//! `samspor reconcile`: what came in equals what it became, and postings equal tagged and untagged, to the øre.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use samspor_domain::store::{Month, Outcome, Read};
+use samspor_domain::{SourceName, Untagged};
+use serde::Serialize;
+
+use crate::cli::Reconcile;
+use crate::{config, open};
+
+/// Something does not balance.
+const UNBALANCED: u8 = 5;
+
+/// Prints the balance.
+pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
+    let config = match config::load(&arguments.configured.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let (dir, _) = open::existing(&config, arguments.data_dir.as_deref())?;
+    let sheet = Sheet::read(&mut open::reader(&dir)?)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&sheet)?);
+    } else {
+        print!("{}", sheet.tables());
+    }
+    Ok(if sheet.balanced { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) })
+}
+
+/// The balance sheet.
+#[derive(Debug, Serialize)]
+struct Sheet {
+    balanced: bool,
+    items: Vec<Items>,
+    postings: Vec<Postings>,
+}
+
+/// What became of the items of one source that arrived in one month.
+#[derive(Debug, Serialize)]
+struct Items {
+    source: String,
+    month: String,
+    /// By the words of [`Outcome`].
+    outcomes: BTreeMap<&'static str, i64>,
+    balanced: bool,
+}
+
+/// How the postings of one source and month stand.
+#[derive(Debug, Serialize)]
+struct Postings {
+    source: String,
+    month: String,
+    all: Sum,
+    tagged: Sum,
+    /// By reason.
+    untagged: BTreeMap<&'static str, Sum>,
+    balanced: bool,
+}
+
+/// A number of postings and their sum in øre.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct Sum {
+    postings: i64,
+    #[serde(serialize_with = "as_text")]
+    ore: i128,
+}
+
+/// Sums may exceed what a JSON number holds exactly.
+fn as_text<S: serde::Serializer>(ore: &i128, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(ore)
+}
+
+impl Sum {
+    fn plus(self, other: Self) -> Self {
+        Self { postings: self.postings + other.postings, ore: self.ore + other.ore }
+    }
+}
+
+impl Sheet {
+    fn read(read: &mut dyn Read) -> Result<Self> {
+        let names: BTreeMap<_, SourceName> = read.sources()?.into_iter().collect();
+        let name = |no| names.get(&no).map(ToString::to_string).unwrap_or_default();
+
+        let mut items: BTreeMap<(String, Month), BTreeMap<&'static str, i64>> = BTreeMap::new();
+        for count in read.counts()? {
+            *items.entry((name(count.source), count.month)).or_default().entry(count.outcome.word()).or_default() +=
+                count.items;
+        }
+        let items: Vec<Items> = items
+            .into_iter()
+            .map(|((source, month), outcomes)| {
+                let received = outcomes.get(Outcome::Received.word()).copied().unwrap_or(0);
+                let balanced = 2 * received == outcomes.values().sum::<i64>();
+                Items { source, month: year_month(month), outcomes, balanced }
+            })
+            .collect();
+
+        let mut postings: BTreeMap<(String, Month), Postings> = BTreeMap::new();
+        for balance in read.balances()? {
+            let source = name(balance.source);
+            let entry = postings.entry((source.clone(), balance.month)).or_insert_with(|| Postings {
+                source,
+                month: year_month(balance.month),
+                all: Sum::default(),
+                tagged: Sum::default(),
+                untagged: BTreeMap::new(),
+                balanced: false,
+            });
+            let sum = Sum { postings: balance.postings, ore: balance.ore };
+            match balance.standing {
+                None => entry.all = sum,
+                Some(None) => entry.tagged = sum,
+                Some(Some(reason)) => {
+                    entry.untagged.insert(reason.word(), sum);
+                }
+            }
+        }
+        let mut postings: Vec<Postings> = postings.into_values().collect();
+        for row in &mut postings {
+            row.balanced = row.untagged.values().fold(row.tagged, |sum, one| sum.plus(*one)) == row.all;
+        }
+        let balanced = items.iter().all(|row| row.balanced) && postings.iter().all(|row| row.balanced);
+        Ok(Self { balanced, items, postings })
+    }
+
+    fn tables(&self) -> String {
+        let mut items = table(["source", "arrived"].into_iter().chain(Outcome::ALL.map(Outcome::word)).chain([""]), 2);
+        for row in &self.items {
+            let cell = |outcome: Outcome| row.outcomes.get(outcome.word()).copied().unwrap_or(0).to_string();
+            let verdict = verdict(row.balanced);
+            let start = [row.source.clone(), row.month.clone()];
+            items.add_row(start.into_iter().chain(Outcome::ALL.map(cell)).chain([verdict.to_owned()]));
+        }
+        let reasons: BTreeSet<&str> = self.postings.iter().flat_map(|row| row.untagged.keys().copied()).collect();
+        let reasons: Vec<&str> =
+            Untagged::ALL.into_iter().map(Untagged::word).filter(|word| reasons.contains(word)).collect();
+        let head = ["source", "posted", "postings", "kr.", "tagged", "kr."].into_iter();
+        let mut postings = table(head.chain(reasons.iter().flat_map(|word| [*word, "kr."])).chain([""]), 2);
+        for row in &self.postings {
+            let sums = [row.all, row.tagged]
+                .into_iter()
+                .chain(reasons.iter().map(|word| row.untagged.get(word).copied().unwrap_or_default()))
+                .flat_map(|sum| [sum.postings.to_string(), kroner(sum.ore)]);
+            let start = [row.source.clone(), row.month.clone()];
+            postings.add_row(start.into_iter().chain(sums).chain([verdict(row.balanced).to_owned()]));
+        }
+        let verdict = if self.balanced { "Everything balances." } else { "Something does NOT balance." };
+        format!("{}\n\n{}\n\n{verdict}\n", items.trim_fmt(), postings.trim_fmt())
+    }
+}
+
+/// A table whose columns from `numbers` on are aligned to the right.
+fn table<'a>(head: impl Iterator<Item = &'a str>, numbers: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        if i >= numbers {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn verdict(balanced: bool) -> &'static str {
+    if balanced { "" } else { "NOT BALANCED" }
+}
+
+fn year_month(month: Month) -> String {
+    month.strftime("%Y-%m").to_string()
+}
+
+/// Danish writing, `-1.234.567,05`, since Danish users read it.
+fn kroner(ore: i128) -> String {
+    let whole = (ore.unsigned_abs() / 100).to_string();
+    let mut grouped = String::new();
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
+            grouped.push('.');
+        }
+        grouped.push(digit);
+    }
+    format!("{}{grouped},{:02}", if ore < 0 { "-" } else { "" }, ore.unsigned_abs() % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kroner_are_written_as_danes_write_them() {
+        for (ore, text) in [(0, "0,00"), (-5, "-0,05"), (123_456_705, "1.234.567,05"), (100_000, "1.000,00")] {
+            assert_eq!(kroner(ore), text);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Wiring: from the configuration to adapters. Only here concrete adapters are named.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use samspor_amqp as amqp;
+use samspor_domain::{Decode, Encode};
+use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe};
+use samspor_formats::{g69, json, oio};
+use samspor_vault::Vault;
+use secrecy::ExposeSecret;
+
+use crate::config::{
+    Audience, Broker, Config, Encoding, Format, Payload, QueueType, Route, Source, Target, TargetFormat, Topology,
+};
+
+/// The largest body of a source that no configuration names, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// How a source's deliveries are read.
+pub(crate) fn intake(source: &Source) -> Intake {
+    let decoder: Arc<dyn Decode> = match &source.format {
+        Format::Json => Arc::new(json::Decoder),
+        Format::G69 { encoding } => {
+            let encoding = match encoding {
+                Encoding::Utf8 => g69::Encoding::Utf8,
+                Encoding::Latin1 => g69::Encoding::Latin1,
+            };
+            Arc::new(g69::Decoder::new(g69::Settings { encoding }))
+        }
+        Format::Oio { message_types } => {
+            let payload = |payload: &Payload| match payload {
+                Payload::Case => oio::Payload::Case,
+                Payload::Grant => oio::Payload::Grant,
+                Payload::Payment => oio::Payload::Payment,
+            };
+            let message_types = message_types.iter().map(|(id, holds)| (id.clone(), payload(holds))).collect();
+            Arc::new(oio::Decoder::new(oio::Settings { message_types }))
+        }
+    };
+    Intake {
+        source: source.name.clone(),
+        decoder,
+        may_send: Permissions { postings: source.may_send.postings, facts: source.may_send.facts.clone() },
+        max_body_bytes: source.max_body_bytes,
+    }
+}
+
+/// A source as it runs.
+pub(crate) fn inlet(config: &Config, source: &Source) -> Result<Inlet> {
+    let broker = broker(config.broker(&source.broker), &format!("samspor source {}", source.name))?;
+    let settings = amqp::source::Settings {
+        queue: source.queue.clone(),
+        queue_type: queue_type(source.queue_type),
+        topology: topology(source.topology),
+        prefetch: source.prefetch,
+        batch: source.batch,
+        bind: Vec::new(),
+        dead_letter_exchange: None,
+    };
+    let queue = amqp::Source::new(broker, settings).with_context(|| format!("source {}", source.name))?;
+    Ok(Inlet { intake: intake(source), source: Arc::new(queue) })
+}
+
+/// A target as it runs.
+pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Result<Outlet> {
+    let broker = broker(config.broker(&target.broker), &format!("samspor target {}", target.name))?;
+    let (exchange, routing, queue) = match &target.route {
+        Route::Queue(queue) => {
+            (String::new(), amqp::target::Routing::Fixed(queue.clone()), Some(queue_type(target.queue_type)))
+        }
+        Route::Exchange(exchange, key) => (exchange.clone(), amqp::target::Routing::Fixed(key.clone()), None),
+        Route::Topic(exchange, template) => {
+            (exchange.clone(), amqp::target::Routing::Topic(template.clone()), None)
+        }
+    };
+    let settings = amqp::target::Settings {
+        exchange,
+        exchange_kind: amqp::ExchangeKind::Topic,
+        routing,
+        queue,
+        topology: topology(target.topology),
+        allow_unrouted: target.allow_unrouted,
+        confirm_timeout: target.confirm_timeout,
+    };
+    let exchange = amqp::Target::new(broker, settings).with_context(|| format!("target {}", target.name))?;
+    let audience = match target.audience {
+        Audience::Ledger => samspor_engine::Audience::Ledger,
+        Audience::Lis => samspor_engine::Audience::Lis,
+    };
+    let encoder: Arc<dyn Encode> = match target.format {
+        TargetFormat::Json => Arc::new(json::Encoder),
+    };
+    Ok(Outlet {
+        name: target.name.clone(),
+        target: Arc::new(exchange),
+        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder),
+        window: target.window,
+    })
+}
+
+fn broker(broker: &Broker, name: &str) -> Result<amqp::Broker> {
+    let url = broker.url.read()?;
+    let url = url.expose_secret().parse().with_context(|| format!("the URL in {}", broker.url))?;
+    Ok(amqp::Broker {
+        name: name.to_owned(),
+        url,
+        connect_timeout: broker.connect_timeout,
+        request_timeout: broker.request_timeout,
+        heartbeat: broker.heartbeat.max(Duration::from_secs(1)),
+    })
+}
+
+fn queue_type(queue_type: QueueType) -> amqp::QueueType {
+    match queue_type {
+        QueueType::Quorum => amqp::QueueType::Quorum,
+        QueueType::Classic => amqp::QueueType::Classic,
+    }
+}
+
+fn topology(topology: Topology) -> amqp::Topology {
+    match topology {
+        Topology::Declare => amqp::Topology::Declare,
+        Topology::Check => amqp::Topology::Check,
+    }
+}

@@ -1,0 +1,168 @@
+//! A TCP proxy in front of a broker, by which a test cuts, holds and resumes its connections.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Forwards connections until it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: watch::Sender<State>,
+    open: watch::Receiver<usize>,
+    accepting: JoinHandle<()>,
+}
+
+/// What all connections are told.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    /// Connections of an earlier generation end.
+    generation: u64,
+    /// Nothing reaches the server.
+    up_held: bool,
+    /// Nothing reaches the clients.
+    down_held: bool,
+}
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+impl State {
+    fn holds(&self, way: Way) -> bool {
+        if way == Way::Up { self.up_held } else { self.down_held }
+    }
+}
+
+impl Proxy {
+    /// Listens on a free port of the loopback interface in front of `server`.
+    pub async fn start(server: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("listening for the proxy")?;
+        let address = listener.local_addr()?;
+        let state = watch::Sender::new(State::default());
+        let (count, open) = watch::channel(0);
+        let accepting = tokio::spawn(accept(listener, server, state.clone(), count));
+        Ok(Self { address, state, open, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A URL of the server with the proxy's address in place of the server's.
+    #[must_use]
+    pub fn url(&self, url: &str) -> String {
+        let (before, rest) = url.rsplit_once('@').map_or(("", url), |(before, rest)| (before, rest));
+        let path = rest.find('/').map_or("", |at| &rest[at..]);
+        format!("{before}@{}{path}", self.address)
+    }
+
+    /// Closes all connections there are; new ones are welcome.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.generation += 1);
+    }
+
+    /// Holds all bytes, those of connections yet to come as well: the server seems to hang.
+    pub fn pause(&self) {
+        self.state.send_modify(|state| (state.up_held, state.down_held) = (true, true));
+    }
+
+    /// Holds what the server says, while it still hears its clients.
+    pub fn pause_answers(&self) {
+        self.state.send_modify(|state| state.down_held = true);
+    }
+
+    /// Lets everything flow again, what was held first.
+    pub fn resume(&self) {
+        self.state.send_modify(|state| (state.up_held, state.down_held) = (false, false));
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        *self.open.borrow()
+    }
+
+    /// Waits until so many clients are connected.
+    pub async fn wait_for_connections(&self, count: usize, limit: Duration) -> anyhow::Result<()> {
+        let mut open = self.open.clone();
+        let waited = tokio::time::timeout(limit, open.wait_for(|now| *now == count)).await;
+        let now = self.connections();
+        waited
+            .with_context(|| format!("waited {limit:?} for {count} connections, and there are {now}"))??;
+        Ok(())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: SocketAddr,
+    state: watch::Sender<State>,
+    count: watch::Sender<usize>,
+) {
+    while let Ok((client, _)) = listener.accept().await {
+        let (state, count) = (state.subscribe(), count.clone());
+        tokio::spawn(async move {
+            count.send_modify(|open| *open += 1);
+            // However it ends, both sides see it end.
+            let _ = forward(client, server, state).await;
+            count.send_modify(|open| *open -= 1);
+        });
+    }
+}
+
+async fn forward(
+    client: TcpStream,
+    server: SocketAddr,
+    state: watch::Receiver<State>,
+) -> std::io::Result<()> {
+    let generation = state.borrow().generation;
+    let mut cut = state.clone();
+    let server = TcpStream::connect(server).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let ((client_read, client_write), (server_read, server_write)) =
+        (client.into_split(), server.into_split());
+    tokio::select! {
+        _ = cut.wait_for(|state| state.generation != generation) => Ok(()),
+        ended = copy(client_read, server_write, Way::Up, state.clone()) => ended,
+        ended = copy(server_read, client_write, Way::Down, state) => ended,
+    }
+}
+
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    way: Way,
+    mut state: watch::Receiver<State>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        if state.wait_for(|state| !state.holds(way)).await.is_err() {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count]).await?;
+    }
+}
