@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use samspor_harness::client::{Client, Kind, Message, Received};
+use samspor_harness::books::{self, Ledger, differences, tagged};
+use samspor_harness::client::{Client, Kind, Received};
 use samspor_harness::gateway::{Program, Running};
 use samspor_harness::search::Search;
 use samspor_town::{Expected, Settings, Stage, Town, source};
 use serde_json::Value;
 
-use crate::books::{Ledger, differences, tagged};
 use crate::broker::{self, Broker};
 use crate::{build, show};
 
@@ -42,7 +42,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     println!("Building the gateway …");
     let binary = build::gateway()?;
     let broker = Broker::open(&dir.join("broker"), options.yes, |what| println!("Broker: {what} …")).await?;
-    let mut demo = Demo::prepare(&root, dir, binary, &broker).await?;
+    let demo = Demo::prepare(&root, dir, binary, &broker).await?;
     let town = Town::new(Settings::demo(options.seed));
 
     let running = demo.program.start(&demo.log)?;
@@ -127,20 +127,12 @@ impl Demo {
 
     /// Publishes the town's messages to the queues: facts, and when they are in, postings.
     async fn send(&self, running: &mut Running, town: &Town, expected: &Expected) -> Result<()> {
-        let all: u64 = expected.counts.values().map(|counts| counts.received).sum();
+        let all = books::items(expected);
         let mut items = 0;
         for (stage, what) in [(Stage::Facts, "facts"), (Stage::Postings, "postings")] {
-            let mut by_source: BTreeMap<&str, Vec<Message>> = BTreeMap::new();
-            for message in town.messages().filter(|message| message.stage == stage) {
-                items += message.outcomes.len() as u64;
-                let sent = Message::new(message.content_type, message.body);
-                by_source.entry(message.source).or_default().push(sent);
-            }
-            let messages: usize = by_source.values().map(Vec::len).sum();
-            let progress = bar(all, &format!("{what}: {messages} messages"));
-            for (source, messages) in by_source {
-                self.client.publish(&format!("{QUEUE}{source}"), messages).await?;
-            }
+            let progress = bar(all, what);
+            let (messages, sent) = books::publish(&self.client, town, stage, QUEUE).await?;
+            items += sent;
             self.program.wait_for_received(running, items, LIMIT, |now| progress.set_position(now)).await?;
             progress.finish_and_clear();
             println!("Sent and taken in: {messages} messages with {what}");

@@ -1,7 +1,6 @@
 //! The project's own commands: `cargo xtask demo` and `cargo xtask test`.
 
 mod broker;
-mod books;
 mod build;
 mod demo;
 mod show;

@@ -7,7 +7,7 @@ use samspor_domain::Untagged;
 use samspor_town::Expected;
 use serde_json::Value;
 
-use crate::books::Ledger;
+use samspor_harness::books::Ledger;
 
 fn table<const N: usize>(head: [&str; N], numbers_from: usize) -> Table {
     let mut table = Table::new();

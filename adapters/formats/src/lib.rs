@@ -8,7 +8,6 @@ mod content_type;
 pub mod g69;
 pub mod json;
 pub mod oio;
-mod personal;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -21,11 +21,8 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use gateway::{Front, settings, with_front};
+use gateway::{Front, NEVER, settings, with_front};
 use peer::Peer;
-
-/// Long enough that a test which waits for it fails.
-const NEVER: Duration = Duration::from_secs(60 * 60);
 
 async fn registry(front: &Front) -> RegistryServiceClient<Channel> {
     RegistryServiceClient::new(connect(&front.url).await.expect("the front answers"))
@@ -374,6 +371,19 @@ async fn peers_that_say_nothing_stop_reading_or_never_finish_do_not_hold_the_sto
     for peer in peers {
         peer.until_end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_answers_no_ping_is_let_go() {
+    let brief = Duration::from_millis(20);
+    let settings = Settings { keep_alive_interval: brief, keep_alive_timeout: brief, ..settings() };
+    with_front(settings, async |front| {
+        let mut deaf = Peer::connect(front.address).await;
+        deaf.greet().await;
+        deaf.call("/grpc.health.v1.Health/Watch", &[0; 5]).await;
+        deaf.until_end().await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -83,7 +83,7 @@ impl Corpus {
         for kind in Kind::ALL {
             for id in ids(kind, &world, chance) {
                 let senders = if kind.is_named_in_source() {
-                    world.sources[..world.sending].iter().filter(|_| chance.percent(70)).cloned().collect()
+                    world.sources[..world.sending].iter().filter(|_| chance.percent(90)).cloned().collect()
                 } else {
                     vec![world.sender(chance)]
                 };
@@ -129,9 +129,9 @@ fn ids(kind: Kind, world: &World, chance: &mut Chance) -> Vec<Text> {
     match kind {
         Kind::Case | Kind::Grant => NUMBERS.map(text).into(),
         Kind::Payment | Kind::Progress => vec![number(chance)],
-        Kind::Identity => some("I", chance.count(0, 3 * people)),
-        Kind::Consent => some("C", chance.count(people, 2 * people)),
-        Kind::Enrolment => some("E", chance.count(people, 3 * people)),
+        Kind::Identity => some("I", chance.count(2 * people, 4 * people)),
+        Kind::Consent => some("C", chance.count(people, 3 * people)),
+        Kind::Enrolment => some("E", chance.count(2 * people, 4 * people)),
         // Some solution may stay unknown.
         Kind::Solution => world.solutions.iter().filter(|_| chance.percent(90)).cloned().collect(),
         Kind::Split => some("D", chance.count(0, 10)),
@@ -154,8 +154,8 @@ fn versions(
     let mut earlier: Option<State> = None;
     for version in numbers {
         let mut states = vec![match chance.count(0, 99) {
-            0..8 => State::Deleted,
-            8..22 if kind == Kind::Consent => State::Withdrawn,
+            0..6 => State::Deleted,
+            6..16 if kind == Kind::Consent => State::Withdrawn,
             // Corrected, and corrected back.
             22..40 if earlier.is_some() => earlier.clone().unwrap_or(State::Deleted),
             _ => {

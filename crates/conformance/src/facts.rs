@@ -8,12 +8,14 @@ use samspor_domain::{
 };
 
 use crate::chance::Chance;
-use crate::world::{AREAS, FAMILIES, World, account, amount, centre_of_cost, grouping, number, ore, prefix, text, total};
+use crate::world::{AREAS, FAMILIES, NUMBERS, World, account, amount, centre_of_cost, grouping, number, ore, prefix, text, total};
 
 impl World {
     /// One thing that a fact of the kind could say.
     pub(crate) fn body(&self, kind: Kind, source: &SourceName, id: &Text, chance: &mut Chance) -> Body {
-        let person = chance.count(0, self.people.len() - 1);
+        // Corrections of a fact are mostly about the same person.
+        let anyone = chance.count(0, self.people.len() - 1);
+        let person = if chance.percent(85) { self.whose(id) } else { anyone };
         match kind {
             Kind::Case => Body::Case(Case {
                 citizen: self.reference_of(self.owner(source, id), chance),
@@ -41,7 +43,7 @@ impl World {
                 solution: chance.of(&self.solutions),
                 citizen: self.reference_of(person, chance),
                 family: chance.maybe(70, &FAMILIES).map(text),
-                span: self.span_from(chance),
+                span: if chance.percent(40) { self.long(chance) } else { self.span_from(chance) },
             }),
             Kind::Solution => Body::Solution(Box::new(self.solution(chance))),
             Kind::Split => Body::Split(self.split(chance)),
@@ -89,19 +91,16 @@ impl World {
     }
 
     fn grant_body(&self, source: &SourceName, id: &Text, chance: &mut Chance) -> Grant {
-        let citizen = chance.percent(60).then(|| {
-            if chance.percent(10) {
-                CitizenRef::Case(chance.of(&self.sources), number(chance)) // Perhaps another system's case.
-            } else {
-                self.reference_of(self.owner(source, id), chance)
-            }
-        });
-        let case = (citizen.is_none() || chance.percent(40)).then(|| {
-            // Mostly a case of the same person, so that not everything is one conflict.
-            let cases = crate::world::NUMBERS.map(text);
-            let mine: Vec<Text> =
-                cases.iter().filter(|case| self.owner(source, case) == self.owner(source, id)).cloned().collect();
-            if mine.is_empty() || chance.percent(self.mess) { number(chance) } else { chance.of(&mine) }
+        // Mostly a case of the same person, so that not everything is one conflict.
+        let owner = self.owner(source, id);
+        let mut cases = Vec::from(NUMBERS.map(text));
+        if !chance.percent(self.mess) {
+            cases.retain(|case| self.owner(source, case) == owner);
+        }
+        let case = if cases.is_empty() { None } else { chance.maybe(60, &cases) };
+        let citizen = (case.is_none() || chance.percent(40)).then(|| {
+            let elsewhere = CitizenRef::Case(chance.of(&self.sources), number(chance));
+            if chance.percent(self.mess) { elsewhere } else { self.reference_of(owner, chance) }
         });
         Grant {
             citizen,
@@ -124,8 +123,26 @@ impl World {
             let refs = vec![chance.of(&numbers(&self.people[person])), chance.of(&numbers(&self.people[whose]))];
             return Identity { kind: IdentityKind::CprChange, refs };
         }
-        let refs = (0..chance.count(2, 4)).map(|_| self.reference_of(person, chance)).collect();
-        Identity { kind: IdentityKind::Same, refs }
+        let mut refs = vec![self.people[person][0].clone()];
+        for reference in &self.people[person][1..] {
+            match chance.count(0, 9) {
+                0..5 => refs.push(reference.clone()),
+                5 => refs.push(self.reference_of(person, chance)),
+                _ => {}
+            }
+        }
+        if refs.len() < 2 {
+            refs.push(self.reference_of(person, chance));
+        }
+        // Two numbers with nothing to connect them are a conflict, which should be the exception.
+        let (mut one_number, strict) = (false, !chance.percent(self.mess));
+        let refs = refs.into_iter().filter(|reference| {
+            let is_real = reference.cpr().is_some_and(|cpr| !cpr.is_replacement());
+            let keep = !(strict && is_real && one_number);
+            one_number |= is_real;
+            keep
+        });
+        Identity { kind: IdentityKind::Same, refs: refs.collect() }
     }
 
     /// An identity that alone brings a person's references near or above the most that there may be.
@@ -141,14 +158,12 @@ impl World {
     fn consent(&self, person: usize, chance: &mut Chance) -> Consent {
         Consent {
             citizen: self.reference_of(person, chance),
-            sources: (0..chance.count(1, 4)).map(|_| chance.of(&self.sources)).collect(),
-            covers: match self.span_from(chance) {
-                // Most cover nearly everything, or little would ever be tagged.
-                Span { to, .. } if chance.percent(60) => {
-                    Span { from: Some(date(1999, 12, 31)), to: to.filter(|_| chance.percent(30)) }
-                }
-                span => span,
+            sources: if chance.percent(50) {
+                self.sources.clone()
+            } else {
+                (0..chance.count(1, 4)).map(|_| chance.of(&self.sources)).collect()
             },
+            covers: self.long(chance),
             given_on: chance.percent(50).then(|| self.day(chance)),
             given_by: None,
             basis: None,
@@ -158,11 +173,11 @@ impl World {
 
     fn solution(&self, chance: &mut Chance) -> Solution {
         let most = chance.of(&[0, 1, 3]);
-        let days = [0, 0, 1, 2, 28, 29, 30, 365, 366, 730, 36_525];
+        let days = [0, 1, 2, 28, 29, 30, 365, 366, 730, 730, 36_525];
         Solution {
             name: text("solution"),
             priority: chance.of(&[10, 10, 10, 100, -1_000_000, 1_000_000]),
-            span: self.span(60, chance),
+            span: if chance.percent(60) { Span::default() } else { self.span(60, chance) },
             baseline_days: chance.of(&days),
             aftercare_days: chance.of(&days),
             ceiling: chance.percent(60).then(|| chance.of(&[ore(0), ore(1), ore(2_500_000), ore(2_500_000)])),
@@ -176,6 +191,17 @@ impl World {
                 .collect(),
             default_powers: powers(chance),
             claims: (0..chance.count(0, most)).map(|_| self.rule(chance)).collect(),
+        }
+    }
+
+    /// A span with a start that mostly holds most days, or little would ever be tagged.
+    fn long(&self, chance: &mut Chance) -> Span {
+        match self.span_from(chance) {
+            Span { to, .. } if chance.percent(40) => {
+                Span { from: Some(date(1999, 12, 31)), to: to.filter(|_| chance.percent(30)) }
+            }
+            Span { from, .. } if chance.percent(50) => Span { from, to: None },
+            span => span,
         }
     }
 
@@ -219,7 +245,7 @@ impl World {
         let mut charts = Charts::default();
         for year in [2000, 2023, 2024, 2026] {
             if chance.percent(50) {
-                let rules = (0..chance.count(0, 5)).map(|_| ChartRule {
+                let rules = (0..chance.count(0, 10)).map(|_| ChartRule {
                     condition: self.rule(chance),
                     area: text(chance.of(&AREAS)),
                     kind: chance.of(&[CostKind::Service, CostKind::Transfer]),

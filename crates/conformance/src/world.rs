@@ -55,7 +55,7 @@ impl World {
         let days = (0..chance.count(3, 8)).map(|_| centre(chance)).collect();
         let mut solutions: Vec<Text> = ["s-1", "s-10", "s-2", "S"].map(text).into();
         solutions.truncate(chance.count(1, 4));
-        Self { sources, sending, people, mess: chance.of(&[0, 0, 2, 5, 20]), days, solutions }
+        Self { sources, sending, people, mess: chance.of(&[0, 0, 0, 0, 1, 20]), days, solutions }
     }
 
     /// Someone who sends.
@@ -65,19 +65,22 @@ impl World {
 
     /// A reference of a person, or by mess of another.
     pub(crate) fn reference_of(&self, person: usize, chance: &mut Chance) -> CitizenRef {
-        if chance.percent(self.mess) { self.reference(chance) } else { chance.of(&self.people[person]) }
+        if chance.percent(self.mess) { self.reference(chance) } else { one_of(&self.people[person], chance) }
     }
 
     /// Anyone's reference.
     pub(crate) fn reference(&self, chance: &mut Chance) -> CitizenRef {
-        let refs = &self.people[chance.count(0, self.people.len() - 1)];
-        chance.of(refs)
+        one_of(&self.people[chance.count(0, self.people.len() - 1)], chance)
     }
 
     /// Whose the case or grant with this number is.
     pub(crate) fn owner(&self, source: &SourceName, number: &Text) -> usize {
-        let sum: usize = source.as_str().bytes().chain(number.as_str().bytes()).map(usize::from).sum();
-        sum % self.people.len()
+        (sum(source) + sum(number)) % self.people.len()
+    }
+
+    /// About whom a fact with this id mostly is.
+    pub(crate) fn whose(&self, id: &Text) -> usize {
+        sum(id) % self.people.len()
     }
 
     /// A grant's reference.
@@ -115,6 +118,15 @@ impl World {
         let span = self.span(0, chance);
         Span { from: Some(span.from.unwrap_or(self.days[0])), ..span }
     }
+}
+
+/// One of a person's references, the first more often than any other.
+fn one_of(refs: &[CitizenRef], chance: &mut Chance) -> CitizenRef {
+    if chance.percent(40) { refs[0].clone() } else { chance.of(refs) }
+}
+
+fn sum(text: &Text) -> usize {
+    text.as_str().bytes().map(usize::from).sum()
 }
 
 /// A synthetic person: births in 2030–2057 and replacement numbers, which nobody has.

@@ -10,6 +10,7 @@ mod fault;
 mod feed;
 mod message;
 mod money;
+mod personal;
 mod port;
 mod reference;
 mod rule;
@@ -34,6 +35,7 @@ pub use message::{
     Rate, Share, Side, SideRule, Solution, Span, Split, State, Target as TargetGoal,
 };
 pub use money::{Amount, AmountError, MAX_ORE};
+pub use personal::check_names;
 pub use port::{
     Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Item, LinkError, Outgoing, Publisher, Sent, Source,
     Subscription, Target, Token,

@@ -213,13 +213,17 @@ impl Core {
         let mut whole = item.content_type.as_deref().unwrap_or_default().as_bytes().to_vec();
         whole.push(0);
         whole.extend_from_slice(&item.bytes);
+        // One body may hold several faults.
+        let mut known_by = whole.clone();
+        known_by.extend_from_slice(fault.reason.word().as_bytes());
+        known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
         let new = self.store.put_in_quarantine(&Quarantined {
             source,
             registered: now,
             reason: fault.reason,
             path: fault.path.clone(),
             message: fault.message.clone(),
-            content: self.keyring.scope(samspor_domain::Scope::Source(source)).content(&whole),
+            content: self.keyring.scope(samspor_domain::Scope::Source(source)).content(&known_by),
             body: self.keyring.vault.seal(Purpose::Quarantine, &whole),
         })?;
         Ok(if new { Became::Quarantined(fault) } else { Became::Duplicate })

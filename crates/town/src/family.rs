@@ -203,7 +203,8 @@ impl Family {
             is_adult,
             earlier_number: (is_first && self.twist == Twist::CprChange).then(|| number(EARLIER_NUMBER)),
             foreign_number: (is_first && self.twist == Twist::Conflict).then(|| number(FOREIGN_NUMBER)),
-            // The second adult's UUID is reached only through the job centre.
+            // The second person's UUID is in no identity fact: an adult's is reached through the job centre, a
+            // child's not at all.
             uuid_known: place != 2,
             local_id: (self.twist == Twist::Aliases).then(|| format!("K{key}")),
             consents: self.consents(place, &key),
@@ -256,7 +257,7 @@ impl Family {
                 let other = &solution::ALL[(self.no as usize + 1) % 3];
                 enrolments.push(enrolment("-2", other, date(2026, 6, 1), None));
             }
-            // Over before its solution began, so it never counts (with the first two); the coordinators' had an end.
+            // Over before the coordinators began, so it never counts.
             Twist::Refusal if place == 1 => {
                 enrolments.push(enrolment(
                     "-2",
@@ -265,7 +266,8 @@ impl Family {
                     Some(date(2025, 6, 30)),
                 ));
             }
-            // Again in the same solution: the earlier start goes first where both count.
+            // They come again in the autumn. Until then what is after the first time goes before what is before
+            // the second.
             Twist::Left if place == 1 => {
                 enrolments.push(enrolment("-2", self.solution, date(2026, 10, 1), None));
             }
@@ -299,8 +301,8 @@ impl Family {
             mentor(date(2026, 8, 1)),
             vec![("vulnerable-children", 1), ("vulnerable-adults", 1), ("employment", 1)],
         );
-        let granted = self.members.iter().flat_map(|m| &m.measures).filter_map(|m| m.grant.as_ref());
-        if let Some(grant) = granted.filter(|grant| grant.system == source::DUBU).next_back() {
+        let mut granted = self.members.iter().flat_map(|m| &m.measures).filter_map(|m| m.grant.as_ref());
+        if let Some(grant) = granted.rfind(|grant| grant.system == source::DUBU) {
             let parts = vec![("health", 333_333), ("vulnerable-children", 666_667)];
             split(name("indsats"), Some(grant.id.clone()), rule("", ()), parts);
         }

@@ -41,12 +41,12 @@ impl Settings {
     /// A town without faults of at least so many postings, mostly of citizens outside the solutions.
     #[must_use]
     pub fn of_postings(seed: u64, postings: u64) -> Self {
-        // A test holds that 1,000 families and 10,000 citizens make more than 400,000 postings.
-        let thousands = u32::try_from(postings.div_ceil(400)).unwrap_or(u32::MAX);
+        // A family and ten citizens make some 440 postings in the books' 25 months; a test holds that 400 is safe.
+        let groups = u32::try_from(postings.div_ceil(400)).unwrap_or(u32::MAX);
         Self {
             seed,
-            families: thousands.max(30),
-            background_citizens: thousands.saturating_mul(10).max(40),
+            families: groups.max(30),
+            background_citizens: groups.saturating_mul(10).max(40),
             faulty: false,
         }
     }

@@ -106,7 +106,10 @@ impl Running {
         if let Some(status) = self.child.try_wait()? {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
             let last: Vec<&str> = log.lines().rev().take(8).collect();
-            bail!("the gateway ended with {status}:\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            bail!(
+                "the gateway ended with {status}:\n{}",
+                last.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
         }
         Ok(())
     }

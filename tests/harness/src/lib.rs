@@ -1,5 +1,6 @@
 //! Private brokers for tests, the demo and the benchmarks: nothing here is shipped.
 
+pub mod books;
 pub mod client;
 pub mod gateway;
 mod ports;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,21 +149,36 @@ async fn forward(
     }
 }
 
+/// Waits until bytes may go this way; `false` when the proxy is gone.
+async fn flows(state: &mut watch::Receiver<State>, way: Way) -> bool {
+    state.wait_for(|state| !state.holds(way)).await.is_ok()
+}
+
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     way: Way,
     mut state: watch::Receiver<State>,
 ) -> std::io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
+    /// How much is taken in while it is held, so that the end of the connection still shows.
+    const HELD: usize = 1 << 20;
+    let mut held = BytesMut::new();
     loop {
-        let count = from.read(&mut buffer).await?;
-        if count == 0 {
-            return Ok(());
+        tokio::select! {
+            count = from.read_buf(&mut held), if held.len() < HELD => {
+                if count? == 0 {
+                    if !state.borrow().holds(way) {
+                        to.write_all_buf(&mut held).await?;
+                    }
+                    return Ok(());
+                }
+            }
+            open = flows(&mut state, way), if !held.is_empty() => {
+                if !open {
+                    return Ok(());
+                }
+                to.write_all_buf(&mut held).await?;
+            }
         }
-        if state.wait_for(|state| !state.holds(way)).await.is_err() {
-            return Ok(());
-        }
-        to.write_all(&buffer[..count]).await?;
     }
 }

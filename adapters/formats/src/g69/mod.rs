@@ -27,7 +27,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
 
-use crate::{content_type, personal};
+use crate::content_type;
 
 /// How one source writes G69.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn decode(line: &[u8], encoding: Encoding) -> Result<(Message, u32), Fault> {
     let text = text.map_err(|_| Fault::new(Reason::Undecodable, "is not UTF-8"))?;
     let fields = line::Fields::read(&text)?;
     let message = Message::Posting(fields.posting()?);
-    personal::check(&message)?;
+    samspor_domain::check_names(&message)?;
     Ok((message, fields.ignored()))
 }
 

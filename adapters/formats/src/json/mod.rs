@@ -15,7 +15,7 @@ use std::cell::Cell;
 
 use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName};
 
-use crate::{content_type, personal};
+use crate::content_type;
 use fields::{Context, Object};
 use node::{Entry, Node};
 
@@ -66,7 +66,7 @@ fn read(source: &SourceName, delivery: &Delivery, ignored: &Cell<u32>) -> Result
             Message::Fact(facts::read(kind, &object)?)
         }
     };
-    personal::check(&message)?;
+    samspor_domain::check_names(&message)?;
     Ok(message)
 }
 

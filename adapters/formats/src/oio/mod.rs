@@ -76,7 +76,6 @@ use std::collections::BTreeMap;
 
 use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
 
-use crate::personal;
 use registration::Registration;
 use xml::{Element, Space};
 
@@ -145,7 +144,7 @@ fn contents(source: &SourceName, envelope: &envelope::Envelope) -> Vec<Result<Me
         match payload {
             Ok(besked) => {
                 for content in besked_contents(source, envelope.kind, besked) {
-                    let content = content.and_then(|message| personal::check(&message).map(|()| message));
+                    let content = content.and_then(|message| samspor_domain::check_names(&message).map(|()| message));
                     contents.push(content.map_err(|fault| within(path, fault)));
                 }
             }

@@ -15,7 +15,10 @@ use samspor_vault::{Master, Vault};
 use tokio_util::sync::CancellationToken;
 
 /// Within this everything ends, or a test fails.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A test that waits for this fails.
+pub(crate) const NEVER: Duration = Duration::from_secs(60 * 60);
 
 struct Fixed;
 
@@ -34,9 +37,9 @@ pub(crate) fn start(directory: &Path) -> Gateway {
     Gateway::start(core, Arc::new(Fixed), vec![], vec![]).expect("starts")
 }
 
-/// The usual settings on a free port.
+/// The usual settings on a free port, but for keep-alive, which would end what a test says must end otherwise.
 pub(crate) fn settings() -> Settings {
-    Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)))
+    Settings { keep_alive_interval: NEVER, ..Settings::new(SocketAddr::from(([127, 0, 0, 1], 0))) }
 }
 
 /// A front that serves.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::gateway::DEADLINE;
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
@@ -81,7 +83,7 @@ impl Peer {
     /// Reads until the server has closed the connection.
     pub(crate) async fn until_end(mut self) {
         let mut rest = Vec::new();
-        // A reset is an end as well.
-        let _ = self.0.read_to_end(&mut rest).await;
+        let ended = tokio::time::timeout(DEADLINE, self.0.read_to_end(&mut rest)).await;
+        let _ = ended.expect("the server closes the connection"); // A reset is an end as well.
     }
 }

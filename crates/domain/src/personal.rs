@@ -1,9 +1,9 @@
 //! Refuses messages whose names hold the CPR number that the message itself carries.
 //!
 //! Ids, `reverses`, vouchers and families are passed on and shown; a CPR number in one of them would defeat every
-//! protection. So every decoder asks here last.
+//! protection. So every decoder and every front asks here last.
 
-use samspor_domain::{
+use crate::{
     Body, CitizenRef, Cpr, Fact, Fault, MAX_TEXT_BYTES, Message, Posting, Reason, State, Text,
 };
 
@@ -11,7 +11,7 @@ use samspor_domain::{
 ///
 /// # Errors
 /// [`Reason::PersonalDataInId`] at the field that holds one.
-pub(crate) fn check(message: &Message) -> Result<(), Fault> {
+pub fn check_names(message: &Message) -> Result<(), Fault> {
     match message {
         Message::Posting(posting) => check_posting(posting),
         Message::Fact(Fact { id, state: State::Live(body), .. }) => check_fact(id, body),

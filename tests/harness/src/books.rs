@@ -1,19 +1,22 @@
-//! What came out, held against what the town's generator knows to be right.
+//! A town's messages sent, and what came out held against what its generator knows to be right.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use samspor_domain::{Answer, Untagged};
 use samspor_formats::json;
-use samspor_harness::client::Received;
-use samspor_town::Expected;
+
+use samspor_town::{Expected, Stage, Town};
 use serde_json::Value;
 
+use crate::client::{Client, Message, Received};
+
 /// The ledger as a receiver keeps it: the highest revision per posting.
-pub(crate) struct Ledger(pub(crate) BTreeMap<(String, String), Value>);
+pub struct Ledger(pub BTreeMap<(String, String), Value>);
 
 impl Ledger {
-    pub(crate) fn of(received: &[Received]) -> Result<Self> {
+    /// Takes in what a receiver got, in any order and any number of times.
+    pub fn of(received: &[Received]) -> Result<Self> {
         let mut ledger: BTreeMap<(String, String), Value> = BTreeMap::new();
         for message in received {
             let record: Value = serde_json::from_slice(&message.body).context("the ledger got something that is not JSON")?;
@@ -29,12 +32,12 @@ impl Ledger {
 }
 
 /// How many postings must be tagged.
-pub(crate) fn tagged(expected: &Expected) -> usize {
+pub fn tagged(expected: &Expected) -> usize {
     expected.postings.values().filter(|posting| posting.answer.tag().is_some()).count()
 }
 
 /// Every difference between what came out and what is right.
-pub(crate) fn differences(expected: &Expected, ledger: &Ledger, balance: &Value) -> Vec<String> {
+pub fn differences(expected: &Expected, ledger: &Ledger, balance: &Value) -> Vec<String> {
     let mut differences = Vec::new();
     for ((source, id), expectation) in &expected.postings {
         let record = ledger.0.get(&((*source).to_owned(), id.clone()));
@@ -55,7 +58,7 @@ pub(crate) fn differences(expected: &Expected, ledger: &Ledger, balance: &Value)
             differences.push(format!("{source} {id} is in the ledger, and nobody sent it"));
         }
     }
-    items(expected, balance, &mut differences);
+    counts(expected, balance, &mut differences);
     postings(expected, balance, &mut differences);
     if balance["balanced"] != Value::Bool(true) {
         differences.push("the balance does not balance".into());
@@ -63,7 +66,7 @@ pub(crate) fn differences(expected: &Expected, ledger: &Ledger, balance: &Value)
     differences
 }
 
-fn items(expected: &Expected, balance: &Value, differences: &mut Vec<String>) {
+fn counts(expected: &Expected, balance: &Value, differences: &mut Vec<String>) {
     for (source, counts) in &expected.counts {
         let right = [
             ("received", counts.received),
@@ -102,4 +105,26 @@ fn postings(expected: &Expected, balance: &Value, differences: &mut Vec<String>)
             compare(reason.word(), &row["untagged"][reason.word()], sum.postings, sum.ore);
         }
     }
+}
+
+/// Publishes a stage of a town's messages to the queues of their sources, which are named `prefix` and the source, and
+/// tells how many messages and items they were.
+pub async fn publish(client: &Client, town: &Town, stage: Stage, prefix: &str) -> Result<(usize, u64)> {
+    let mut by_source: BTreeMap<&str, Vec<Message>> = BTreeMap::new();
+    let mut items = 0;
+    for message in town.messages().filter(|message| message.stage == stage) {
+        items += message.outcomes.len() as u64;
+        by_source.entry(message.source).or_default().push(Message::new(message.content_type, message.body));
+    }
+    let messages = by_source.values().map(Vec::len).sum();
+    for (source, messages) in by_source {
+        client.publish(&format!("{prefix}{source}"), messages).await?;
+    }
+    Ok((messages, items))
+}
+
+/// How many items a town's messages hold.
+#[must_use]
+pub fn items(expected: &Expected) -> u64 {
+    expected.counts.values().map(|counts| counts.received).sum()
 }
