@@ -2,3 +2,4 @@
 
 mod deployment;
 mod town;
+mod unlinkable;

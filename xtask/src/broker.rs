@@ -9,6 +9,15 @@ use samspor_harness::rabbitmq::{self, Node, Options};
 /// The variable that names a broker.
 pub(crate) const URL: &str = "SAMSPOR_AMQP_URL";
 
+/// The broker that the environment names.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the project's commands have no configuration but this variable"
+)]
+pub(crate) fn named() -> Option<String> {
+    std::env::var(URL).ok()
+}
+
 /// A broker to work with.
 pub(crate) enum Broker {
     /// Somebody else's, at this URL.
@@ -20,8 +29,7 @@ pub(crate) enum Broker {
 impl Broker {
     /// The broker that the environment names, or a private node with its data in `home`.
     pub(crate) async fn open(home: &Path, yes: bool, say: impl Fn(&str)) -> Result<Self> {
-        #[expect(clippy::disallowed_methods, reason = "the demo's own setting, which its help names")]
-        if let Ok(url) = std::env::var(URL) {
+        if let Some(url) = named() {
             say(&format!("using the broker that {URL} names"));
             return Ok(Self::Named(url));
         }
@@ -46,7 +54,9 @@ pub(crate) fn ensure_installed(yes: bool) -> Result<()> {
     if rabbitmq::find().is_some() {
         return Ok(());
     }
-    println!("RabbitMQ is not installed. Its package, rabbitmq-server, can be installed now (about 60 MB; its service is not started).");
+    println!(
+        "RabbitMQ is not installed. Its package, rabbitmq-server, can be installed now (about 60 MB; its service is not started)."
+    );
     if !yes && std::io::stdin().is_terminal() {
         print!("Install it? [Y/n] ");
         std::io::stdout().flush()?;

@@ -117,7 +117,10 @@ impl Demo {
         }
         while self.client.bind(&format!("{QUEUE}lis"), &format!("{QUEUE}lis"), "#").await.is_err() {
             running.still_runs()?;
-            ensure!(tokio::time::Instant::now() < deadline, "the gateway did not declare the exchange {QUEUE}lis");
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "the gateway did not declare the exchange {QUEUE}lis"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         spinner.finish_and_clear();
@@ -158,7 +161,8 @@ impl Demo {
 
     /// What lies in quarantine, by source and reason.
     async fn quarantine(&self) -> Result<BTreeMap<(String, String), u64>> {
-        let listed = self.program.run(&["quarantine", "list"], &["--json", "--limit", "100000"], &[0]).await?;
+        let listed =
+            self.program.run(&["quarantine", "list"], &["--json", "--limit", "100000"], &[0]).await?;
         let listed: Value = serde_json::from_str(&listed)?;
         let mut counts = BTreeMap::new();
         for entry in listed.as_array().into_iter().flatten() {
@@ -175,7 +179,9 @@ impl Demo {
         for place in [self.dir.join("store"), self.log.clone()] {
             let (found, searched) = search.files(&place)?;
             println!("Searched {} ({searched} bytes) for every person's number and UUID", place.display());
-            wrong.extend(found.into_iter().map(|file| format!("{} holds a person's number or UUID", file.display())));
+            wrong.extend(
+                found.into_iter().map(|file| format!("{} holds a person's number or UUID", file.display())),
+            );
         }
         if lis.iter().any(|record| search.find(&record.body).is_some()) {
             wrong.push("the LIS got a person's number or UUID".into());
@@ -199,12 +205,20 @@ impl Demo {
     }
 }
 
-fn print_all(ledger: &Ledger, balance: &Value, quarantine: &BTreeMap<(String, String), u64>, expected: &Expected) {
+fn print_all(
+    ledger: &Ledger,
+    balance: &Value,
+    quarantine: &BTreeMap<(String, String), u64>,
+    expected: &Expected,
+) {
     println!("\nSome tagged postings, as the ledger got them\n{}", show::some_postings(ledger));
     println!("\nWhat each solution costs, in kroner, by area and month\n{}", show::costs(ledger).0);
     println!("\nWhat stayed untagged\n{}", show::untagged(balance));
     println!("\nWhat could not be understood\n{}", show::quarantine(quarantine));
-    println!("\nThe balance: received = facts + stale + postings + duplicates + quarantined\n{}", show::balance(balance, expected));
+    println!(
+        "\nThe balance: received = facts + stale + postings + duplicates + quarantined\n{}",
+        show::balance(balance, expected)
+    );
 }
 
 fn costs_differ(expected: &Expected, ledger: &Ledger) -> Vec<String> {
@@ -218,7 +232,9 @@ fn costs_differ(expected: &Expected, ledger: &Ledger) -> Vec<String> {
         .collect();
     let keys: std::collections::BTreeSet<_> = found.keys().chain(right.keys()).collect();
     let differs = keys.into_iter().filter(|key| found.get(key).unwrap_or(&0) != right.get(key).unwrap_or(&0));
-    differs.map(|key| format!("the cost of {key:?} is {:?}, and should be {:?}", found.get(key), right.get(key))).collect()
+    differs
+        .map(|key| format!("the cost of {key:?} is {:?}, and should be {:?}", found.get(key), right.get(key)))
+        .collect()
 }
 
 fn quarantine_differs(expected: &Expected, found: &BTreeMap<(String, String), u64>) -> Vec<String> {
@@ -228,7 +244,11 @@ fn quarantine_differs(expected: &Expected, found: &BTreeMap<(String, String), u6
             right.insert(((*source).to_owned(), reason.word().to_owned()), *items);
         }
     }
-    if right == *found { Vec::new() } else { vec![format!("in quarantine is {found:?}, and should be {right:?}")] }
+    if right == *found {
+        Vec::new()
+    } else {
+        vec![format!("in quarantine is {found:?}, and should be {right:?}")]
+    }
 }
 
 fn report(wrong: &[String], postings: usize) -> Result<()> {

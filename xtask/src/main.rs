@@ -1,12 +1,14 @@
 //! The project's own commands: `cargo xtask demo` and `cargo xtask test`.
 
+mod bench;
 mod broker;
 mod build;
 mod demo;
+mod forward;
 mod show;
 mod test;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// The project's own commands.
@@ -27,14 +29,22 @@ enum Command {
     Demo(demo::Options),
     /// Run every test, starting the servers that they need.
     Test(test::Options),
+    /// Measure the gateway beside a bare forwarder, on the same queues of the same private broker in the same run.
+    Bench(bench::Options),
+    /// The bare forwarder that `bench` measures: from one queue to another.
+    #[command(hide = true)]
+    Forward { from: String, to: String },
 }
 
 fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match Cli::parse().command {
-        Command::Demo(options) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(demo::run(options))
-        }
+        Command::Demo(options) => runtime.block_on(demo::run(options)),
         Command::Test(options) => test::run(&options),
+        Command::Bench(options) => runtime.block_on(bench::run(options)),
+        Command::Forward { from, to } => {
+            let url = broker::named().context("the broker is named in the environment")?;
+            runtime.block_on(forward::run(&url, &from, &to))
+        }
     }
 }

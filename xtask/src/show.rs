@@ -22,7 +22,10 @@ fn table<const N: usize>(head: [&str; N], numbers_from: usize) -> Table {
 
 /// A few tagged postings, as the ledger got them.
 pub(crate) fn some_postings(ledger: &Ledger) -> Table {
-    let mut shown = table(["source", "posting", "date", "account", "kr.", "solution", "family", "phase", "area", "side"], 10);
+    let mut shown = table(
+        ["source", "posting", "date", "account", "kr.", "solution", "family", "phase", "area", "side"],
+        10,
+    );
     if let Some(column) = shown.column_mut(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -31,7 +34,10 @@ pub(crate) fn some_postings(ledger: &Ledger) -> Table {
         let tag = &record["tag"];
         let text = |value: &Value| value.as_str().unwrap_or("–").to_owned();
         // One of each kind tells more than ten of the first.
-        if tag.is_null() || !seen.insert((text(&tag["solution"]), text(&tag["phase"]), text(&tag["area"]))) || seen.len() > 12 {
+        if tag.is_null()
+            || !seen.insert((text(&tag["solution"]), text(&tag["phase"]), text(&tag["area"])))
+            || seen.len() > 12
+        {
             continue;
         }
         shown.add_row([
@@ -62,25 +68,40 @@ pub(crate) fn costs(ledger: &Ledger) -> (Table, BTreeMap<(String, String, String
             *sums.entry(key).or_default() += ore(&text(&part["amount"]));
         }
     }
-    let months: Vec<String> =
-        sums.keys().map(|(_, _, month)| month.clone()).collect::<BTreeSet<_>>().into_iter().rev().take(6).collect();
+    let months: Vec<String> = sums
+        .keys()
+        .map(|(_, _, month)| month.clone())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .rev()
+        .take(6)
+        .collect();
     let months: Vec<&String> = months.iter().rev().collect();
     let mut shown = Table::new();
     shown.load_style(UTF8_FULL_CONDENSED);
     let head = ["solution", "area"].into_iter().map(str::to_owned);
-    shown.set_header(head.chain(["earlier".to_owned()]).chain(months.iter().map(|m| (*m).clone())).chain(["in all".to_owned()]));
+    shown.set_header(
+        head.chain(["earlier".to_owned()])
+            .chain(months.iter().map(|m| (*m).clone()))
+            .chain(["in all".to_owned()]),
+    );
     for (i, column) in shown.column_iter_mut().enumerate() {
         if i >= 2 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let rows: BTreeSet<(&String, &String)> = sums.keys().map(|(solution, area, _)| (solution, area)).collect();
+    let rows: BTreeSet<(&String, &String)> =
+        sums.keys().map(|(solution, area, _)| (solution, area)).collect();
     for (solution, area) in rows {
-        let of = |month: &String| sums.get(&(solution.clone(), area.clone(), month.clone())).copied().unwrap_or(0);
-        let all: i128 = sums.iter().filter(|((s, a, _), _)| s == solution && a == area).map(|(_, ore)| ore).sum();
+        let of =
+            |month: &String| sums.get(&(solution.clone(), area.clone(), month.clone())).copied().unwrap_or(0);
+        let all: i128 =
+            sums.iter().filter(|((s, a, _), _)| s == solution && a == area).map(|(_, ore)| ore).sum();
         let recent: i128 = months.iter().map(|month| of(month)).sum();
         let cells = [solution.clone(), area.clone(), whole(all - recent)];
-        shown.add_row(cells.into_iter().chain(months.iter().map(|month| whole(of(month)))).chain([whole(all)]));
+        shown.add_row(
+            cells.into_iter().chain(months.iter().map(|month| whole(of(month)))).chain([whole(all)]),
+        );
     }
     (shown, sums)
 }
@@ -122,10 +143,12 @@ pub(crate) fn quarantine(quarantine: &BTreeMap<(String, String), u64>) -> Table 
 /// The balance: what came in equals what it became.
 pub(crate) fn balance(balance: &Value, expected: &Expected) -> Table {
     let words = ["received", "facts", "stale", "postings", "duplicates", "quarantined"];
-    let mut shown = table(["source", "sent", "received", "facts", "stale", "postings", "duplicates", "quarantined"], 1);
+    let mut shown =
+        table(["source", "sent", "received", "facts", "stale", "postings", "duplicates", "quarantined"], 1);
     for (source, counts) in &expected.counts {
         let sum = |word: &str| -> i64 {
-            let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
+            let rows =
+                balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
             rows.filter_map(|row| row["outcomes"][word].as_i64()).sum()
         };
         let start = [(*source).to_owned(), counts.received.to_string()];
@@ -150,7 +173,7 @@ fn whole(ore: i128) -> String {
     let digits = (ore.unsigned_abs() / 100).to_string();
     let mut text = if ore <= -100 { "-".to_owned() } else { String::new() };
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push('.');
         }
         text.push(digit);

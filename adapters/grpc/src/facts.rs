@@ -1,12 +1,12 @@
-//! The registry's messages as the domain's facts. The rules are those of the canonical JSON.
+//! The registry's messages as the domain's. The rules are those of the canonical JSON.
 
 #[cfg(test)]
 mod tests;
 
 use samspor_domain::{
     AccountPrefix, Body, CitizenRef, Condition, Consent, Cpr, Enrolment, Fact, Identity, IdentityKind, Kind,
-    PersonUuid, PowerRule, Powers, Reason, Share, Side, SideRule, Solution, SourceName, Span, Split, State,
-    Text,
+    Message, PersonUuid, PowerRule, Powers, Reason, Share, Side, SideRule, Solution, SourceName, Span, Split,
+    State, Text, check_names,
 };
 
 use crate::reading::{Place, Read};
@@ -19,9 +19,9 @@ const MAX_DAYS: i64 = 36_525;
 const MAX_PARTS: usize = 16;
 
 /// A fact that is no longer live: a deletion, or a withdrawal of a consent.
-pub(crate) fn ended(at: Place<'_>, kind: Read<Kind>, id: &str, version: i64, state: State) -> Read<Fact> {
+pub(crate) fn ended(at: Place<'_>, kind: Read<Kind>, id: &str, version: i64, state: State) -> Read<Message> {
     let (id, version) = named(at, id, version);
-    Ok(Fact { kind: kind?, id: id?, version: version?, state })
+    Ok(Message::Fact(Fact { kind: kind?, id: id?, version: version?, state }))
 }
 
 /// The kind of a fact that is named across the municipality.
@@ -54,7 +54,7 @@ pub(crate) fn kind(at: Place<'_>, kind: i32) -> Read<Kind> {
 }
 
 /// A solution.
-pub(crate) fn solution(at: Place<'_>, solution: &v1::Solution) -> Read<Fact> {
+pub(crate) fn solution(at: Place<'_>, solution: &v1::Solution) -> Read<Message> {
     let days = |name, days| at.field(name).integer(days, 0..=MAX_DAYS);
     let name = at.field("name").required(&solution.name, Place::text);
     let priority = at.field("priority").integer(solution.priority.unwrap_or(100), -1_000_000..=1_000_000);
@@ -91,7 +91,7 @@ pub(crate) fn solution(at: Place<'_>, solution: &v1::Solution) -> Read<Fact> {
 }
 
 /// An enrolment.
-pub(crate) fn enrolment(at: Place<'_>, enrolment: &v1::Enrolment) -> Read<Fact> {
+pub(crate) fn enrolment(at: Place<'_>, enrolment: &v1::Enrolment) -> Read<Message> {
     let solution = at.field("solution").required(&enrolment.solution, Place::text);
     let citizen = at.field("citizen").message(enrolment.citizen.as_ref(), reference);
     let family = at.field("family").optional(enrolment.family.as_deref(), Place::text);
@@ -109,7 +109,7 @@ pub(crate) fn enrolment(at: Place<'_>, enrolment: &v1::Enrolment) -> Read<Fact> 
 }
 
 /// A consent.
-pub(crate) fn consent(at: Place<'_>, consent: &v1::Consent) -> Read<Fact> {
+pub(crate) fn consent(at: Place<'_>, consent: &v1::Consent) -> Read<Message> {
     let citizen = at.field("citizen").message(consent.citizen.as_ref(), reference);
     let sources = sources(at.field("sources"), &consent.sources);
     let from = at.field("covers_from").required(&consent.covers_from, Place::date);
@@ -146,7 +146,7 @@ fn sources(at: Place<'_>, sources: &[String]) -> Read<Vec<SourceName>> {
 }
 
 /// An identity.
-pub(crate) fn identity(at: Place<'_>, identity: &v1::Identity) -> Read<Fact> {
+pub(crate) fn identity(at: Place<'_>, identity: &v1::Identity) -> Read<Message> {
     let kind = at.field("kind").required_choice(identity.kind, |kind| match kind {
         v1::IdentityKind::Unspecified => None,
         v1::IdentityKind::Same => Some(IdentityKind::Same),
@@ -171,7 +171,7 @@ pub(crate) fn identity(at: Place<'_>, identity: &v1::Identity) -> Read<Fact> {
 }
 
 /// A split key.
-pub(crate) fn split(at: Place<'_>, split: &v1::Split) -> Read<Fact> {
+pub(crate) fn split(at: Place<'_>, split: &v1::Split) -> Read<Message> {
     let solution = at.field("solution").required(&split.solution, Place::text);
     let parts = parts(at.field("parts"), &split.parts);
     let family = at.field("family").optional(split.family.as_deref(), Place::text);
@@ -215,10 +215,13 @@ fn named(at: Place<'_>, id: &str, version: i64) -> (Read<Text>, Read<i64>) {
     (at.field("id").required(id, Place::text), at.field("version").integer(version, 1..=i64::MAX))
 }
 
-fn live(at: Place<'_>, id: &str, version: i64, body: Read<Body>) -> Read<Fact> {
+fn live(at: Place<'_>, id: &str, version: i64, body: Read<Body>) -> Read<Message> {
     let (id, version) = named(at, id, version);
     let body = body?;
-    Ok(Fact { kind: body.kind(), id: id?, version: version?, state: State::Live(body) })
+    let fact = Fact { kind: body.kind(), id: id?, version: version?, state: State::Live(body) };
+    let message = Message::Fact(fact);
+    check_names(&message).map_err(|fault| at.within(fault))?;
+    Ok(message)
 }
 
 fn reference(at: Place<'_>, citizen: &v1::CitizenReference) -> Read<CitizenRef> {

@@ -62,9 +62,23 @@ impl Place<'_> {
 
     /// Notes a fault here.
     pub(crate) fn fault(self, reason: Reason, message: impl Into<String>) -> Noted {
+        self.note(|| Fault::at(reason, self.step.to_string(), message))
+    }
+
+    /// Notes a fault that was found in the message here, with a path of its own.
+    pub(crate) fn within(self, fault: Fault) -> Noted {
+        let path = match (self.step, &fault.path) {
+            (Step::Root, Some(path)) => path.clone(),
+            (here, Some(path)) => format!("{here}.{path}"),
+            (here, None) => here.to_string(),
+        };
+        self.note(|| Fault { path: Some(path), ..fault })
+    }
+
+    fn note(self, fault: impl FnOnce() -> Fault) -> Noted {
         let mut faults = self.faults.borrow_mut();
         if faults.len() < MAX_FAULTS {
-            faults.push(Fault::at(reason, self.step.to_string(), message));
+            faults.push(fault());
         }
         Noted(())
     }

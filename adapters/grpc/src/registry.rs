@@ -1,6 +1,6 @@
 //! `samspor.v1.RegistryService`: facts from callers, answered when they are committed.
 
-use samspor_domain::{Fact, Kind, Message, SourceName, State};
+use samspor_domain::{Kind, Message, SourceName, State};
 use samspor_engine::{Became, Handle, Prepared};
 use tonic::{Request, Response, Status};
 
@@ -25,12 +25,13 @@ impl Registry {
     async fn put<R: prost::Message>(
         &self,
         request: Request<R>,
-        read: impl FnOnce(Place<'_>, &R) -> Read<Fact>,
+        read: impl FnOnce(Place<'_>, &R) -> Read<Message>,
     ) -> Result<i32, Status> {
         let request = request.into_inner();
-        let fact = reading::request(|at| read(at, &request)).map_err(|faults| refusal::invalid(&faults))?;
+        let message =
+            reading::request(|at| read(at, &request)).map_err(|faults| refusal::invalid(&faults))?;
         let bytes = request.encode_to_vec().into();
-        let item = Prepared::from_caller(self.source.clone(), Message::Fact(fact), bytes);
+        let item = Prepared::from_caller(self.source.clone(), message, bytes);
         let became = self.handle.take_in(vec![item]).await.map_err(|error| refusal::unavailable(&error))?;
         let outcome = match became.first() {
             Some(Became::Fact) => Outcome::Fact,

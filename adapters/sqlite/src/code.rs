@@ -8,8 +8,8 @@ use samspor_domain::store::{
     FactRow, FactVersion, FeedRow, Outcome, PostingRow, Quarantined, Sealed, Standing,
 };
 use samspor_domain::{
-    Account, Amount, Cause, FactNo, Grouping, Kind, Posting, PostingNo, Pseudonym, Rank, Reason, Scope, Seq, SourceNo,
-    Text, Untagged,
+    Account, Amount, Cause, FactNo, Grouping, Kind, Posting, PostingNo, Pseudonym, Rank, Reason, Scope, Seq,
+    SourceNo, Text, Untagged,
 };
 
 /// A column holds something that this gateway never wrote.
@@ -104,7 +104,8 @@ fn optional_pseudonym(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Pseud
 /// The columns that [`posting`] reads of `posting p`, and the persons that they need joined.
 pub(crate) const POSTING: &str = "p.no, p.source, p.id, p.date, p.account, p.amount, p.registered, p.standing, \
      p.solution, p.grouping, p.cost_centre, p.voucher, p.reverses, c.pseudonym, g.pseudonym";
-pub(crate) const PERSONS: &str = "LEFT JOIN person c ON c.no = p.citizen LEFT JOIN person g ON g.no = p.granted";
+pub(crate) const PERSONS: &str =
+    "LEFT JOIN person c ON c.no = p.citizen LEFT JOIN person g ON g.no = p.granted";
 
 pub(crate) fn posting(row: &Row<'_>, at: usize) -> rusqlite::Result<PostingRow> {
     let standing = match (row.get::<_, i64>(at + 7)?, row.get::<_, Option<i64>>(at + 8)?) {

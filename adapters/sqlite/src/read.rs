@@ -144,7 +144,12 @@ impl Read for Sqlite {
         }
     }
 
-    fn postings_by_id(&mut self, source: SourceNo, after: Option<&Text>, limit: usize) -> Result<Vec<PostingRow>> {
+    fn postings_by_id(
+        &mut self,
+        source: SourceNo,
+        after: Option<&Text>,
+        limit: usize,
+    ) -> Result<Vec<PostingRow>> {
         let sql = posting_where("p.source = ? AND p.id > ? ORDER BY p.id LIMIT ?");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         // An id is never empty, so the empty text goes before all.
@@ -181,7 +186,10 @@ impl Read for Sqlite {
     }
 
     fn last_seq(&mut self) -> Result<Seq> {
-        Ok(Seq(self.one("SELECT max(seq) FROM feed", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0)))
+        Ok(Seq(self
+            .one("SELECT max(seq) FROM feed", [], |row| row.get::<_, Option<i64>>(0))?
+            .flatten()
+            .unwrap_or(0)))
     }
 
     fn cursor(&mut self, target: &Text) -> Result<Seq> {
@@ -201,7 +209,12 @@ impl Read for Sqlite {
             Ok((SourceNo(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
         let read = |(source, month, outcome, items)| {
-            Some(Count { source, month: code::read_date(month)?, outcome: code::read_outcome(outcome)?, items })
+            Some(Count {
+                source,
+                month: code::read_date(month)?,
+                outcome: code::read_outcome(outcome)?,
+                items,
+            })
         };
         Ok(rows.into_iter().filter_map(read).collect())
     }

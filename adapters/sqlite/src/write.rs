@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 use samspor_domain::store::{
-    Balance, Count, FactVersion, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result, Sealed, Standing,
-    Store, StoreError, Work, WorkNo,
+    Balance, Count, FactVersion, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result, Sealed,
+    Standing, Store, StoreError, Work, WorkNo,
 };
-use samspor_domain::{Cause, FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text};
+use samspor_domain::{
+    Cause, FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text,
+};
 
 use crate::{Sqlite, code, error};
 
@@ -204,9 +206,7 @@ impl Store for Sqlite {
                     None => return Ok(()), // Someone of whom the journal has nothing.
                 }
             }
-            Reach::Unreferenced(low, high, span) => {
-                (1, Some(i64::from(*low)), Some(i64::from(*high)), *span)
-            }
+            Reach::Unreferenced(low, high, span) => (1, Some(i64::from(*low)), Some(i64::from(*high)), *span),
             Reach::Solution(solution) => (2, Some(solution.0), None, Span::default()),
             Reach::Tagged => (3, None, None, Span::default()),
             Reach::All => (4, None, None, Span::default()),
@@ -237,7 +237,8 @@ impl Store for Sqlite {
     }
 
     fn count(&mut self, counts: &[Count]) -> Result<()> {
-        let sql = "INSERT INTO count VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET items = items + excluded.items";
+        let sql =
+            "INSERT INTO count VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET items = items + excluded.items";
         for count in counts {
             let (month, outcome) = (code::date(count.month), code::outcome(count.outcome));
             self.run(sql, params![count.source.0, month, outcome, count.items])?;
@@ -257,9 +258,9 @@ impl Store for Sqlite {
             let sql = "SELECT ore FROM balance WHERE source = ? AND month = ? AND standing = ?";
             let key = params![balance.source.0, month, standing];
             let before = self.one(sql, key, |row| row.get::<_, [u8; 16]>(0))?.map_or(0, i128::from_be_bytes);
-            let ore = before.checked_add(balance.ore).ok_or_else(|| {
-                StoreError::Damaged("a sum of amounts is beyond 128 bits".into())
-            })?;
+            let ore = before
+                .checked_add(balance.ore)
+                .ok_or_else(|| StoreError::Damaged("a sum of amounts is beyond 128 bits".into()))?;
             let sql = "INSERT INTO balance VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE \
                        SET postings = postings + excluded.postings, ore = excluded.ore";
             self.run(sql, params![balance.source.0, month, standing, balance.postings, ore.to_be_bytes()])?;
@@ -272,7 +273,8 @@ impl Store for Sqlite {
                    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let registered = entry.registered.as_microsecond();
         let (reason, content) = (entry.reason.word(), entry.content.0);
-        let params = params![entry.source.0, registered, reason, entry.path, entry.message, content, entry.body.0];
+        let params =
+            params![entry.source.0, registered, reason, entry.path, entry.message, content, entry.body.0];
         Ok(self.run(sql, params)? == 1)
     }
 

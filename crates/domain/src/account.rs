@@ -41,7 +41,9 @@ pub enum AccountError {
     )]
     Form,
     /// Not a prefix of one to four elements.
-    #[error("is not an account prefix: expected one to four elements, such as '5', '5.28', '5.28.21' or '5.28.21.1'")]
+    #[error(
+        "is not an account prefix: expected one to four elements, such as '5', '5.28', '5.28.21' or '5.28.21.1'"
+    )]
     Prefix,
     /// Not three digits.
     #[error("is not a grouping: expected three digits")]
@@ -138,7 +140,9 @@ impl FromStr for AccountString {
         if let Some(account) = Account::parse_normal(text) {
             return Ok(Self { account, cost_centre: None, grouping: None });
         }
-        if text.len() == 16 && let Some(all) = digits(text) {
+        if text.len() == 16
+            && let Some(all) = digits(text)
+        {
             // Main account 1, main function 2, function 2, dranst 1, ownership 1, cost centre 4, grouping 3, art 2.
             return Ok(Self {
                 account: Account::from_digits(all, true),
@@ -182,9 +186,7 @@ impl FromStr for Grouping {
     type Err = AccountError;
     fn from_str(text: &str) -> Result<Self, AccountError> {
         match digits(text) {
-            Some(all) if all.len() == 3 => {
-                Ok(Self(all.iter().fold(0, |n, d| n * 10 + u16::from(d - b'0'))))
-            }
+            Some(all) if all.len() == 3 => Ok(Self(all.iter().fold(0, |n, d| n * 10 + u16::from(d - b'0')))),
             _ => Err(AccountError::Grouping),
         }
     }
@@ -301,22 +303,42 @@ mod tests {
     fn the_three_writings() {
         assert_eq!(read("5.28.21"), ("5.28.21".into(), None, None));
         assert_eq!(read("5.28.21.1"), ("5.28.21.1".into(), None, None));
-        assert_eq!(read("5282110417003499".get(..16).unwrap_or("")), ("5.28.21.1".into(), Some("4170".into()), Some("034".into())));
-        assert_eq!(read("01005-528211003-015031-529CPR---"), ("5.28.21.1".into(), Some("01005".into()), Some("003".into())));
+        assert_eq!(
+            read("5282110417003499".get(..16).unwrap_or("")),
+            ("5.28.21.1".into(), Some("4170".into()), Some("034".into()))
+        );
+        assert_eq!(
+            read("01005-528211003-015031-529CPR---"),
+            ("5.28.21.1".into(), Some("01005".into()), Some("003".into()))
+        );
     }
 
     #[test]
     fn what_is_no_account_is_refused() {
-        for text in ["", "5", "5.28", "5.28.21.1.003", "5.2.21", "52821", "528211041700349", "-528211003-", "a-528211003-",
-            "01005-52821100-x", "01005-528211003", "5.28.２1"] {
+        for text in [
+            "",
+            "5",
+            "5.28",
+            "5.28.21.1.003",
+            "5.2.21",
+            "52821",
+            "528211041700349",
+            "-528211003-",
+            "a-528211003-",
+            "01005-52821100-x",
+            "01005-528211003",
+            "5.28.２1",
+        ] {
             assert_eq!(text.parse::<AccountString>(), Err(AccountError::Form), "{text}");
         }
     }
 
     #[test]
     fn prefixes_match_whole_elements_and_their_codes_agree() {
-        let accounts: Vec<Account> = ["5.28.21", "5.28.21.1", "5.28.21.0", "5.28.20.1", "5.57.71.2", "4.62.85", "0.00.00.0"]
-            .map(|t| t.parse().unwrap_or_else(|e| panic!("{t}: {e}"))).into();
+        let accounts: Vec<Account> =
+            ["5.28.21", "5.28.21.1", "5.28.21.0", "5.28.20.1", "5.57.71.2", "4.62.85", "0.00.00.0"]
+                .map(|t| t.parse().unwrap_or_else(|e| panic!("{t}: {e}")))
+                .into();
         for prefix in ["5", "5.28", "5.28.21", "5.28.21.1", "5.28.21.0", "0", "4.62"] {
             let p: AccountPrefix = prefix.parse().unwrap_or_else(|e| panic!("{prefix}: {e}"));
             assert_eq!(p.to_string(), prefix);

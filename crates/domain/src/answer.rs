@@ -34,8 +34,13 @@ pub enum Untagged {
 
 impl Untagged {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::NotConsented, Self::IdentityConflict, Self::ConsentNotCovering, Self::NotEnrolled, Self::NoCitizen];
+    pub const ALL: [Self; 5] = [
+        Self::NotConsented,
+        Self::IdentityConflict,
+        Self::ConsentNotCovering,
+        Self::NotEnrolled,
+        Self::NoCitizen,
+    ];
 
     /// The contract's word.
     #[must_use]

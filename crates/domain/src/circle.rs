@@ -72,7 +72,8 @@ pub fn closure<E>(
             }
         }
     }
-    let conflict = refs.len() > MAX_REFERENCES || !one_person(refs.iter().filter_map(CitizenRef::cpr), &changes);
+    let conflict =
+        refs.len() > MAX_REFERENCES || !one_person(refs.iter().filter_map(CitizenRef::cpr), &changes);
     Ok(Closure { refs, conflict })
 }
 

@@ -6,8 +6,8 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::{
-    Answer, Basis, Body, Charts, CitizenRef, Enrolment, Flag, Phase, Posting, Pseudonym, Share, Solution, SourceNo,
-    Span, Split, Tag, Text, Untagged, answer, rule, split,
+    Answer, Basis, Body, Charts, CitizenRef, Enrolment, Flag, Phase, Posting, Pseudonym, Share, Solution,
+    SourceNo, Span, Split, Tag, Text, Untagged, answer, rule, split,
 };
 
 /// The version of the rules in this module. A store that holds answers of another version decides everything again.
@@ -124,7 +124,10 @@ fn by_citizen(
         over_ceiling,
         other,
     };
-    Decision { subject: Some(best.enrolled.enrolment.citizen.clone()), answer: tag(source, posting, matter, known) }
+    Decision {
+        subject: Some(best.enrolled.enrolment.citizen.clone()),
+        answer: tag(source, posting, matter, known),
+    }
 }
 
 fn by_account(source: SourceNo, posting: &Posting<Pseudonym>, known: &impl Known) -> Decision {
@@ -133,7 +136,8 @@ fn by_account(source: SourceNo, posting: &Posting<Pseudonym>, known: &impl Known
     });
     let Some((solution_id, solution)) = claimant else { return Untagged::NoCitizen.into() };
     let phase = Phase::During;
-    let matter = Matter { solution_id, solution, enrolled: None, phase, over_ceiling: false, other: Vec::new() };
+    let matter =
+        Matter { solution_id, solution, enrolled: None, phase, over_ceiling: false, other: Vec::new() };
     Decision { subject: None, answer: tag(source, posting, matter, known) }
 }
 

@@ -45,7 +45,13 @@ pub struct FilterKey {
 
 impl From<&Tag> for FilterKey {
     fn from(tag: &Tag) -> Self {
-        Self { solution: tag.solution.clone(), area: tag.area.clone(), side: tag.side, phase: tag.phase, kind: tag.kind }
+        Self {
+            solution: tag.solution.clone(),
+            area: tag.area.clone(),
+            side: tag.side,
+            phase: tag.phase,
+            kind: tag.kind,
+        }
     }
 }
 

@@ -24,21 +24,21 @@ pub use chart::{Chart, ChartRule, Charts};
 pub use circle::{Closure, Link, MAX_REFERENCES, closure};
 pub use cpr::{Cpr, CprError};
 pub use decide::{
-    Candidate, Circle, Decision, Enrolled, Known, RULES_VERSION, candidates, days_after, days_before, decide, follows,
-    overlap,
+    Candidate, Circle, Decision, Enrolled, Known, RULES_VERSION, candidates, days_after, days_before, decide,
+    follows, overlap,
 };
 pub use fault::{Fault, Reason};
 pub use feed::{Cause, Change, FilterKey, LedgerRecord, LisRecord, Record, Revision};
 pub use message::{
-    Body, Budget, Case, Condition, Consent, ControlTotal, CostKind, Enrolment, Estimate, Expected, Fact, Grant,
-    Identity, IdentityKind, InvestmentCase, Kind, Message, Payment, Period, Posting, PowerRule, Powers, Progress, Rank,
-    Rate, Share, Side, SideRule, Solution, Span, Split, State, Target as TargetGoal,
+    Body, Budget, Case, Condition, Consent, ControlTotal, CostKind, Enrolment, Estimate, Expected, Fact,
+    Grant, Identity, IdentityKind, InvestmentCase, Kind, Message, Payment, Period, Posting, PowerRule,
+    Powers, Progress, Rank, Rate, Share, Side, SideRule, Solution, Span, Split, State, Target as TargetGoal,
 };
 pub use money::{Amount, AmountError, MAX_ORE};
 pub use personal::check_names;
 pub use port::{
-    Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Item, LinkError, Outgoing, Publisher, Sent, Source,
-    Subscription, Target, Token,
+    Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Item, LinkError, Outgoing, Publisher,
+    Sent, Source, Subscription, Target, Token,
 };
 pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};
 pub use rule::best;

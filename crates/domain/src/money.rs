@@ -19,7 +19,9 @@ pub struct Amount(i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// It is not written as an amount is.
-    #[error("is not an amount: expected an optional '-', 1 to 13 digits, then nothing or '.' and one or two digits")]
+    #[error(
+        "is not an amount: expected an optional '-', 1 to 13 digits, then nothing or '.' and one or two digits"
+    )]
     Form,
     /// It has parts of an øre.
     #[error("has parts of an øre")]
@@ -112,14 +114,32 @@ mod tests {
 
     #[test]
     fn the_contract_form_is_held_to_the_letter() {
-        for (text, ore) in
-            [("0", 0), ("12450.00", 1_245_000), ("-0.5", -50), ("-0", 0), ("9999999999999.99", MAX_ORE), ("007", 700)]
-        {
+        for (text, ore) in [
+            ("0", 0),
+            ("12450.00", 1_245_000),
+            ("-0.5", -50),
+            ("-0", 0),
+            ("9999999999999.99", MAX_ORE),
+            ("007", 700),
+        ] {
             assert_eq!(text.parse::<Amount>().map(Amount::ore), Ok(ore), "{text}");
         }
-        for text in
-            ["", "-", "+1", "1.", ".5", "1.234", "1,5", "1e3", "10000000000000", "NaN", " 1", "--1", "1.-5", "٣"]
-        {
+        for text in [
+            "",
+            "-",
+            "+1",
+            "1.",
+            ".5",
+            "1.234",
+            "1,5",
+            "1e3",
+            "10000000000000",
+            "NaN",
+            " 1",
+            "--1",
+            "1.-5",
+            "٣",
+        ] {
             assert_eq!(text.parse::<Amount>(), Err(AmountError::Form), "{text}");
         }
     }

@@ -3,9 +3,7 @@
 //! Ids, `reverses`, vouchers and families are passed on and shown; a CPR number in one of them would defeat every
 //! protection. So every decoder and every front asks here last.
 
-use crate::{
-    Body, CitizenRef, Cpr, Fact, Fault, MAX_TEXT_BYTES, Message, Posting, Reason, State, Text,
-};
+use crate::{Body, CitizenRef, Cpr, Fact, Fault, MAX_TEXT_BYTES, Message, Posting, Reason, State, Text};
 
 /// Whether no id, `reverses`, voucher or family holds a CPR number of the message, in any way of writing it.
 ///

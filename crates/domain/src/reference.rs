@@ -135,7 +135,13 @@ mod tests {
         let a = PersonUuid::parse("0F8FAD5B-D9CB-469F-A165-70867728950E");
         assert!(a.is_ok());
         assert_eq!(a, PersonUuid::parse("0f8fad5bd9cb469fa16570867728950e"));
-        for text in ["1", "0f8fad5b-d9cb469fa16570867728950e", "{0f8fad5bd9cb469fa1657086772895}", "0f8fad5b-d9cb-469f-a165-70867728950", "0f8fad5b-d9cb-469f-a16570867-728950e"] {
+        for text in [
+            "1",
+            "0f8fad5b-d9cb469fa16570867728950e",
+            "{0f8fad5bd9cb469fa1657086772895}",
+            "0f8fad5b-d9cb-469f-a165-70867728950",
+            "0f8fad5b-d9cb-469f-a16570867-728950e",
+        ] {
             assert_eq!(PersonUuid::parse(text), Err(UuidError), "{text}");
         }
     }

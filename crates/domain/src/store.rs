@@ -300,7 +300,12 @@ pub trait Read: Send {
     /// The postings in reach with a number above `after`, in order, at most `limit`.
     fn postings(&mut self, reach: &Reach, after: PostingNo, limit: usize) -> Result<Vec<PostingRow>>;
     /// The postings of a source in the order of their ids' bytes, after an id, at most `limit`.
-    fn postings_by_id(&mut self, source: SourceNo, after: Option<&Text>, limit: usize) -> Result<Vec<PostingRow>>;
+    fn postings_by_id(
+        &mut self,
+        source: SourceNo,
+        after: Option<&Text>,
+        limit: usize,
+    ) -> Result<Vec<PostingRow>>;
     /// The postings of a source that say that they reverse an id.
     fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>>;
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError};
-use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, Seq, SourceName, SourceNo, Text};
+use samspor_domain::{
+    Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, Seq, SourceName, SourceNo, Text,
+};
 use samspor_vault::{Purpose, Vault};
 
 use crate::intake::Prepared;
@@ -208,7 +210,13 @@ impl Core {
         Ok(became)
     }
 
-    fn quarantine(&mut self, source: SourceNo, item: &Prepared, fault: Fault, now: Timestamp) -> Result<Became> {
+    fn quarantine(
+        &mut self,
+        source: SourceNo,
+        item: &Prepared,
+        fault: Fault,
+        now: Timestamp,
+    ) -> Result<Became> {
         // The content type decides how bytes are read, so it belongs to what is known again.
         let mut whole = item.content_type.as_deref().unwrap_or_default().as_bytes().to_vec();
         whole.push(0);

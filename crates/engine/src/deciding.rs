@@ -7,8 +7,8 @@ use samspor_domain::store::{
     FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError,
 };
 use samspor_domain::{
-    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision, Scope,
-    SourceName, SourceNo, State, Tag, decide, follows,
+    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision,
+    Scope, SourceName, SourceNo, State, Tag, decide, follows,
 };
 use samspor_vault::Purpose;
 
@@ -79,16 +79,19 @@ impl Core {
         let vault = &self.keyring.vault;
         if let Some(row) = &held {
             let order = (fact.version, fact.state.rank()).cmp(&(row.newest.version, row.newest.rank));
-            let wins = order.then_with(|| match row.newest.body.as_ref().map(|sealed| vault.open(Purpose::Fact, sealed)) {
-                // Equal versions that differ: the greater writing, whichever came first.
-                Some(Ok(opened)) => plain.as_slice().cmp(opened.as_slice()),
-                _ => std::cmp::Ordering::Less,
+            let wins = order.then_with(|| {
+                match row.newest.body.as_ref().map(|sealed| vault.open(Purpose::Fact, sealed)) {
+                    // Equal versions that differ: the greater writing, whichever came first.
+                    Some(Ok(opened)) => plain.as_slice().cmp(opened.as_slice()),
+                    _ => std::cmp::Ordering::Less,
+                }
             });
             if wins.is_le() {
                 return Ok(Became::Stale);
             }
         }
-        let old = held.as_ref().map(|row| kept::open_live(vault, row)).transpose()?.flatten().map(|(_, body)| body);
+        let old =
+            held.as_ref().map(|row| kept::open_live(vault, row)).transpose()?.flatten().map(|(_, body)| body);
         let new = if let State::Live(body) = &fact.state { Some(body) } else { None };
         let version = FactVersion {
             version: fact.version,
@@ -203,7 +206,9 @@ impl Core {
         };
         // Whose enrolment it is goes to readers too, so that it changes with the fact that says it.
         let said = before.as_ref().map(|(_, revision)| (revision.tag.as_ref(), &revision.subject));
-        if matches!(row.standing, Standing::Tagged(_)) && said == Some((decision.answer.tag(), &decision.subject)) {
+        if matches!(row.standing, Standing::Tagged(_))
+            && said == Some((decision.answer.tag(), &decision.subject))
+        {
             return Ok(false);
         }
         let had_tag = matches!(row.standing, Standing::Tagged(_));
@@ -253,7 +258,8 @@ impl Core {
             Answer::Untagged(reason) => Ok(Standing::Untagged(*reason)),
             Answer::Tagged(tag) => {
                 let no: Option<FactNo> = self.registry.solution_no(&tag.solution);
-                no.map(Standing::Tagged).ok_or_else(|| StoreError::Damaged("a tag's solution is not live".into()))
+                no.map(Standing::Tagged)
+                    .ok_or_else(|| StoreError::Damaged("a tag's solution is not live".into()))
             }
         }
     }
@@ -279,8 +285,8 @@ impl Core {
             Standing::Tagged(_) => {
                 let revision = self.newest(followed.no)?.map(|(_, revision)| revision);
                 let tagged = revision.and_then(|revision| Some((revision.tag?, revision.subject)));
-                let (tag, subject) =
-                    tagged.ok_or_else(|| StoreError::Damaged("a tagged posting has no tag in the feed".into()))?;
+                let (tag, subject) = tagged
+                    .ok_or_else(|| StoreError::Damaged("a tagged posting has no tag in the feed".into()))?;
                 Decision { answer: Answer::Tagged(Box::new(tag)).negated(), subject }
             }
         };

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use samspor_domain::store::{PostingRow, Read, Result, Scope};
 use samspor_domain::{
-    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Kind, Known, Link, Phase, PostingNo, Pseudonym, Span,
-    Text, candidates, decide, follows, overlap,
+    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Kind, Known, Link, Phase, PostingNo, Pseudonym,
+    Span, Text, candidates, decide, follows, overlap,
 };
 use samspor_vault::Vault;
 
@@ -122,7 +122,10 @@ impl Explainer<'_> {
                 break path.len() - 1;
             }
             if let Some(ring) = path.iter().position(|member| member.no == reversed.no) {
-                lines.push(format!("{} closes a ring; each of its members is decided on its own", last.posting.id));
+                lines.push(format!(
+                    "{} closes a ring; each of its members is decided on its own",
+                    last.posting.id
+                ));
                 break ring;
             }
             lines.push(format!("{} reverses {id} and takes its answer, negated", last.posting.id));
@@ -175,7 +178,8 @@ impl Explainer<'_> {
             links.push((format!("{kind} {id}"), link.clone()));
         })?;
         // Breadth first, so that the shortest way is shown.
-        let mut came_by: BTreeMap<CitizenRef, Vec<String>> = BTreeMap::from([(consent.citizen.clone(), Vec::new())]);
+        let mut came_by: BTreeMap<CitizenRef, Vec<String>> =
+            BTreeMap::from([(consent.citizen.clone(), Vec::new())]);
         let mut visit = std::collections::VecDeque::from([consent.citizen]);
         while let Some(reference) = visit.pop_front() {
             let path = came_by.get(&reference).cloned().unwrap_or_default();
@@ -272,7 +276,9 @@ impl Explainer<'_> {
             lines.push(match known.charts().rule(&row.posting) {
                 Some(rule) => format!(
                     "chart of {year}: rule {} gives area {} and kind {}",
-                    rule.condition.account.map_or_else(|| "for any account".into(), |prefix| prefix.to_string()),
+                    rule.condition
+                        .account
+                        .map_or_else(|| "for any account".into(), |prefix| prefix.to_string()),
                     rule.area,
                     rule.kind.word()
                 ),
@@ -293,7 +299,6 @@ impl Explainer<'_> {
 
     /// The feed's records, and what the newest of them said: none without a record, `Some(None)` if it was erased,
     /// `Some(Some(tag))` else.
-    #[expect(clippy::type_complexity, reason = "named in the line above, used once")]
     fn feed(&mut self, row: &PostingRow) -> Result<(Step, Option<Option<Option<samspor_domain::Tag>>>)> {
         let records = self.read.records_of(row.no)?;
         let cursors = self.read.cursors()?;
@@ -305,8 +310,11 @@ impl Explainer<'_> {
             let change = revision.as_ref().map_or("erased", |revision| revision.change().word());
             let delivered: Vec<&str> =
                 cursors.iter().filter(|(_, at)| record.seq <= *at).map(|(name, _)| name.as_str()).collect();
-            let delivered =
-                if delivered.is_empty() { "nowhere yet".to_owned() } else { format!("to {}", delivered.join(", ")) };
+            let delivered = if delivered.is_empty() {
+                "nowhere yet".to_owned()
+            } else {
+                format!("to {}", delivered.join(", "))
+            };
             lines.push(format!(
                 "revision {} at {}: {change}, because {}; delivered or superseded {delivered}",
                 record.revision,

@@ -42,7 +42,10 @@ impl Permissions {
 impl Default for Permissions {
     /// What is named in its source: postings, cases, grants, payments, progress.
     fn default() -> Self {
-        Self { postings: true, facts: Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect() }
+        Self {
+            postings: true,
+            facts: Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect(),
+        }
     }
 }
 
@@ -66,7 +69,11 @@ impl Intake {
         if delivery.body.len() > self.max_body_bytes {
             let fault = Fault::new(
                 Reason::TooLarge,
-                format!("the body has {} bytes; `max_body_bytes` is {}", delivery.body.len(), self.max_body_bytes),
+                format!(
+                    "the body has {} bytes; `max_body_bytes` is {}",
+                    delivery.body.len(),
+                    self.max_body_bytes
+                ),
             );
             return vec![self.item(delivery, None, Err(fault))];
         }

@@ -98,5 +98,8 @@ async fn settled(
 }
 
 fn stopped_by(unavailable: Unavailable) -> LinkError {
-    LinkError { doing: "the batch was not stored and will be delivered again".into(), source: Some(Box::new(unavailable)) }
+    LinkError {
+        doing: "the batch was not stored and will be delivered again".into(),
+        source: Some(Box::new(unavailable)),
+    }
 }

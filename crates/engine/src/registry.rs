@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use samspor_domain::store::{Reach, Read, Result, Store};
 use samspor_domain::{
-    Body, Charts, Circle, CitizenRef, Consent, Enrolled, FactNo, Kind, Known, Link, Pseudonym, Scope, Solution,
-    SourceName, SourceNo, Span, Split, Text, closure, days_after, days_before, overlap,
+    Body, Charts, Circle, CitizenRef, Consent, Enrolled, FactNo, Kind, Known, Link, Pseudonym, Scope,
+    Solution, SourceName, SourceNo, Span, Split, Text, closure, days_after, days_before, overlap,
 };
 
-use crate::keyring::Keyring;
 use crate::kept;
+use crate::keyring::Keyring;
 
 /// A live consent, and what it reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,7 +232,9 @@ impl Registry {
                 let from = days_before(from, solution.baseline_days);
                 Some((from, to.map(|to| days_after(to, solution.aftercare_days))))
             })
-            .reduce(|(a_from, a_to), (b_from, b_to)| (a_from.min(b_from), a_to.zip(b_to).map(|(a, b)| a.max(b))))
+            .reduce(|(a_from, a_to), (b_from, b_to)| {
+                (a_from.min(b_from), a_to.zip(b_to).map(|(a, b)| a.max(b)))
+            })
             .map(|(from, to)| Span { from: Some(from), to })
     }
 
@@ -289,11 +291,14 @@ pub(crate) fn reach(
             let source = if let Scope::Source(no) = scope { sources.get(&no).copied() } else { None };
             for row in read.facts_touching(scope, &keyring.pseudonym(scope, reference))? {
                 let Some((id, body)) = kept::open_as_of(&keyring.vault, read, &row, as_of)? else { continue };
-                if let Body::Enrolment(enrolment) = &body && enrolment.citizen == *reference {
+                if let Body::Enrolment(enrolment) = &body
+                    && enrolment.citizen == *reference
+                {
                     enrolments.insert(id.clone(), Enrolled { id: id.clone(), enrolment: enrolment.clone() });
                 }
                 // The store finds facts that ever held the reference; what counts is what they say now.
-                let Some(link) = Link::of(source, &id, &body).filter(|link| link.refs.contains(reference)) else {
+                let Some(link) = Link::of(source, &id, &body).filter(|link| link.refs.contains(reference))
+                else {
                     continue;
                 };
                 passed(body.kind(), &id, &link);
@@ -343,7 +348,8 @@ impl Known for View<'_> {
     }
 
     fn claimants(&self) -> impl Iterator<Item = (&Text, &Solution)> {
-        let claiming = self.registry.solutions.iter().filter(|(_, (_, solution))| !solution.claims.is_empty());
+        let claiming =
+            self.registry.solutions.iter().filter(|(_, (_, solution))| !solution.claims.is_empty());
         let mut claiming: Vec<_> = claiming.map(|(id, (_, solution))| (id, solution)).collect();
         claiming.sort_by(|(a_id, a), (b_id, b)| (a.priority, a_id).cmp(&(b.priority, b_id)));
         claiming.into_iter()

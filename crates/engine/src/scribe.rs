@@ -63,7 +63,13 @@ impl Scribe {
         name.ok_or_else(|| StoreError::Damaged("a posting's source is not in the store".into()))
     }
 
-    fn to_ledger(&self, source: SourceName, row: &FeedRow, posting: &PostingRow, revision: Revision) -> Outgoing {
+    fn to_ledger(
+        &self,
+        source: SourceName,
+        row: &FeedRow,
+        posting: &PostingRow,
+        revision: Revision,
+    ) -> Outgoing {
         let said = &posting.posting;
         let message_id = format!("{source}:{}:{}", said.id, row.revision);
         let record = LedgerRecord {
@@ -117,7 +123,8 @@ impl Scribe {
             }
         }
         // A reader of several topics gets the `untag` first, and at the same revision a `tag` goes before an `untag`.
-        let untagged = LisRecord { change: Change::Untag, family: None, citizen: None, tag: None, ..tagged.clone() };
+        let untagged =
+            LisRecord { change: Change::Untag, family: None, citizen: None, tag: None, ..tagged.clone() };
         let untagged = Record::Lis(untagged);
         let mut messages: Vec<Outgoing> =
             left.into_iter().map(|topic| self.outgoing(message_id.clone(), Some(topic), &untagged)).collect();

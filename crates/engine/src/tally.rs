@@ -12,8 +12,12 @@ use samspor_domain::{Posting, SourceNo, Untagged};
 pub(crate) struct Tally {
     zone: TimeZone,
     counts: BTreeMap<(SourceNo, Month, Outcome), i64>,
-    balances: BTreeMap<(SourceNo, Month, Option<Option<Untagged>>), (i64, i128)>,
+    /// Number and sum, by how the postings stand as [`Balance`] has it.
+    balances: BTreeMap<Cell, (i64, i128)>,
 }
+
+/// A source, a month of posting, and how postings stand.
+type Cell = (SourceNo, Month, Option<Option<Untagged>>);
 
 impl Tally {
     pub(crate) fn new() -> Self {
@@ -42,7 +46,13 @@ impl Tally {
         self.add(source, posting, Some(reason(to)), 1);
     }
 
-    fn add<R>(&mut self, source: SourceNo, posting: &Posting<R>, standing: Option<Option<Untagged>>, sign: i8) {
+    fn add<R>(
+        &mut self,
+        source: SourceNo,
+        posting: &Posting<R>,
+        standing: Option<Option<Untagged>>,
+        sign: i8,
+    ) {
         let month: Date = posting.date.first_of_month();
         let (postings, ore) = self.balances.entry((source, month, standing)).or_default();
         *postings += i64::from(sign);
@@ -52,7 +62,12 @@ impl Tally {
     /// Writes everything and begins anew.
     pub(crate) fn flush(&mut self, store: &mut dyn Store) -> Result<()> {
         let counts = std::mem::take(&mut self.counts);
-        let counts = counts.into_iter().map(|((source, month, outcome), items)| Count { source, month, outcome, items });
+        let counts = counts.into_iter().map(|((source, month, outcome), items)| Count {
+            source,
+            month,
+            outcome,
+            items,
+        });
         store.count(&counts.collect::<Vec<_>>())?;
         let balances = std::mem::take(&mut self.balances);
         let changed = balances.into_iter().filter(|(_, (postings, ore))| *postings != 0 || *ore != 0);

@@ -44,7 +44,10 @@ pub struct Handle {
 
 impl Handle {
     /// Hands items over, waiting while the writer is behind. What it returns settles when they are durable.
-    pub async fn hand_over(&self, items: Vec<Prepared>) -> oneshot::Receiver<Result<Vec<Became>, Unavailable>> {
+    pub async fn hand_over(
+        &self,
+        items: Vec<Prepared>,
+    ) -> oneshot::Receiver<Result<Vec<Became>, Unavailable>> {
         let (reply, answer) = oneshot::channel();
         // A writer that has stopped drops the command, and with it the reply.
         let _ = self.commands.send(Command::TakeIn(items, reply)).await;
@@ -78,7 +81,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(mut core: Core, clock: Arc<dyn Clock>, status: Status) -> Result<(Self, Handle), StoreError> {
+    pub(crate) fn new(
+        mut core: Core,
+        clock: Arc<dyn Clock>,
+        status: Status,
+    ) -> Result<(Self, Handle), StoreError> {
         let (send, commands) = mpsc::channel(WAITING);
         let newest = watch::Sender::new(core.store().last_seq()?);
         let handle = Handle { commands: send, newest: newest.subscribe() };

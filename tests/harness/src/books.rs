@@ -90,8 +90,8 @@ fn postings(expected: &Expected, balance: &Value, differences: &mut Vec<String>)
     for ((source, month), right) in &expected.balance {
         let month = month.strftime("%Y-%m").to_string();
         let none = Value::Null;
-        let row = balance["postings"].as_array().into_iter().flatten();
-        let row = row.filter(|row| row["source"] == *source && row["month"] == month).next_back().unwrap_or(&none);
+        let mut row = balance["postings"].as_array().into_iter().flatten();
+        let row = row.rfind(|row| row["source"] == *source && row["month"] == month).unwrap_or(&none);
         let mut compare = |what: &str, found: &Value, postings: u64, ore: i128| {
             let found = (found["postings"].as_u64().unwrap_or(0), found["ore"].as_str().unwrap_or("0").to_owned());
             if found != (postings, ore.to_string()) {

@@ -51,6 +51,7 @@ impl Proxy {
         let address = listener.local_addr()?;
         let state = watch::Sender::new(State::default());
         let (count, open) = watch::channel(0);
+        #[expect(clippy::disallowed_methods, reason = "the proxy ends with the test that owns it")]
         let accepting = tokio::spawn(accept(listener, server, state.clone(), count));
         Ok(Self { address, state, open, accepting })
     }
@@ -121,6 +122,7 @@ async fn accept(
 ) {
     while let Ok((client, _)) = listener.accept().await {
         let (state, count) = (state.subscribe(), count.clone());
+        #[expect(clippy::disallowed_methods, reason = "a connection ends with the proxy's state")]
         tokio::spawn(async move {
             count.send_modify(|open| *open += 1);
             // However it ends, both sides see it end.

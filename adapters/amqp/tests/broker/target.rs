@@ -77,11 +77,13 @@ async fn each_message_gets_its_own_answer() -> anyhow::Result<()> {
     let mut arrived = [Vec::new(), Vec::new()];
     for round in 0..40 {
         let mut confirms = Vec::new();
+        // Where nothing is routed, one acknowledgement takes in many messages that came back, of several batches.
+        let solutions = &["nobody", "quorum", "classic"][..1 + round % 3];
         for batch in 0..6 {
             let (mut messages, mut answers) = (Vec::new(), Vec::new());
             for number in 0..1 + random() % 40 {
                 let id = format!("{round}:{batch}:{number}");
-                let solution = ["quorum", "classic", "nobody"][random() as usize % 3];
+                let solution = solutions[random() as usize % solutions.len()];
                 answers.push(solution != "nobody");
                 if let Some(queue) = ["quorum", "classic"].iter().position(|queue| *queue == solution) {
                     arrived[queue].push(id.clone());

@@ -73,19 +73,14 @@ async fn a_broker_that_hangs_is_given_up_in_time_and_its_connections_with_it() -
     let node = rabbitmq::shared().await?;
     let url = node.vhost().await?;
     let proxy = Proxy::start(node.address()).await?;
+    // Hasty only where the wait is meant to run out: connecting may take its time on a busy machine.
     let patient = broker(&proxy.url(&url))?;
-    let hasty = Broker {
-        connect_timeout: SHORT,
-        request_timeout: SHORT,
-        heartbeat: Duration::from_secs(1),
-        ..patient
-    };
+    let attentive = Broker { heartbeat: Duration::from_secs(1), ..patient.clone() };
+    let hasty = Broker { connect_timeout: SHORT, ..patient.clone() };
     let confirming = target::Settings { confirm_timeout: SHORT, ..target_settings() };
 
-    // Hasty only where it is meant to run out: connecting may take its time on a busy machine.
-    let waiting = Broker { connect_timeout: LIMIT, request_timeout: LIMIT, ..hasty.clone() };
-    let mut subscription = Source::new(waiting.clone(), source_settings())?.subscribe().await?;
-    let mut publisher = Target::new(waiting, confirming)?.connect().await?;
+    let mut subscription = Source::new(attentive, source_settings())?.subscribe().await?;
+    let mut publisher = Target::new(patient.clone(), confirming)?.connect().await?;
     proxy.wait_for_connections(2, LIMIT).await?;
     proxy.pause();
     let said = error(async { publisher.publish(vec![outgoing("m")]).await?.await }).await?;
@@ -106,7 +101,7 @@ async fn a_broker_that_hangs_is_given_up_in_time_and_its_connections_with_it() -
         assert!(!said.contains("samspor:"), "{said}");
     }
     // A caller may give up sooner than the source itself.
-    let patient = Source::new(broker(&proxy.url(&url))?, source_settings())?;
+    let patient = Source::new(patient, source_settings())?;
     assert!(tokio::time::timeout(SHORT, patient.subscribe()).await.is_err());
     proxy.wait_for_connections(0, LIMIT).await
 }

@@ -17,13 +17,13 @@ fn some(value: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-fn read<M>(message: &M, read: fn(Place<'_>, &M) -> Read<Fact>) -> Result<Fact, Vec<Fault>> {
+fn read<M>(message: &M, read: fn(Place<'_>, &M) -> Read<Message>) -> Result<Message, Vec<Fault>> {
     reading::request(|at| read(at, message))
 }
 
-fn body<M>(message: &M, how: fn(Place<'_>, &M) -> Read<Fact>) -> Body {
+fn body<M>(message: &M, how: fn(Place<'_>, &M) -> Read<Message>) -> Body {
     match read(message, how).unwrap_or_else(|faults| panic!("{faults:?}")) {
-        Fact { state: State::Live(body), id, version: 7, kind }
+        Message::Fact(Fact { state: State::Live(body), id, version: 7, kind })
             if id == text("X-1") && kind == body.kind() =>
         {
             body
@@ -32,7 +32,7 @@ fn body<M>(message: &M, how: fn(Place<'_>, &M) -> Read<Fact>) -> Body {
     }
 }
 
-fn faults<M>(message: &M, how: fn(Place<'_>, &M) -> Read<Fact>) -> Vec<String> {
+fn faults<M>(message: &M, how: fn(Place<'_>, &M) -> Read<Message>) -> Vec<String> {
     let faults = read(message, how).err().unwrap_or_default();
     faults
         .iter()
@@ -383,6 +383,28 @@ fn splits() {
         faults(&faulty, super::split),
         ["missing-field grant.system", "invalid-account account", "invalid-field grouping",]
     );
+}
+
+#[test]
+fn names_that_hold_the_citizens_number_are_refused_at_their_place() {
+    let enrolment = |id: &str, family: &str| v1::Enrolment {
+        id: id.into(),
+        version: 7,
+        solution: "sb".into(),
+        citizen: cpr(),
+        family: some(family),
+        from_date: "2026-02-01".into(),
+        to_date: None,
+    };
+    let faults = |enrolment: v1::Enrolment| {
+        let read = reading::request(|at| super::enrolment(at.field("enrolment"), &enrolment));
+        let paths = read.err().unwrap_or_default().into_iter().map(|fault| (fault.reason, fault.path));
+        paths.collect::<Vec<_>>()
+    };
+    let found = |path: &str| vec![(Reason::PersonalDataInId, some(path))];
+    assert_eq!(faults(enrolment("E-611280-1234", "F-17")), found("enrolment.id"));
+    assert_eq!(faults(enrolment("E-1", "F 61.12.1980/1234")), found("enrolment.family"));
+    assert_eq!(faults(enrolment("E-1", "F-17")), []);
 }
 
 #[test]

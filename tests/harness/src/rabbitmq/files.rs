@@ -115,10 +115,12 @@ impl Files {
     /// A command that knows the node, and nothing of the machine's own RabbitMQ.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
+        #[expect(clippy::disallowed_methods, reason = "the node's scripts need a path, and nothing else of ours")]
+        let path = std::env::var_os("PATH");
         let home = |name: &str| self.home.join(name);
         command
             .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(path.map(|path| ("PATH", path)))
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", &self.home)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
