@@ -48,13 +48,7 @@ fn meaning(config: &Config) -> String {
     let engine = &config.engine;
     let deadline = format!("a stop takes {:?} at most", engine.shutdown_deadline);
     row("engine", format!("decides again {} postings at a time; {deadline}", engine.slice_postings));
-    row(
-        "journal",
-        config
-            .journal
-            .retention_days
-            .map_or("nothing is purged".to_owned(), |d| format!("purged after {d} days")),
-    );
+    row("journal", config.journal.meaning());
     let missing = config.missing_to_serve();
     let serves = if missing.is_empty() {
         "yes".to_owned()

@@ -37,6 +37,19 @@ pub(crate) enum Command {
         Example: samspor check --config config/demo.toml")]
     Check(Configured),
 
+    /// Write what lies in the sources' queues to a recording, without consuming it.
+    ///
+    /// It subscribes as the gateway does, acknowledges nothing, and gives everything back when it ends: when no queue has
+    /// given anything for a while, when every queue has given its limit, or at Ctrl-C. Until then the broker holds the
+    /// messages for it, so nobody else gets them. A gateway that runs meanwhile gets its share of what comes, and the
+    /// recording does not; stop it to record everything. To the broker each recording is a delivery: a quorum queue with
+    /// a delivery limit (RabbitMQ 4 has 20 unless told otherwise) drops a message that comes back more often than that.
+    ///
+    /// A recording holds personal data in clear.
+    #[command(after_help = "Exit code: 0; 2 where the configuration is faulty; 1 where a queue cannot be read.\n\n\
+        Example: samspor record --config gateway.toml --source opus --limit 500 --output opus.ndjson")]
+    Record(Record),
+
     /// Play recordings and print the final state of every posting.
     ///
     /// Recordings go through the very same decoders, engine and store as live messages, one after the other, with no
@@ -62,6 +75,16 @@ pub(crate) enum Command {
     /// Look at the messages that were not understood.
     Quarantine(Quarantine),
 
+    /// List the consents whose references cannot all be one person's, and settle who is who.
+    ///
+    /// Such a consent reaches two CPR numbers that no change connects, or more than 64 references, and nothing is tagged
+    /// by it. The list shows how many references it reaches, by form, and the facts that tie them together, by name. It
+    /// shows no reference. If one number was changed to the other, `settle` says so to the running gateway. If the two
+    /// are not one person, delete the identity, or correct the case or grant in its source, that says they are.
+    #[command(after_help = "Exit code: 0.\n\n\
+        Example: samspor conflicts settle --config gateway.toml --id I-2026-17 < numbers.txt")]
+    Conflicts(Conflicts),
+
     /// Print a script that completes this command's words in a shell.
     #[command(after_help = "Example: samspor completions bash > /etc/bash_completion.d/samspor")]
     Completions {
@@ -76,6 +99,25 @@ pub(crate) struct Configured {
     /// The configuration, a file in TOML; `docs/configuration.md` says what may stand in it.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// What `record` records.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Record this source only; may be given several times. Without it: every source of the configuration.
+    #[arg(long = "source", value_name = "NAME")]
+    pub(crate) sources: Vec<Text>,
+    /// How many messages of each queue at most.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) limit: u16,
+    /// End when no queue has given anything for so many milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) wait_ms: u64,
+    /// Write to this file, which must not be there yet, and which only you may read. Without it: to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What `replay` plays.
@@ -150,6 +192,52 @@ pub(crate) struct QuarantineList {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `conflicts` does.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Conflicts {
+    /// What to do; without it they are listed.
+    #[command(subcommand)]
+    pub(crate) action: Option<ConflictsAction>,
+    /// There, unless an action has its own.
+    #[command(flatten)]
+    pub(crate) configured: Option<Configured>,
+    /// The store of a replay, instead of the configuration's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What can be done about conflicts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConflictsAction {
+    /// Say that one CPR number was changed to another.
+    ///
+    /// It puts an identity (`cpr-change`) on the running gateway, through the gRPC address of the configuration. The two
+    /// numbers, the old one and the new one, are read from a file or from standard input, a line each, and never from the
+    /// command line, which shows in lists of processes.
+    Settle(ConflictsSettle),
+}
+
+/// What `conflicts settle` settles.
+#[derive(Debug, Args)]
+pub(crate) struct ConflictsSettle {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The identity's id, by which it can be corrected or deleted later: a case number, say. Another than those that
+    /// are there.
+    #[arg(long)]
+    pub(crate) id: Text,
+    /// The identity's version; the highest wins.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) fact_version: i64,
+    /// Read the two numbers from this file instead of standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) numbers: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 mod check;
 mod cli;
 mod config;
+mod conflicts;
 mod explain;
 mod open;
 mod quarantine;
 mod reconcile;
+mod record;
 mod recording;
 mod replay;
 mod serve;
@@ -40,10 +42,12 @@ fn run(command: Command) -> Result<ExitCode> {
             serve::run(&arguments)
         }
         Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
+        Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "samspor", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use samspor_domain::Clock;
 use samspor_sqlite::Sqlite;
 use samspor_vault::{Master, Vault};
@@ -60,6 +60,13 @@ pub(crate) fn existing(config: &Config, data_dir: Option<&Path>) -> Result<(Path
 /// A reader of an existing store, beside the gateway if it runs.
 pub(crate) fn reader(dir: &Path) -> Result<Sqlite> {
     Sqlite::open_reader(dir).with_context(|| format!("cannot open the store in {}", dir.display()))
+}
+
+/// One TLS provider for everything; called once, before anything shakes hands.
+pub(crate) fn tls() -> Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("another TLS provider was installed before"))
 }
 
 /// The machine's clock.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
@@ -12,16 +12,17 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use samspor_domain::{Delivery, SourceName};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
-/// One line of a recording.
-#[derive(Debug, Serialize, Deserialize)]
+/// One line of a recording. It holds personal data in clear, so nothing shows it.
+#[derive(Serialize, Deserialize)]
 struct Line {
-    source: SourceName,
+    source: String,
     received_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,15 +52,29 @@ pub(crate) fn read(path: &Path) -> Result<impl Iterator<Item = Result<Recorded>>
 }
 
 fn parse(line: &str) -> Result<Recorded> {
-    let line: Line = serde_json::from_str(line).context("is not a line of a recording")?;
-    let received_at = instant(&line.received_at).context("received_at is not an instant (RFC 3339)")?;
+    let line: Line = serde_json::from_str(line).map_err(|error| wrong_line(&error))?;
+    let source = SourceName::new(&line.source).context("source")?;
+    let Ok(received_at) = instant(&line.received_at) else {
+        bail!("received_at is not an instant such as 2026-03-15T06:00:00Z");
+    };
     let body = match (line.body, line.body_base64) {
         (Some(text), None) => text.into_bytes(),
         (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).context("body_base64 is not Base64")?,
-        _ => anyhow::bail!("needs either body or body_base64"),
+        _ => bail!("needs either body or body_base64"),
     };
-    let delivery = Delivery { body: body.into(), content_type: line.content_type, headers: line.headers };
-    Ok(Recorded { source: line.source, received_at, delivery })
+    let headers = line.headers.unwrap_or_default();
+    let delivery = Delivery { body: body.into(), content_type: line.content_type, headers };
+    Ok(Recorded { source, received_at, delivery })
+}
+
+/// What is wrong with a line. The library's own words may quote the line, and that holds personal data.
+fn wrong_line(error: &serde_json::Error) -> anyhow::Error {
+    let what = match error.classify() {
+        Category::Data => "has a field too few, or one of the wrong type",
+        Category::Eof => "ends in the middle",
+        Category::Syntax | Category::Io => "is not JSON",
+    };
+    anyhow!("is not a line of a recording: it {what} (column {})", error.column())
 }
 
 /// RFC 3339; without an offset it is Danish time.
@@ -76,10 +91,10 @@ pub(crate) fn write(recorded: &Recorded) -> Result<String> {
     let Recorded { source, received_at, delivery } = recorded;
     let text = std::str::from_utf8(&delivery.body).ok();
     let line = Line {
-        source: source.clone(),
+        source: source.to_string(),
         received_at: received_at.to_string(),
         content_type: delivery.content_type.clone(),
-        headers: delivery.headers.clone(),
+        headers: Some(delivery.headers.clone()),
         body: text.map(str::to_owned),
         body_base64: text.is_none().then(|| BASE64_STANDARD.encode(&delivery.body)),
     };
@@ -103,6 +118,30 @@ mod tests {
             assert_eq!(back.delivery.headers, recorded.delivery.headers);
             assert_eq!(back.received_at, recorded.received_at);
         }
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_told_without_quoting_it() {
+        const NUMBER: &str = "6112801234";
+        let whole = |more: &str| format!(r#"{{"source":"opus","received_at":"2026-03-15T06:00:00Z"{more}}}"#);
+        let too_long = "6112801234".repeat(13);
+        for (line, told) in [
+            (format!("\"{NUMBER}\""), "one of the wrong type (column 12)"),
+            (format!("{{\"source\":{NUMBER}"), "one of the wrong type"),
+            (format!("{{\"{NUMBER}"), "ends in the middle"),
+            (format!("{NUMBER} {{}}"), "not a line of a recording"),
+            (whole(""), "needs either body or body_base64"),
+            (whole(r#","body":"","body_base64":"""#), "needs either body or body_base64"),
+            (whole(r#","body_base64":"6112801234!""#), "body_base64 is not Base64"),
+            (whole(&format!(r#","body":["{NUMBER}"]"#)), "one of the wrong type"),
+            (whole(r#","body":"x""#).replace("2026-03-15", NUMBER), "received_at is not an instant"),
+            (whole(r#","body":"x""#).replace("opus", &too_long), "must be 1 to 120 bytes long"),
+        ] {
+            let Err(error) = parse(&line) else { panic!("{line} was read") };
+            let error = format!("{error:#}");
+            assert!(error.contains(told) && !error.contains(NUMBER), "{line}: {error}");
+        }
+        assert!(parse(&whole(r#","body":"x","headers":null,"content_type":null,"more":1"#)).is_ok());
     }
 
     #[test]

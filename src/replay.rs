@@ -99,7 +99,8 @@ fn intakes(config: &Config) -> Result<HashMap<SourceName, Intake>> {
     Ok(config.sources.iter().map(|source| (source.name.clone(), wiring::intake(source))).collect())
 }
 
-fn progress() -> ProgressBar {
+/// How many deliveries have gone through, on standard error if that is a terminal.
+pub(crate) fn progress() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {human_pos} deliveries, {per_sec} {msg}");
     ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

@@ -23,10 +23,7 @@ pub(crate) fn run(arguments: &Configured) -> Result<ExitCode> {
     if let Err(problems) = config.to_serve() {
         return Ok(crate::faulty(&problems));
     }
-    // One TLS provider for everything, before anything shakes hands.
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow!("another TLS provider was installed before"))?;
+    open::tls()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(&config))?;
     tracing::info!("stopped");
@@ -38,7 +35,14 @@ async fn serve(config: &Config) -> Result<()> {
     let vault = open::vault(config)?.context("the configuration has a [vault]")?;
     let store = Sqlite::open(&store_settings.dir)
         .with_context(|| format!("cannot open the store in {}", store_settings.dir.display()))?;
-    let core = Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
+    let mut core =
+        Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
+    if let Some(days) = config.journal.retention_days {
+        core = core.purging_after(days);
+        if days == 0 {
+            tracing::warn!("journal.retention_days is 0: {}", config.journal.meaning());
+        }
+    }
     let inlets = config.sources.iter().map(|source| wiring::inlet(config, source)).collect::<Result<_>>()?;
     let outlets = config.targets.iter().map(|target| wiring::outlet(config, &vault, target)).collect::<Result<_>>()?;
 

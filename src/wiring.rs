@@ -49,8 +49,23 @@ pub(crate) fn intake(source: &Source) -> Intake {
 
 /// A source as it runs.
 pub(crate) fn inlet(config: &Config, source: &Source) -> Result<Inlet> {
-    let broker = broker(config.broker(&source.broker), &format!("samspor source {}", source.name))?;
+    let queue = queue(config, source, &format!("samspor source {}", source.name), queue_settings(source))?;
+    Ok(Inlet { intake: intake(source), source: Arc::new(queue) })
+}
+
+/// A source's queue for somebody who reads up to `limit` of its messages and acknowledges none. Nothing is declared.
+pub(crate) fn tap(config: &Config, source: &Source, limit: u16) -> Result<amqp::Source> {
     let settings = amqp::source::Settings {
+        topology: amqp::Topology::Check,
+        prefetch: limit,
+        batch: source.batch.min(usize::from(limit)),
+        ..queue_settings(source)
+    };
+    queue(config, source, &format!("samspor record {}", source.name), settings)
+}
+
+fn queue_settings(source: &Source) -> amqp::source::Settings {
+    amqp::source::Settings {
         queue: source.queue.clone(),
         queue_type: queue_type(source.queue_type),
         topology: topology(source.topology),
@@ -58,9 +73,12 @@ pub(crate) fn inlet(config: &Config, source: &Source) -> Result<Inlet> {
         batch: source.batch,
         bind: Vec::new(),
         dead_letter_exchange: None,
-    };
-    let queue = amqp::Source::new(broker, settings).with_context(|| format!("source {}", source.name))?;
-    Ok(Inlet { intake: intake(source), source: Arc::new(queue) })
+    }
+}
+
+fn queue(config: &Config, source: &Source, name: &str, settings: amqp::source::Settings) -> Result<amqp::Source> {
+    let broker = broker(config.broker(&source.broker), name)?;
+    amqp::Source::new(broker, settings).with_context(|| format!("source {}", source.name))
 }
 
 /// A target as it runs.

@@ -24,7 +24,7 @@ pub(super) struct File {
     /// How the gateway works inside.
     #[serde(default)]
     pub(super) engine: Engine,
-    /// How long postings are kept.
+    /// How long things are kept.
     #[serde(default)]
     pub(super) journal: Journal,
     /// The brokers by name.
@@ -95,13 +95,18 @@ pub(super) struct Engine {
     pub(super) shutdown_deadline_ms: Number<20_000, 1_000, 600_000>,
 }
 
-/// How long postings are kept.
+/// How long things are kept. Purged is what no live consent reaches: postings with a reference, cases, grants,
+/// payments, progress and identities; besides what is in quarantine, and what enrolments, consents and splits said that are
+/// deleted or withdrawn. Postings without a reference are nobody's and stay, unless they reverse one that is purged. Keyed
+/// hashes stay too, by which all of it is known when it comes again, and so do the sums and counts of the balance.
 #[derive(Debug, Deserialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [journal]")]
 pub(super) struct Journal {
-    /// For how many days after its date a posting is kept. Without it nothing is purged.
-    pub(super) retention_days: Option<Number<0, 1, 36_525>>,
+    /// For how many days of 24 hours after its registration something is kept that no live consent reaches; a
+    /// posting that was tagged once also until every target known to the store has its last record. With 0 it is
+    /// purged as it arrives, and a consent that comes later reaches nothing of it. Without it nothing is purged.
+    pub(super) retention_days: Option<Number<0, 0, 36_525>>,
 }
 
 /// The AMQP 0-9-1 brokers, each under a name that sources and targets use. One of `url_env` and `url_file`

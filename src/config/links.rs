@@ -255,6 +255,9 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
     unique("target", targets.iter().map(|target| &target.name), reading);
     let mut consumed: BTreeMap<(&str, &str), Range<usize>> = BTreeMap::new();
     for source in sources {
+        if source.name.as_str() == samspor_grpc::SOURCE {
+            reading.fault(source.name.span(), "the gateway counts what comes over gRPC under this name");
+        }
         let amqp = &source.amqp;
         if let Some(first) = consumed.insert((amqp.broker.as_str(), amqp.queue.as_str()), amqp.queue.span()) {
             reading

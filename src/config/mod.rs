@@ -84,11 +84,24 @@ pub(crate) struct Engine {
     pub(crate) shutdown_deadline: Duration,
 }
 
-/// How long postings are kept.
+/// How long things are kept.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    /// Days after a posting's date; none is for ever.
+    /// Days after registration for which what no live consent reaches is kept; none is for ever.
     pub(crate) retention_days: Option<u32>,
+}
+
+impl Journal {
+    /// What that means, for people.
+    pub(crate) fn meaning(&self) -> String {
+        match self.retention_days {
+            None => "nothing is purged".to_owned(),
+            Some(0) => "what no live consent reaches is purged as it arrives; a consent that comes later reaches nothing \
+                        of it"
+                .to_owned(),
+            Some(days) => format!("what no live consent reaches is purged {days} days after it was registered"),
+        }
+    }
 }
 
 /// A broker.

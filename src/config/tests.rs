@@ -218,7 +218,7 @@ audience = "ledger"
 broker = "bf"
 routing_key = "k"
 [journal]
-retention_days = 0
+retention_days = 36526
 "#,
     );
     let known = "posting, case, grant, payment, progress, identity, consent, enrolment, solution, split, estimate, \
@@ -241,7 +241,7 @@ retention_days = 0
         "30:12: this names no message type; without any, every message goes to quarantine",
         "34:1: [sources.g69] goes with format = \"g69\" only",
         "38:1: missing key: one of `queue` and `exchange`",
-        "42:18: 0 is out of bounds: expected 1 to 36525",
+        "42:18: 36526 is out of bounds: expected 0 to 36525",
     ];
     assert_eq!(folder.problems(), expected.map(|line| format!("gateway.toml:{line}")));
 }
@@ -253,6 +253,7 @@ fn names_are_unique_and_bounded_and_queues_have_one_end() {
         ("\"sapa\"", "\"opus\"", "23:8: there are two sources of this name"),
         ("\"lis\"", "\"ledger\"", "43:8: there are two targets of this name"),
         ("\"opus\"", &format!("\"{long}\""), "17:8: this must be 1 to 120 bytes long, and has 121"),
+        ("\"opus\"", "\"grpc\"", "17:8: the gateway counts what comes over gRPC under this name"),
         ("\"opus\"", "\"\"", "17:8: this must be 1 to 120 bytes long, and has 0"),
         (
             "\"events\"",

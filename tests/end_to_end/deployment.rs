@@ -9,6 +9,8 @@ use samspor_harness::gateway::{Program, Running};
 use samspor_harness::search::Search;
 use samspor_town::{Expected, Town, source};
 
+use crate::samspor::{Call, Ran};
+
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Queues of the demo's configuration.
@@ -22,26 +24,40 @@ pub(crate) struct Deployment {
     pub(crate) program: Program,
 }
 
+/// Makes the demo's configuration in a folder, with a key beside it and its store to come there.
+pub(crate) fn demo_config(dir: &Path) -> Result<PathBuf> {
+    std::fs::write(dir.join("master.key"), "5a".repeat(32))?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = std::fs::read_to_string(root.join("config/demo.toml"))?
+        .replace("../target/demo/store", "store")
+        .replace("../target/demo/master.key", "master.key")
+        .replace("dir = \"charts\"", &format!("dir = {:?}", root.join("config/charts")))
+        // The tests run side by side, so each gateway takes a free port.
+        .replace("127.0.0.1:50461", "127.0.0.1:0");
+    let path = dir.join("gateway.toml");
+    std::fs::write(&path, config)?;
+    Ok(path)
+}
+
 impl Deployment {
     /// On a virtual host, with nothing in it yet.
     pub(crate) async fn on(url: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        std::fs::write(dir.path().join("master.key"), "5a".repeat(32))?;
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let config = std::fs::read_to_string(root.join("config/demo.toml"))?
-            .replace("../target/demo/store", "store")
-            .replace("../target/demo/master.key", "master.key")
-            .replace("dir = \"charts\"", &format!("dir = {:?}", root.join("config/charts")))
-            // The tests run side by side, and none of them asks for this port.
-            .replace("127.0.0.1:50461", "127.0.0.1:0");
-        let path = dir.path().join("gateway.toml");
-        std::fs::write(&path, config)?;
+        let path = demo_config(dir.path())?;
         let environment =
             vec![("SAMSPOR_AMQP_URL".into(), url.into()), ("SAMSPOR_LOG".into(), "trace".into())];
         let program = Program { binary: env!("CARGO_BIN_EXE_samspor").into(), config: path, environment };
         let client = Client::connect(url).await?;
         client.declare(&format!("{QUEUE}lis"), Kind::Quorum).await?;
         Ok(Self { dir, client, program })
+    }
+
+    /// Runs a command with this configuration to its end, with something on its standard input.
+    pub(crate) fn samspor(&self, verb: &[&str], more: &[&str], input: &str) -> Result<Ran> {
+        let config = self.program.config.to_string_lossy();
+        let configured = ["--config", &config];
+        let arguments = verb.iter().chain(&configured).chain(more);
+        Call { environment: &self.program.environment, input }.run(arguments)
     }
 
     pub(crate) fn log(&self) -> PathBuf {

@@ -1,5 +1,9 @@
 //! The whole way of a message, on real brokers, with the gateway's own program.
 
+mod commands;
+mod conflicts;
 mod deployment;
+mod record;
+mod samspor;
 mod town;
 mod unlinkable;

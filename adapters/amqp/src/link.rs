@@ -19,6 +19,17 @@ use crate::Broker;
 #[error("no answer within {} ms", .0.as_millis())]
 pub(crate) struct NoAnswer(pub(crate) Duration);
 
+/// What the client library says. It says what its own source says as well, which is therefore left out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Said(lapin::Error);
+
+impl From<lapin::Error> for Said {
+    fn from(error: lapin::Error) -> Self {
+        Self(error)
+    }
+}
+
 /// What could not be done, and why.
 pub(crate) fn failed(
     doing: impl Into<String>,
@@ -123,7 +134,7 @@ impl Link {
             .await
         };
         let connection = match timeout_at(deadline, connection).await {
-            Ok(connection) => connection.map_err(|e| failed(doing(), e))?,
+            Ok(connection) => connection.map_err(|error| failed(doing(), Said(error)))?,
             Err(_) => return Err(failed(doing(), NoAnswer(broker.connect_timeout))),
         };
         connecting.0 = None;
@@ -143,6 +154,7 @@ impl Link {
         answer: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, LinkError> {
         let (limit, deadline) = (self.request_timeout, Instant::now() + self.request_timeout);
+        let answer = async { answer.await.map_err(Said) };
         self.until(deadline, limit, answer).await.map_err(|why| failed(doing(), why))
     }
 

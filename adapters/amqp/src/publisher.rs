@@ -15,7 +15,7 @@ use samspor_domain::{Confirms, LinkError, Outgoing, Sent};
 use tokio::time::Instant;
 
 use crate::flight::{Flight, FlightError};
-use crate::link::{Link, failed};
+use crate::link::{Link, Said, failed};
 use crate::target::{Keys, Settings};
 
 /// Kept by the broker on disk.
@@ -138,15 +138,15 @@ impl domain::Publisher for Publisher {
                 let mut publish = Box::pin(publish);
                 // The first poll queues the message and does not wait until it is written: one batch, one wait.
                 match poll_fn(|context| Poll::Ready(publish.as_mut().poll(context))).await {
-                    Poll::Ready(confirm) => line.flight().written(number, confirm?),
+                    Poll::Ready(confirm) => line.flight().written(number, confirm.map_err(Said::from)?),
                     Poll::Pending => writing.push((number, publish)),
                 }
             }
             for (number, publish) in writing {
-                let confirm = publish.await?;
+                let confirm = publish.await.map_err(Said::from)?;
                 line.flight().written(number, confirm);
             }
-            Ok::<_, lapin::Error>(())
+            Ok::<_, Said>(())
         };
         line.link.until(deadline, limit, handing_over).await.map_err(|why| failed(doing.clone(), why))?;
         wanted.handed_over = true;

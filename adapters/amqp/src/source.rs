@@ -13,7 +13,7 @@ use lapin::{Acker, Channel, Consumer};
 use samspor_domain as domain;
 use samspor_domain::{Acknowledge, Batch, Delivery, LinkError, Token};
 
-use crate::link::{Link, failed};
+use crate::link::{Link, Said, failed};
 use crate::topology::Declarations;
 use crate::{Broker, QueueType, SettingsError, Topology};
 
@@ -144,7 +144,7 @@ impl Subscription {
         let doing = || format!("receiving from the queue '{}'", self.queue);
         match next {
             Some(Ok(delivery)) => Ok(delivery.into()),
-            Some(Err(error)) => Err(failed(doing(), error)),
+            Some(Err(error)) => Err(failed(doing(), Said::from(error))),
             None => Err(failed(doing(), "the broker cancelled the consumer: was the queue deleted?")),
         }
     }

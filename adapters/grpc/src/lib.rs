@@ -4,6 +4,7 @@
 //! calls yet.
 
 pub mod client;
+mod conflicts;
 mod facts;
 mod health;
 mod private;

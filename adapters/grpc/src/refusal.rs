@@ -31,7 +31,7 @@ pub(crate) fn quarantined(fault: &Fault) -> Status {
     Status::with_error_details(Code::FailedPrecondition, fault.to_string(), info(code(fault.reason)))
 }
 
-/// A store that did not take it.
+/// A store that did not take it, or did not answer.
 pub(crate) fn unavailable(error: &Unavailable) -> Status {
     Status::with_error_details(Code::Unavailable, error.to_string(), info("STORE_UNAVAILABLE"))
 }

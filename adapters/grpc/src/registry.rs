@@ -7,11 +7,12 @@ use tonic::{Request, Response, Status};
 use crate::reading::{self, Place, Read};
 use crate::v1::registry_service_server::RegistryService;
 use crate::v1::{
-    DeleteFactRequest, DeleteFactResponse, Outcome, PutConsentRequest, PutConsentResponse,
-    PutEnrolmentRequest, PutEnrolmentResponse, PutIdentityRequest, PutIdentityResponse, PutSolutionRequest,
-    PutSolutionResponse, PutSplitRequest, PutSplitResponse, WithdrawConsentRequest, WithdrawConsentResponse,
+    DeleteFactRequest, DeleteFactResponse, ListIdentityConflictsRequest, ListIdentityConflictsResponse,
+    Outcome, PutConsentRequest, PutConsentResponse, PutEnrolmentRequest, PutEnrolmentResponse,
+    PutIdentityRequest, PutIdentityResponse, PutSolutionRequest, PutSolutionResponse, PutSplitRequest,
+    PutSplitResponse, WithdrawConsentRequest, WithdrawConsentResponse,
 };
-use crate::{facts, refusal};
+use crate::{conflicts, facts, refusal};
 
 /// The service.
 pub(crate) struct Registry {
@@ -117,5 +118,17 @@ impl RegistryService for Registry {
             facts::ended(at, Ok(Kind::Consent), &request.id, request.version, State::Withdrawn)
         };
         Ok(Response::new(WithdrawConsentResponse { outcome: self.put(request, read).await? }))
+    }
+
+    async fn list_identity_conflicts(
+        &self,
+        request: Request<ListIdentityConflictsRequest>,
+    ) -> Result<Response<ListIdentityConflictsResponse>, Status> {
+        let request = request.into_inner();
+        let page = reading::request(|at| conflicts::page(at, &request))
+            .map_err(|faults| refusal::invalid(&faults))?;
+        let found = self.handle.read(|reader, vault| samspor_engine::conflicts(reader, vault)).await;
+        let found = found.map_err(|error| refusal::unavailable(&error))?;
+        Ok(Response::new(conflicts::response(&found, &page)))
     }
 }

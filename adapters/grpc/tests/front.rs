@@ -374,6 +374,64 @@ async fn peers_that_say_nothing_stop_reading_or_never_finish_do_not_hold_the_sto
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identity_conflicts_are_listed_without_references_until_they_are_settled() {
+    // Births in 2030, which nobody has.
+    let cpr = |number: &str| v1::CitizenReference { reference: Some(Reference::Cpr(number.into())) };
+    let (old, new) = ("0101305000", "0101305001");
+    let identity = |id: &str, kind: v1::IdentityKind| {
+        let identity =
+            v1::Identity { id: id.into(), version: 1, kind: kind.into(), refs: vec![cpr(old), cpr(new)] };
+        v1::PutIdentityRequest { identity: Some(identity) }
+    };
+    let page = |page_size, page_token: &str| v1::ListIdentityConflictsRequest {
+        page_size,
+        page_token: page_token.into(),
+    };
+    with_front(settings(), async |front| {
+        let mut registry = registry(front).await;
+        for id in ["C-1", "C-2", "C-3"] {
+            let mut request = consent(1);
+            if let Some(consent) = &mut request.consent {
+                (consent.id, consent.citizen) = (id.into(), Some(cpr(old)));
+            }
+            registry.put_consent(request).await.expect("put");
+        }
+        let none = registry.list_identity_conflicts(page(0, "")).await.expect("listed").into_inner();
+        assert_eq!(none, v1::ListIdentityConflictsResponse::default());
+
+        registry.put_identity(identity("I-1", v1::IdentityKind::Same)).await.expect("put");
+        let first = registry.list_identity_conflicts(page(2, "")).await.expect("listed").into_inner();
+        let second = page(2, &first.next_page_token);
+        let second = registry.list_identity_conflicts(second).await.expect("listed").into_inner();
+        assert!(second.next_page_token.is_empty());
+        let conflict = |id: &str| v1::IdentityConflict {
+            consent: id.into(),
+            references: vec![v1::ReferenceCount { form: v1::ReferenceForm::Cpr.into(), count: 2 }],
+            facts: vec![v1::FactName {
+                kind: v1::FactKind::Identity.into(),
+                system: None,
+                id: "I-1".into(),
+            }],
+            fact_count: 1,
+        };
+        assert_eq!(first.conflicts, [conflict("C-1"), conflict("C-2")]);
+        assert_eq!(second.conflicts, [conflict("C-3")]);
+        assert!(!format!("{first:?}{second:?}").contains("010130"));
+
+        let refused = registry.list_identity_conflicts(page(101, "")).await.expect_err("too many");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let details = refused.get_error_details();
+        let field = details.bad_request().map(|request| request.field_violations[0].field.clone());
+        assert_eq!(field.as_deref(), Some("page_size"));
+
+        registry.put_identity(identity("I-2", v1::IdentityKind::CprChange)).await.expect("put");
+        let none = registry.list_identity_conflicts(page(0, "")).await.expect("listed").into_inner();
+        assert_eq!(none, v1::ListIdentityConflictsResponse::default());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_answers_no_ping_is_let_go() {
     let brief = Duration::from_millis(20);
     let settings = Settings { keep_alive_interval: brief, keep_alive_timeout: brief, ..settings() };

@@ -39,14 +39,15 @@ CREATE TABLE fact_version (
     body BLOB,
     PRIMARY KEY (fact, version, content)
 ) WITHOUT ROWID;
+CREATE INDEX fact_version_registered ON fact_version (registered, fact) WHERE body IS NOT NULL;
 
 -- Which facts ever held a reference.
 CREATE TABLE holds (person INTEGER NOT NULL, fact INTEGER NOT NULL, PRIMARY KEY (person, fact)) WITHOUT ROWID;
 CREATE INDEX holds_fact ON holds (fact);
 
--- standing: 0 tagged, else the reason; solution: the fact that it is tagged with.
+-- standing: 0 tagged, else the reason; solution: the fact that it is tagged with. No number is given twice, purged or not.
 CREATE TABLE posting (
-    no INTEGER PRIMARY KEY,
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
     source INTEGER NOT NULL,
     id TEXT NOT NULL,
     date INTEGER NOT NULL,
@@ -64,13 +65,22 @@ CREATE TABLE posting (
     UNIQUE (source, id)
 );
 CREATE INDEX posting_person ON posting (coalesce(citizen, granted), no) WHERE coalesce(citizen, granted) IS NOT NULL;
+CREATE INDEX posting_granted ON posting (granted) WHERE citizen IS NOT NULL AND granted IS NOT NULL;
 CREATE INDEX posting_unreferenced ON posting (account, no) WHERE coalesce(citizen, granted) IS NULL;
 CREATE INDEX posting_solution ON posting (solution, no) WHERE solution IS NOT NULL;
 CREATE INDEX posting_reverses ON posting (source, reverses) WHERE reverses IS NOT NULL;
 
+-- What stays of a purged posting: keyed hashes of its id and of what it said.
+CREATE TABLE purged (
+    source INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (source, id)
+) WITHOUT ROWID;
+
 -- cause: 0 a posting, 1 a fact and its version, 2 the start, 3 a withdrawal.
 CREATE TABLE feed (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     posting INTEGER NOT NULL,
     revision INTEGER NOT NULL,
     cause INTEGER NOT NULL,
@@ -115,6 +125,7 @@ CREATE TABLE balance (
     PRIMARY KEY (source, month, standing)
 ) WITHOUT ROWID;
 
+-- body: null once it is purged; the rest stays, so that a second arrival is known.
 CREATE TABLE quarantine (
     no INTEGER PRIMARY KEY,
     source INTEGER NOT NULL,
@@ -126,3 +137,4 @@ CREATE TABLE quarantine (
     body BLOB,
     UNIQUE (source, content)
 );
+CREATE INDEX quarantine_registered ON quarantine (registered) WHERE body IS NOT NULL;

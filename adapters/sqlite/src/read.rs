@@ -1,5 +1,6 @@
 //! What readers ask.
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, Row, params};
 use samspor_domain::store::{
     Balance, Count, FactRow, FactVersion, FeedRow, PostingRow, Quarantined, Reach, Read, Result,
@@ -99,6 +100,19 @@ impl Read for Sqlite {
         self.all(&sql, [no.0], |row| code::fact_version(row, 0))
     }
 
+    fn facts_by_registration(
+        &mut self,
+        (after, no): (Timestamp, FactNo),
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, FactNo)>> {
+        let sql = "SELECT registered, fact FROM fact_version WHERE body IS NOT NULL AND (registered, fact) > (?, ?) \
+                   AND registered <= ? ORDER BY registered, fact LIMIT ?";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let params = params![after.as_microsecond(), no.0, until.as_microsecond(), limit];
+        self.all(sql, params, |row| Ok((code::instant(row, 0)?, FactNo(row.get(1)?))))
+    }
+
     fn posting(&mut self, no: PostingNo) -> Result<Option<PostingRow>> {
         self.one(&posting_where("p.no = ?"), [no.0], |row| code::posting(row, 0))
     }
@@ -162,6 +176,11 @@ impl Read for Sqlite {
         self.all(&sql, params![source.0, id.as_str()], |row| code::posting(row, 0))
     }
 
+    fn purged(&mut self, source: SourceNo, id: &Pseudonym) -> Result<Option<Pseudonym>> {
+        let sql = "SELECT content FROM purged WHERE source = ? AND id = ?";
+        self.one(sql, params![source.0, id.0], |row| row.get(0).map(Pseudonym))
+    }
+
     fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>> {
         let sql = record_where("f.posting = ? ORDER BY f.revision DESC LIMIT 1");
         self.one(&sql, [posting.0], code::record)
@@ -186,10 +205,9 @@ impl Read for Sqlite {
     }
 
     fn last_seq(&mut self) -> Result<Seq> {
-        Ok(Seq(self
-            .one("SELECT max(seq) FROM feed", [], |row| row.get::<_, Option<i64>>(0))?
-            .flatten()
-            .unwrap_or(0)))
+        // Not the last record that is there: that may have been purged.
+        let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'feed'";
+        Ok(Seq(self.one(sql, [], |row| row.get(0))?.unwrap_or(0)))
     }
 
     fn cursor(&mut self, target: &Text) -> Result<Seq> {

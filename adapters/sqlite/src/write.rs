@@ -116,17 +116,21 @@ impl Store for Sqlite {
     }
 
     fn erase_fact(&mut self, no: FactNo) -> Result<()> {
-        self.run("UPDATE fact_version SET body = NULL WHERE fact = ?", [no.0])?;
-        let held = self.all("SELECT person FROM holds WHERE fact = ?", [no.0], |row| row.get::<_, i64>(0))?;
+        self.run("UPDATE fact_version SET body = NULL WHERE fact = ? AND body IS NOT NULL", [no.0])?;
+        let held = self.all("SELECT person FROM holds WHERE fact = ?", [no.0], |row| row.get(0).map(PersonNo))?;
         self.run("DELETE FROM holds WHERE fact = ?", [no.0])?;
-        for person in held {
-            // The sealed reference goes too, unless something else still needs it.
+        self.drop_unused(&held)
+    }
+
+    fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()> {
+        for person in persons {
             self.run(
                 "DELETE FROM person WHERE no = ?1 \
                  AND NOT EXISTS (SELECT 1 FROM holds WHERE person = ?1) \
                  AND NOT EXISTS (SELECT 1 FROM posting WHERE coalesce(citizen, granted) = ?1) \
-                 AND scope = 0",
-                [person],
+                 AND NOT EXISTS (SELECT 1 FROM posting WHERE granted = ?1 AND citizen IS NOT NULL) \
+                 AND NOT EXISTS (SELECT 1 FROM work WHERE reach = 0 AND a = ?1)",
+                [person.0],
             )?;
         }
         Ok(())
@@ -276,6 +280,26 @@ impl Store for Sqlite {
         let params =
             params![entry.source.0, registered, reason, entry.path, entry.message, content, entry.body.0];
         Ok(self.run(sql, params)? == 1)
+    }
+
+    fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize> {
+        let sql = "UPDATE quarantine SET body = NULL WHERE no IN (SELECT no FROM quarantine \
+                   WHERE body IS NOT NULL AND registered <= ? ORDER BY registered, no LIMIT ?)";
+        self.run(sql, params![until.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX)])
+    }
+
+    fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()> {
+        self.run("INSERT INTO purged VALUES (?, ?, ?)", params![source.0, id.0, content.0]).map(drop)
+    }
+
+    fn delete_posting(&mut self, no: PostingNo) -> Result<()> {
+        let named = self.one("SELECT citizen, granted FROM posting WHERE no = ?", [no.0], |row| {
+            Ok([row.get::<_, Option<i64>>(0)?, row.get(1)?])
+        })?;
+        self.run("DELETE FROM posting WHERE no = ?", [no.0])?;
+        self.run("DELETE FROM feed WHERE posting = ?", [no.0])?;
+        let named: Vec<PersonNo> = named.into_iter().flatten().flatten().map(PersonNo).collect();
+        self.drop_unused(&named)
     }
 
     fn scrub(&mut self) -> Result<()> {

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::civil::Date;
 use samspor_domain::store::{FeedRow, PostingRow, Reach, Standing, Store, StoreError};
-use samspor_domain::{
-    Answer, CitizenRef, Kind, PostingNo, Scope, Seq, SourceName, SourceNo, Tag, Untagged,
-};
+use samspor_domain::{Answer, CitizenRef, Kind, PostingNo, Scope, Seq, SourceName, SourceNo, Tag};
 use samspor_vault::Vault;
 
 use crate::evaluate::{Evaluation, Id};
@@ -80,7 +77,8 @@ pub(crate) struct Newest {
 impl Newest {
     pub(crate) fn read_on(&mut self, store: &mut dyn Store, vault: &Vault) -> Checked {
         for (row, _) in store.newest_after(self.cursor, usize::MAX)? {
-            let late = self.records.get(&row.posting).is_some_and(|(before, ..)| before.revision >= row.revision);
+            let late =
+                self.records.get(&row.posting).is_some_and(|(before, ..)| before.revision >= row.revision);
             if row.seq <= self.cursor || late {
                 return Err(Failure::new(Check::Feed, "seq and revision must grow"));
             }
@@ -126,7 +124,10 @@ impl Seen {
             let tag = newest.tag(row.no);
             let expected = match (row.standing, tag) {
                 (Standing::Tagged(_), None) | (Standing::Untagged(_), Some(_)) => {
-                    return Err(Failure::new(Check::Feed, format!("{:?} stands {:?}", self.id(row), row.standing)));
+                    return Err(Failure::new(
+                        Check::Feed,
+                        format!("{:?} stands {:?}", self.id(row), row.standing),
+                    ));
                 }
                 (Standing::Untagged(_), None) => continue,
                 (Standing::Tagged(no), Some(tag)) => (no, &tag.solution),
@@ -134,7 +135,8 @@ impl Seen {
             if *solutions.entry(expected.0).or_insert(expected.1) != expected.1 {
                 return Err(Failure::new(Check::Feed, "a standing names another solution than the tag"));
             }
-            let sum: i128 = tag.iter().flat_map(|tag| &tag.parts).map(|part| i128::from(part.amount.ore())).sum();
+            let sum: i128 =
+                tag.iter().flat_map(|tag| &tag.parts).map(|part| i128::from(part.amount.ore())).sum();
             same(Check::Parts, "parts sum to the amount", &sum, &i128::from(row.posting.amount.ore()))?;
         }
         for (no, solution) in solutions {
@@ -179,7 +181,7 @@ impl Seen {
 
     /// Balances are what adding everything up gives.
     pub(crate) fn balances(&self, store: &mut dyn Store) -> Checked {
-        let mut sums: BTreeMap<(SourceNo, Date, Option<Option<Untagged>>), (i64, i128)> = BTreeMap::new();
+        let mut sums: BTreeMap<_, (i64, i128)> = BTreeMap::new();
         for row in &self.rows {
             let date = row.posting.date;
             let month = jiff::civil::date(date.year(), date.month(), 1);
@@ -193,7 +195,8 @@ impl Seen {
                 *ore += i128::from(row.posting.amount.ore());
             }
         }
-        let kept = store.balances()?.into_iter().map(|b| ((b.source, b.month, b.standing), (b.postings, b.ore)));
+        let kept =
+            store.balances()?.into_iter().map(|b| ((b.source, b.month, b.standing), (b.postings, b.ore)));
         let kept: BTreeMap<_, _> = kept.filter(|(_, sum)| *sum != (0, 0)).collect();
         same(Check::Balance, "balances", &kept, &sums)
     }
@@ -207,7 +210,12 @@ pub(crate) fn revisions(seen: &Seen, newest: &Newest, store: &mut dyn Store) -> 
         let expected: Vec<i64> = (1..).take(records.len()).collect();
         same(Check::Feed, "revisions", &revisions, &expected)?;
         let last = records.last().map(|record| record.seq);
-        same(Check::Feed, "newest record", &last, &newest.records.get(&row.no).map(|(record, ..)| record.seq))?;
+        same(
+            Check::Feed,
+            "newest record",
+            &last,
+            &newest.records.get(&row.no).map(|(record, ..)| record.seq),
+        )?;
         if records.iter().zip(records.iter().skip(1)).any(|(a, b)| a.registered > b.registered) {
             return Err(Failure::new(Check::Feed, "a revision is registered before the one that it follows"));
         }
@@ -220,7 +228,8 @@ pub(crate) fn erased(ids: &BTreeSet<Id>, seen: &Seen, store: &mut dyn Store) -> 
     for row in &seen.rows {
         if ids.contains(&seen.id(row)) {
             let records = store.records_of(row.no)?;
-            let (_, earlier) = records.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
+            let (_, earlier) =
+                records.split_last().map_or((None, &[][..]), |(last, rest)| (Some(last), rest));
             if earlier.iter().any(|record| record.payload.is_some()) {
                 let (source, id) = seen.id(row);
                 return Err(Failure::new(Check::Erasure, format!("{source} {id} still tells what it was")));

@@ -6,7 +6,7 @@ use samspor_domain::{Charts, Fact, Kind, Message, Posting, SourceName, State, Te
 
 use crate::chance::Chance;
 use crate::facts::corrected;
-use crate::world::{NUMBERS, World, number, text};
+use crate::world::{World, text};
 
 /// Something that a source sends.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl Corpus {
     pub fn random(seed: u64, size: Size) -> Self {
         let mut chance = Chance::new(seed, 0);
         let chance = &mut chance;
-        let world = World::new(chance);
+        let world = World::new(size.postings, chance);
         let mut items = Vec::new();
         for kind in Kind::ALL {
             for id in ids(kind, &world, chance) {
@@ -95,7 +95,9 @@ impl Corpus {
         let postings = world.postings(size.postings, chance);
         if size.posting_conflicts {
             let other = world.postings(size.postings / 4, chance);
-            items.extend(other.into_iter().filter(|item| !postings.iter().any(|known| same_content(known, item))));
+            items.extend(
+                other.into_iter().filter(|item| !postings.iter().any(|known| same_content(known, item))),
+            );
         }
         items.extend(postings);
         for i in 0..chance.count(0, 4) {
@@ -127,8 +129,8 @@ fn ids(kind: Kind, world: &World, chance: &mut Chance) -> Vec<Text> {
     let people = world.people.len();
     let some = |letter: &str, count: usize| (1..=count).map(|i| text(&format!("{letter}-{i}"))).collect();
     match kind {
-        Kind::Case | Kind::Grant => NUMBERS.map(text).into(),
-        Kind::Payment | Kind::Progress => vec![number(chance)],
+        Kind::Case | Kind::Grant => world.numbers.clone(),
+        Kind::Payment | Kind::Progress => vec![chance.of(&world.numbers)],
         Kind::Identity => some("I", chance.count(2 * people, 4 * people)),
         Kind::Consent => some("C", chance.count(people, 3 * people)),
         Kind::Enrolment => some("E", chance.count(2 * people, 4 * people)),
@@ -162,7 +164,9 @@ fn versions(
                 let fresh = body(kind, source, id, world, chance);
                 match &earlier {
                     // Mostly one thing is corrected.
-                    Some(State::Live(old)) if chance.percent(60) => State::Live(corrected(old, fresh, chance)),
+                    Some(State::Live(old)) if chance.percent(60) => {
+                        State::Live(corrected(old, fresh, chance))
+                    }
                     _ => State::Live(fresh),
                 }
             }
@@ -171,7 +175,11 @@ fn versions(
             earlier = Some(states[0].clone());
         }
         if chance.percent(4) {
-            states.push(if kind == Kind::Consent && chance.percent(50) { State::Withdrawn } else { State::Deleted });
+            states.push(if kind == Kind::Consent && chance.percent(50) {
+                State::Withdrawn
+            } else {
+                State::Deleted
+            });
         }
         if size.version_conflicts && chance.percent(30) {
             states.push(State::Live(body(kind, source, id, world, chance)));
@@ -186,6 +194,16 @@ fn versions(
     }
 }
 
-fn body(kind: Kind, source: &SourceName, id: &Text, world: &World, chance: &mut Chance) -> samspor_domain::Body {
-    if kind == Kind::Identity && chance.percent(2) { world.crowd(chance) } else { world.body(kind, source, id, chance) }
+fn body(
+    kind: Kind,
+    source: &SourceName,
+    id: &Text,
+    world: &World,
+    chance: &mut Chance,
+) -> samspor_domain::Body {
+    if kind == Kind::Identity && chance.percent(2) {
+        world.crowd(chance)
+    } else {
+        world.body(kind, source, id, chance)
+    }
 }

@@ -2,13 +2,16 @@
 
 use jiff::civil::date;
 use samspor_domain::{
-    Body, Budget, Case, Chart, ChartRule, Charts, CitizenRef, Condition, Consent, ControlTotal, CostKind, Enrolment,
-    Estimate, Expected, Grant, Identity, IdentityKind, InvestmentCase, Kind, Payment, Period, PowerRule, Powers,
-    Progress, Rate, Share, Side, SideRule, Solution, SourceName, Span, Split, TargetGoal, Text,
+    Body, Budget, Case, Chart, ChartRule, Charts, CitizenRef, Condition, Consent, ControlTotal, CostKind,
+    Enrolment, Estimate, Expected, Grant, Identity, IdentityKind, InvestmentCase, Kind, Payment, Period,
+    PowerRule, Powers, Progress, Rate, Share, Side, SideRule, Solution, SourceName, Span, Split, TargetGoal,
+    Text,
 };
 
 use crate::chance::Chance;
-use crate::world::{AREAS, FAMILIES, NUMBERS, World, account, amount, centre_of_cost, grouping, number, ore, prefix, text, total};
+use crate::world::{
+    AREAS, FAMILIES, World, account, amount, centre_of_cost, grouping, ore, prefix, text, total,
+};
 
 impl World {
     /// One thing that a fact of the kind could say.
@@ -93,13 +96,13 @@ impl World {
     fn grant_body(&self, source: &SourceName, id: &Text, chance: &mut Chance) -> Grant {
         // Mostly a case of the same person, so that not everything is one conflict.
         let owner = self.owner(source, id);
-        let mut cases = Vec::from(NUMBERS.map(text));
+        let mut cases = self.numbers.clone();
         if !chance.percent(self.mess) {
             cases.retain(|case| self.owner(source, case) == owner);
         }
         let case = if cases.is_empty() { None } else { chance.maybe(60, &cases) };
         let citizen = (case.is_none() || chance.percent(40)).then(|| {
-            let elsewhere = CitizenRef::Case(chance.of(&self.sources), number(chance));
+            let elsewhere = CitizenRef::Case(chance.of(&self.sources), chance.of(&self.numbers));
             if chance.percent(self.mess) { elsewhere } else { self.reference_of(owner, chance) }
         });
         Grant {
@@ -119,8 +122,10 @@ impl World {
             refs.iter().filter(|reference| reference.cpr().is_some()).cloned().collect()
         };
         if chance.percent(45) {
-            let whose = if chance.percent(self.mess) { chance.count(0, self.people.len() - 1) } else { person };
-            let refs = vec![chance.of(&numbers(&self.people[person])), chance.of(&numbers(&self.people[whose]))];
+            let whose =
+                if chance.percent(self.mess) { chance.count(0, self.people.len() - 1) } else { person };
+            let refs =
+                vec![chance.of(&numbers(&self.people[person])), chance.of(&numbers(&self.people[whose]))];
             return Identity { kind: IdentityKind::CprChange, refs };
         }
         let mut refs = vec![self.people[person][0].clone()];
@@ -149,9 +154,10 @@ impl World {
     pub(crate) fn crowd(&self, chance: &mut Chance) -> Body {
         let mut refs = vec![chance.of(&self.people[0])];
         let start = chance.count(0, 30);
-        refs.extend((start..start + chance.count(28, 62)).map(|i| {
-            CitizenRef::Local(self.sources[0].clone(), text(&format!("crowd-{i}")))
-        }));
+        refs.extend(
+            (start..start + chance.count(28, 62))
+                .map(|i| CitizenRef::Local(self.sources[0].clone(), text(&format!("crowd-{i}")))),
+        );
         Body::Identity(Identity { kind: IdentityKind::Same, refs })
     }
 
@@ -183,7 +189,10 @@ impl World {
             ceiling: chance.percent(60).then(|| chance.of(&[ore(0), ore(1), ore(2_500_000), ore(2_500_000)])),
             above_ceiling: chance.maybe(60, &["shared", "area", "health"]).map(text),
             sides: (0..chance.count(0, most))
-                .map(|_| SideRule { condition: self.rule(chance), side: chance.of(&[Side::Inside, Side::Outside]) })
+                .map(|_| SideRule {
+                    condition: self.rule(chance),
+                    side: chance.of(&[Side::Inside, Side::Outside]),
+                })
                 .collect(),
             default_side: chance.of(&[Side::Inside, Side::Outside]),
             powers: (0..chance.count(0, most))

@@ -202,6 +202,9 @@ impl<'a> Player<'a> {
     /// If this one item ends a live consent: the postings of which no earlier record may then tell anything.
     fn told_by_ending(&mut self, items: &[usize]) -> Checked<Option<BTreeSet<Id>>> {
         let [i] = items else { return Ok(None) };
+        if self.corpus.size.version_conflicts {
+            return Ok(None); // The rules do not say which facts hold.
+        }
         let Content::Message(message) = &self.corpus.items[*i].content else { return Ok(None) };
         let Message::Fact(Fact { kind: Kind::Consent, id, state, .. }) = &**message else { return Ok(None) };
         if matches!(state, State::Live(_)) || self.core().store().pending_work()? > 0 {
@@ -223,8 +226,9 @@ impl<'a> Player<'a> {
         seen.agrees_with_feed(&self.newest, store, &self.vault)?;
         seen.balances(store)?;
         let counted = store.counts()?.into_iter();
-        let counted: BTreeMap<_, _> =
-            counted.map(|count| ((seen.names[&count.source].clone(), count.month, count.outcome), count.items)).collect();
+        let counted: BTreeMap<_, _> = counted
+            .map(|count| ((seen.names[&count.source].clone(), count.month, count.outcome), count.items))
+            .collect();
         same(Check::Counts, "counts", &counted, &self.counts)?;
         if store.pending_work()? == 0 && !self.corpus.size.version_conflicts {
             let evaluation = Evaluation::new(&self.known, &self.corpus.charts[self.charts]);
@@ -252,7 +256,9 @@ impl<'a> Player<'a> {
         for items in arrived.rchunks(100) {
             let prepared: Vec<Prepared> = items.iter().map(|&i| prepare(i, &self.corpus.items[i])).collect();
             let became = self.core().take_in(&prepared, clock)?;
-            if let Some((i, became)) = items.iter().zip(became).find(|(_, became)| *became != Became::Duplicate) {
+            if let Some((i, became)) =
+                items.iter().zip(became).find(|(_, became)| *became != Became::Duplicate)
+            {
                 return Err(Failure::new(Check::Again, format!("item {i}, sent again, became {became:?}")));
             }
             self.latest = self.latest.max(clock);

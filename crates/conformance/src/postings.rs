@@ -3,7 +3,7 @@
 use samspor_domain::{Amount, Posting, SourceName, Text};
 
 use crate::chance::Chance;
-use crate::world::{World, account, amount, centre_of_cost, grouping, number, ore, text};
+use crate::world::{World, account, amount, centre_of_cost, grouping, ore, text};
 use crate::{Content, Item};
 
 impl World {
@@ -40,7 +40,7 @@ impl World {
             cost_centre: chance.percent(30).then(|| centre_of_cost(chance)),
             amount: amount(chance),
             citizen: citizen.then(|| match chance.count(0, 9) {
-                0 => samspor_domain::CitizenRef::Case(chance.of(&self.sources), number(chance)),
+                0 => samspor_domain::CitizenRef::Case(chance.of(&self.sources), chance.of(&self.numbers)),
                 1 => self.grant(chance),
                 _ => self.reference(chance),
             }),

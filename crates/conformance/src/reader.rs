@@ -108,6 +108,7 @@ impl Reader {
 
 /// What a record says; none where it was erased.
 pub(crate) fn open(vault: &Vault, row: &FeedRow) -> Option<Revision> {
-    let plain = vault.open(Purpose::Revision, row.payload.as_ref()?).unwrap_or_else(|error| panic!("{error}"));
+    let plain =
+        vault.open(Purpose::Revision, row.payload.as_ref()?).unwrap_or_else(|error| panic!("{error}"));
     Some(serde_json::from_slice(&plain).unwrap_or_else(|error| panic!("{error}")))
 }

@@ -1,5 +1,9 @@
 //! A script: one way in which a corpus arrives, in order, with everything else that happens in between.
 
+use std::collections::BTreeMap;
+
+use samspor_domain::{Fact, Kind, Message, State};
+
 use crate::chance::Chance;
 use crate::{Content, Corpus};
 
@@ -50,7 +54,16 @@ impl Script {
         let mut rest = &order[..];
         while !rest.is_empty() {
             let size = if chance.percent(30) { chance.of(&small) } else { chance.count(1, largest) };
-            let (batch, later) = rest.split_at(size.min(rest.len()));
+            let mut size = size.min(rest.len());
+            // A consent mostly ends alone and with nothing left to do, so that what it must erase is known.
+            let ends = rest[..size].iter().position(|&i| ends_consent(corpus, i));
+            if let Some(before) = ends.filter(|_| chance.percent(70)) {
+                size = before.max(1);
+                if before == 0 {
+                    steps.push(Step::Finish);
+                }
+            }
+            let (batch, later) = rest.split_at(size);
             rest = later;
             steps.push(Step::Take(batch.to_vec()));
             match chance.count(0, 9) {
@@ -78,12 +91,23 @@ impl Script {
     }
 }
 
+fn fact(corpus: &Corpus, i: usize) -> Option<&Fact> {
+    match &corpus.items[i].content {
+        Content::Message(message) => match &**message {
+            Message::Fact(fact) => Some(fact),
+            Message::Posting(_) => None,
+        },
+        Content::Broken(_) => None,
+    }
+}
+
+fn ends_consent(corpus: &Corpus, i: usize) -> bool {
+    fact(corpus, i).is_some_and(|fact| fact.kind == Kind::Consent && !matches!(fact.state, State::Live(_)))
+}
+
 fn order(corpus: &Corpus, chance: &mut Chance) -> Vec<usize> {
     let mut order: Vec<usize> = (0..corpus.items.len()).collect();
-    let is_posting = |i: &usize| match &corpus.items[*i].content {
-        Content::Message(message) => matches!(**message, samspor_domain::Message::Posting(_)),
-        Content::Broken(_) => false,
-    };
+    let is_posting = |i: &usize| fact(corpus, *i).is_none();
     match chance.count(0, 9) {
         0 => {} // Facts by their versions, then postings.
         1 => order.reverse(),
@@ -95,7 +119,25 @@ fn order(corpus: &Corpus, chance: &mut Chance) -> Vec<usize> {
             chance.shuffle(&mut order);
             order.sort_by_key(|i| !is_posting(i));
         }
-        _ => chance.shuffle(&mut order),
+        4..6 => chance.shuffle(&mut order),
+        _ => {
+            // Anywhere, but the versions of each fact in their order, so that each of them once holds.
+            chance.shuffle(&mut order);
+            let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+            for (place, &i) in order.iter().enumerate() {
+                if let Some(fact) = fact(corpus, i) {
+                    let source = fact.kind.is_named_in_source().then(|| &corpus.items[i].source);
+                    places.entry((fact.kind, &fact.id, source)).or_default().push(place);
+                }
+            }
+            for places in places.into_values() {
+                let mut items: Vec<usize> = places.iter().map(|&place| order[place]).collect();
+                items.sort_by_key(|&i| fact(corpus, i).map(|fact| fact.version));
+                for (place, i) in places.into_iter().zip(items) {
+                    order[place] = i;
+                }
+            }
+        }
     }
     order
 }

@@ -6,18 +6,25 @@ use crate::{Failure, Script, Step};
 const PLAYS: usize = 600;
 
 /// Leaves out of a failing script what it takes not to fail. `fails` plays a script.
-pub fn shrink(script: Script, failure: Failure, fails: impl Fn(&Script) -> Option<Failure>) -> (Script, Failure) {
+pub fn shrink(
+    script: Script,
+    failure: Failure,
+    fails: impl Fn(&Script) -> Option<Failure>,
+) -> (Script, Failure) {
     let mut state = Shrinking { script, failure, fails, plays: 0 };
     loop {
         let before = state.script.clone();
         // Whatever comes after the failure is not needed, so the end goes first.
-        state.leave_out(|script| script.steps.len(), |script, gone| {
-            let mut i = 0;
-            script.steps.retain(|_| {
-                i += 1;
-                !gone.contains(&(i - 1))
-            });
-        });
+        state.leave_out(
+            |script| script.steps.len(),
+            |script, gone| {
+                let mut i = 0;
+                script.steps.retain(|_| {
+                    i += 1;
+                    !gone.contains(&(i - 1))
+                });
+            },
+        );
         state.leave_out(Script::arrivals, |script, gone| {
             let mut i = 0;
             for step in &mut script.steps {

@@ -2,7 +2,9 @@
 
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
-use samspor_domain::{Account, AccountPrefix, Amount, CitizenRef, Cpr, Grouping, MAX_ORE, PersonUuid, SourceName, Span, Text};
+use samspor_domain::{
+    Account, AccountPrefix, Amount, CitizenRef, Cpr, Grouping, MAX_ORE, PersonUuid, SourceName, Span, Text,
+};
 
 use crate::chance::Chance;
 
@@ -26,14 +28,16 @@ pub(crate) struct World {
     pub(crate) people: Vec<Vec<CitizenRef>>,
     /// How often, in a hundred, a fact names someone else's reference.
     pub(crate) mess: u32,
+    /// The numbers under which systems know cases, grants and persons: the same few in every system.
+    pub(crate) numbers: Vec<Text>,
     /// Days on and around which everything begins and ends.
     days: Vec<Date>,
     /// Solutions' ids; facts may name the last without it ever arriving.
     pub(crate) solutions: Vec<Text>,
 }
 
-/// The numbers under which systems know cases, grants and persons: the same few in every system.
-pub(crate) const NUMBERS: [&str; 4] = ["1", "2", "10", "B-1"];
+/// The numbers under which systems know cases, grants and persons first.
+const NUMBERS: [&str; 4] = ["1", "2", "10", "B-1"];
 pub(crate) const AREAS: [&str; 5] = ["adults", "children", "employment", "health", "unmapped"];
 pub(crate) const FAMILIES: [&str; 3] = ["F-1", "F-2", "f-1"];
 const ACCOUNTS: [&str; 8] =
@@ -42,20 +46,43 @@ const PREFIXES: [&str; 9] =
     ["5", "5.28", "5.28.21", "5.28.21.1", "5.28.20", "5.57", "5.57.73.2", "5.68.90", "4"];
 const CENTRES: [&str; 2] = ["0417", "01005"];
 const AMOUNTS: [i64; 22] = [
-    0, 1, -1, 2, -2, 3, 5, 7, 99, 100, -100, 101, 999_999, 2_500_000, -2_500_000, 2_500_001, -2_500_001, 2_499_999,
-    1_245_000, MAX_ORE, -MAX_ORE, 333_333_333_333_333,
+    0,
+    1,
+    -1,
+    2,
+    -2,
+    3,
+    5,
+    7,
+    99,
+    100,
+    -100,
+    101,
+    999_999,
+    2_500_000,
+    -2_500_000,
+    2_500_001,
+    -2_500_001,
+    2_499_999,
+    1_245_000,
+    MAX_ORE,
+    -MAX_ORE,
+    333_333_333_333_333,
 ];
 
 impl World {
-    pub(crate) fn new(chance: &mut Chance) -> Self {
+    pub(crate) fn new(postings: usize, chance: &mut Chance) -> Self {
         let mut sources: Vec<SourceName> = ["opus", "dubu", "op", "schultz"].map(text).into();
         sources.truncate(chance.count(2, 4));
         let sending = sources.len() - usize::from(sources.len() > 2 && chance.percent(50));
-        let people = (0..chance.count(2, 6)).map(|i| person(i as u32, &sources, chance)).collect();
+        let people = chance.count(2, 6 + postings / 300);
+        let mut numbers: Vec<Text> = NUMBERS.map(text).into();
+        numbers.extend((NUMBERS.len()..people).map(|i| text(&format!("B-{i}"))));
+        let people = (0..people).map(|i| person(i, &sources, &numbers, chance)).collect();
         let days = (0..chance.count(3, 8)).map(|_| centre(chance)).collect();
         let mut solutions: Vec<Text> = ["s-1", "s-10", "s-2", "S"].map(text).into();
         solutions.truncate(chance.count(1, 4));
-        Self { sources, sending, people, mess: chance.of(&[0, 0, 0, 0, 1, 20]), days, solutions }
+        Self { sources, sending, people, numbers, mess: chance.of(&[0, 0, 0, 0, 1, 20]), days, solutions }
     }
 
     /// Someone who sends.
@@ -85,7 +112,7 @@ impl World {
 
     /// A grant's reference.
     pub(crate) fn grant(&self, chance: &mut Chance) -> CitizenRef {
-        CitizenRef::Grant(chance.of(&self.sources), number(chance))
+        CitizenRef::Grant(chance.of(&self.sources), chance.of(&self.numbers))
     }
 
     /// A day at a boundary or beside one; seldom one of the calendar's ends.
@@ -130,13 +157,13 @@ fn sum(text: &Text) -> usize {
 }
 
 /// A synthetic person: births in 2030–2057 and replacement numbers, which nobody has.
-fn person(i: u32, sources: &[SourceName], chance: &mut Chance) -> Vec<CitizenRef> {
+fn person(i: usize, sources: &[SourceName], numbers: &[Text], chance: &mut Chance) -> Vec<CitizenRef> {
     let cpr = |number: &str| CitizenRef::Cpr(Cpr::parse(number).unwrap_or_else(|error| panic!("{error}")));
     let mut refs = vec![
         cpr(&format!("{:02}01{:02}5001", i + 1, i + 30)),
         cpr(&format!("{:02}0148{:04}", i + 61, 5000 + i)),
         CitizenRef::Uuid(
-            PersonUuid::parse(&format!("{:032x}", u128::from(i) + 1)).unwrap_or_else(|error| panic!("{error}")),
+            PersonUuid::parse(&format!("{:032x}", i + 1)).unwrap_or_else(|error| panic!("{error}")),
         ),
     ];
     for extra in 0..chance.count(0, 2) {
@@ -144,7 +171,7 @@ fn person(i: u32, sources: &[SourceName], chance: &mut Chance) -> Vec<CitizenRef
     }
     for (no, source) in sources.iter().enumerate() {
         // The same number is another person's in the next system.
-        refs.push(CitizenRef::Local(source.clone(), text(NUMBERS[(i as usize + no) % NUMBERS.len()])));
+        refs.push(CitizenRef::Local(source.clone(), numbers[(i + no) % numbers.len()].clone()));
     }
     refs
 }
@@ -164,10 +191,6 @@ fn centre(chance: &mut Chance) -> Date {
         date(2026, 3, 29),
         date(2000, 2, 29),
     ])
-}
-
-pub(crate) fn number(chance: &mut Chance) -> Text {
-    text(chance.of(&NUMBERS))
 }
 
 pub(crate) fn account(chance: &mut Chance) -> Account {

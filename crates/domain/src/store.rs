@@ -14,8 +14,8 @@ macro_rules! number {
 }
 number!(/** A source's number in the store, from 1. */ SourceNo);
 number!(/** A fact's number in the store, from 1. */ FactNo);
-number!(/** A posting's number in the store, from 1, in order of arrival. */ PostingNo);
-number!(/** A feed record's number, from 1, without gaps. */ Seq);
+number!(/** A posting's number in the store, from 1, in order of arrival. None is given twice. */ PostingNo);
+number!(/** A feed record's number, from 1. None is given twice; what is purged leaves a gap. */ Seq);
 number!(/** A pseudonym's number in the store: a person as one scope knows it. */ PersonNo);
 number!(/** A work item's number in the store. */ WorkNo);
 
@@ -292,6 +292,14 @@ pub trait Read: Send {
     fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>>;
     /// All versions of a fact that were ever the newest, oldest registration first.
     fn versions(&mut self, no: FactNo) -> Result<Vec<FactVersion>>;
+    /// When and of which facts versions were registered that are not erased: after one of them, up to an instant, in
+    /// that order, at most `limit`.
+    fn facts_by_registration(
+        &mut self,
+        after: (Timestamp, FactNo),
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, FactNo)>>;
 
     /// A posting by its number.
     fn posting(&mut self, no: PostingNo) -> Result<Option<PostingRow>>;
@@ -308,6 +316,8 @@ pub trait Read: Send {
     ) -> Result<Vec<PostingRow>>;
     /// The postings of a source that say that they reverse an id.
     fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>>;
+    /// Of a purged posting of a source the keyed hash of what it said, by that of its id.
+    fn purged(&mut self, source: SourceNo, id: &Pseudonym) -> Result<Option<Pseudonym>>;
 
     /// The newest feed record of a posting.
     fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>>;
@@ -315,7 +325,7 @@ pub trait Read: Send {
     fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>>;
     /// Records above `after` that are their posting's newest, in order, at most `limit`, with their postings.
     fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
-    /// The last record's number.
+    /// The last number that a record was given.
     fn last_seq(&mut self) -> Result<Seq>;
     /// Up to where a target has everything.
     fn cursor(&mut self, target: &Text) -> Result<Seq>;
@@ -358,8 +368,10 @@ pub trait Store: Read {
     fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool>;
     /// Makes a version the newest of its fact, holding these references.
     fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()>;
-    /// Erases what all versions of a fact say, and which references they hold.
+    /// Erases what all versions of a fact say, which references they hold, and the persons that nothing else uses.
     fn erase_fact(&mut self, no: FactNo) -> Result<()>;
+    /// Deletes those of these persons that nothing uses.
+    fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()>;
 
     /// Puts a posting in the journal, unless its source and id are there.
     fn post(&mut self, posting: &NewPosting<'_>) -> Result<Posted>;
@@ -394,8 +406,14 @@ pub trait Store: Read {
     fn count(&mut self, counts: &[Count]) -> Result<()>;
     /// Adds to the balance.
     fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
-    /// Puts something in quarantine, unless the same bytes from the same source are there: then `false`.
+    /// Puts something in quarantine, unless the same bytes from the same source are or were there: then `false`.
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
+    /// Erases the bytes of what came to quarantine up to an instant, the oldest first, at most `limit`; answers how many.
+    fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
+    /// Keeps the keyed hashes of a purged posting's id and of what it said.
+    fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
+    /// Deletes a posting, its feed records, and the persons that nothing else uses. Balances stay.
+    fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
     /// Makes what was erased unrecoverable from the store's files, its log included.
     fn scrub(&mut self) -> Result<()>;
 }

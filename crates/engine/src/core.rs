@@ -13,6 +13,7 @@ use samspor_vault::{Purpose, Vault};
 use crate::intake::Prepared;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
+use crate::retention::Retention;
 use crate::tally::Tally;
 
 /// What became of an item.
@@ -36,6 +37,7 @@ pub struct Core {
     pub(crate) keyring: Keyring,
     pub(crate) registry: Registry,
     pub(crate) tally: Tally,
+    pub(crate) retention: Retention,
     charts: Charts,
     /// How many postings one transaction decides again at most.
     slice: usize,
@@ -65,10 +67,11 @@ impl Core {
             _ => {}
         }
         let (keyring, registry) = load(&mut *store, &vault, &charts)?;
-        let tally = Tally::new();
+        let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
-        let mut core = Self { store, keyring, registry, tally, charts, slice, last, to_scrub: false };
+        // A process that ended between erasing and scrubbing left that to this one.
+        let mut core = Self { store, keyring, registry, tally, retention, charts, slice, last, to_scrub: true };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
             core.note_charts_and_rules()
@@ -106,6 +109,9 @@ impl Core {
     ) -> Result<Vec<Vec<Became>>> {
         self.transaction(|core| {
             let mut take_in = |item: &Prepared| {
+                if let Some(recorded) = item.registered {
+                    core.catch_up(recorded)?;
+                }
                 let now = core.instant(item.registered.unwrap_or(now));
                 core.item(item, now)
             };
@@ -120,6 +126,15 @@ impl Core {
             core.work_slice(now)?;
             Ok(became)
         })
+    }
+
+    /// Decides all that is on the work list before a replay's time goes on, so that what was said at an instant comes of
+    /// what was known then, however long the recording is and however many items one transaction takes.
+    fn catch_up(&mut self, recorded: Timestamp) -> Result<()> {
+        while recorded > self.last && self.store.next_work()?.is_some() {
+            self.work_slice(self.last)?;
+        }
+        Ok(())
     }
 
     /// Decides a slice of the work list again. Answers whether any is left.
@@ -175,6 +190,7 @@ impl Core {
         self.tally.clear();
         let vault = Arc::clone(&self.keyring.vault);
         (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;
+        self.retention = Retention::load(&mut *self.store, self.retention.days)?;
         Ok(())
     }
 

@@ -21,14 +21,25 @@ impl Core {
     pub(crate) fn posting(&mut self, source: SourceNo, posting: &Posting, now: Timestamp) -> Result<Became> {
         let scope = Scope::Source(source);
         let kept = posting.map(|reference| self.keyring.pseudonym(scope, reference));
+        if let Some(became) = self.purged_before(source, &kept)? {
+            return Ok(became);
+        }
         let (mut decision, standing) = self.decide(source, &kept)?;
+        if self.purge_new_posting(source, &kept, standing, now)? {
+            self.tally.posting(source, &kept, standing);
+            return Ok(Became::Posting);
+        }
 
         let persons = posting.try_map(|reference| self.person(scope, reference))?;
         let new = NewPosting { source, posting: &persons, registered: now, standing };
         let no = match self.store.post(&new)? {
             Posted::New(no) => no,
             Posted::Known(known) if same(&known.posting, &kept) => return Ok(Became::Duplicate),
-            Posted::Known(_) => return Ok(Became::Quarantined(conflict())),
+            Posted::Known(_) => {
+                // Nothing is made of it, nor of persons whom it alone names.
+                self.store.drop_unused(&persons.citizen.into_iter().chain(persons.grant).collect::<Vec<_>>())?;
+                return Ok(Became::Quarantined(conflict()));
+            }
         };
         self.tally.posting(source, &kept, standing);
 
@@ -93,19 +104,25 @@ impl Core {
         let old =
             held.as_ref().map(|row| kept::open_live(vault, row)).transpose()?.flatten().map(|(_, body)| body);
         let new = if let State::Live(body) = &fact.state { Some(body) } else { None };
+        let refs = new.map(|body| kept::references(name, &fact.id, body));
+        // Where nothing is kept for a day, it is purged as it arrives, unless there is more to purge than this version.
+        let is_purged = self.purges_at_once()
+            && !self.keeps(scope, fact.kind, refs.as_deref())
+            && held.as_ref().is_none_or(|row| row.newest.body.is_none());
+        let refs = refs.filter(|_| !is_purged).unwrap_or_default();
         let version = FactVersion {
             version: fact.version,
             rank: fact.state.rank(),
             content,
             registered: now,
-            body: Some(vault.seal(Purpose::Fact, &plain)),
+            body: (!is_purged).then(|| vault.seal(Purpose::Fact, &plain)),
         };
-        let refs = new.map(|body| kept::references(name, &fact.id, body)).unwrap_or_default();
         let holds = refs.iter().map(|reference| self.person(scope, reference)).collect::<Result<Vec<_>>>()?;
         self.store.set_newest(no, &version, &holds)?;
 
         let changed = Changed { no, kind: fact.kind, source: name, id: &fact.id, old: old.as_ref(), new };
         let affected = self.registry.change(&mut *self.store, &mut self.keyring, &changed)?;
+        self.purge_anew()?;
         let cause = Cause::Fact(no, fact.version);
         if matches!(old, Some(Body::Consent(_))) && fact.state.rank() != Rank::Live {
             self.forget(no, &affected, now)?;
@@ -121,7 +138,7 @@ impl Core {
     fn forget(&mut self, consent: FactNo, affected: &[Reach], now: Timestamp) -> Result<()> {
         // What its earlier versions reached may not have been decided again yet.
         let unfinished = self.store.take_work_of(consent)?;
-        let mut erased = BTreeSet::new();
+        let mut told = BTreeSet::new();
         for reach in affected.iter().chain(&unfinished) {
             let mut after = PostingNo::default();
             loop {
@@ -132,12 +149,15 @@ impl Core {
                 // What follows them had their tags.
                 let mut rows = VecDeque::from(rows);
                 while let Some(row) = rows.pop_front() {
-                    if erased.insert(row.no) {
-                        self.store.erase_superseded(row.no)?;
+                    if told.insert(row.no) {
                         rows.extend(self.followers(&row)?);
                     }
                 }
             }
+        }
+        // Not before all have their new answers, since one may get its own from another that comes later.
+        for no in told {
+            self.store.erase_superseded(no)?;
         }
         self.store.erase_fact(consent)?;
         self.to_scrub = true;
@@ -317,7 +337,7 @@ impl Core {
     }
 
     /// The postings that follow one.
-    fn followers(&mut self, row: &PostingRow) -> Result<VecDeque<PostingRow>> {
+    pub(crate) fn followers(&mut self, row: &PostingRow) -> Result<VecDeque<PostingRow>> {
         let reversals = self.store.reversals_of(row.source, &row.posting.id)?;
         Ok(reversals.into_iter().filter(|reversal| follows(&reversal.posting, &row.posting)).collect())
     }

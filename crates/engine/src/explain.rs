@@ -8,11 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use samspor_domain::store::{PostingRow, Read, Result, Scope};
 use samspor_domain::{
-    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Kind, Known, Link, Phase, PostingNo, Pseudonym,
+    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Known, Link, Phase, PostingNo, Pseudonym,
     Span, Text, candidates, decide, follows, overlap,
 };
 use samspor_vault::Vault;
 
+use crate::conflicts::Tie;
 use crate::kept;
 use crate::keyring::Keyring;
 use crate::registry::{Registry, reach};
@@ -145,12 +146,13 @@ impl Explainer<'_> {
     /// Each consent whose bridge holds the reference, whether it covers, and by which facts it reaches.
     fn whose(&mut self, row: &PostingRow, reference: &Pseudonym) -> Result<Step> {
         let mut lines = Vec::new();
-        let reaching: Vec<(FactNo, Circle)> = self
+        let mut reaching: Vec<(FactNo, Circle)> = self
             .registry
             .consents()
             .filter(|(_, reached)| reached.bridge.contains(&(row.source, *reference)))
             .map(|(no, reached)| (no, reached.circle.clone()))
             .collect();
+        reaching.sort_by(|(_, a), (_, b)| a.consent.cmp(&b.consent));
         for (no, circle) in reaching {
             let verdict = if circle.conflict {
                 "in identity conflict: nothing is tagged by it until an identity fact settles who is who"
@@ -174,8 +176,8 @@ impl Explainer<'_> {
         let opened = kept::open_as_of(&self.keyring.vault, self.read, &fact, self.as_of)?;
         let Some((id, Body::Consent(consent))) = opened else { return Ok("nothing any more".into()) };
         let mut links: Vec<(String, Link)> = Vec::new();
-        reach(self.read, &self.keyring, &id, &consent, self.as_of, &mut |kind, id, link| {
-            links.push((format!("{kind} {id}"), link.clone()));
+        reach(self.read, &self.keyring, &id, &consent, self.as_of, &mut |fact, link| {
+            links.push((Tie::of(fact).to_string(), link.clone()));
         })?;
         // Breadth first, so that the shortest way is shown.
         let mut came_by: BTreeMap<CitizenRef, Vec<String>> =
@@ -393,37 +395,4 @@ fn phase(phase: Phase) -> &'static str {
         Phase::After => "in the days after it",
         Phase::Before => "in the days before it",
     }
-}
-
-/// A consent that cannot be one person's, for someone to settle.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Conflict {
-    /// The consent's id.
-    pub consent: Text,
-    /// How many references it reaches, by form (`cpr`, `uuid`, `case`, `grant`, `id`).
-    pub references: BTreeMap<&'static str, usize>,
-    /// The facts that tie them together, as `kind id`.
-    pub facts: BTreeSet<String>,
-}
-
-/// The consents in identity conflict.
-pub fn conflicts(read: &mut dyn Read, vault: Arc<Vault>) -> Result<Vec<Conflict>> {
-    let keyring = Keyring::load(vault, read)?;
-    let mut found = Vec::new();
-    for row in read.facts(Kind::Consent)? {
-        let Some((id, Body::Consent(consent))) = kept::open_live(&keyring.vault, &row)? else { continue };
-        let mut facts = BTreeSet::new();
-        let reached = reach(read, &keyring, &id, &consent, None, &mut |kind, id, _| {
-            facts.insert(format!("{kind} {id}"));
-        })?;
-        if reached.circle.conflict {
-            let mut references = BTreeMap::new();
-            for reference in &reached.refs {
-                *references.entry(reference.form()).or_default() += 1;
-            }
-            found.push(Conflict { consent: id, references, facts });
-        }
-    }
-    found.sort();
-    Ok(found)
 }

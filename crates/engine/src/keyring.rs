@@ -46,6 +46,11 @@ impl Keyring {
         self.by_name.get(name).copied()
     }
 
+    /// The name of a source that the store knows.
+    pub(crate) fn name(&self, no: SourceNo) -> Option<&SourceName> {
+        self.by_name.iter().find(|(_, known)| **known == no).map(|(name, _)| name)
+    }
+
     /// The keys of a scope. Numbers come from the store that the keyring was loaded from.
     pub(crate) fn scope(&self, scope: Scope) -> &Pseudonyms {
         match scope {

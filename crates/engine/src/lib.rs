@@ -1,5 +1,6 @@
 //! Intake, the registry in memory, deciding again, delivery and supervision.
 
+mod conflicts;
 mod core;
 mod deciding;
 mod deliver;
@@ -9,15 +10,17 @@ mod kept;
 mod keyring;
 mod receive;
 mod registry;
+mod retention;
 mod scribe;
 mod status;
 mod supervise;
 mod tally;
 mod writer;
 
+pub use conflicts::{Conflict, Tie, conflicts};
 pub use core::{Became, Core};
 pub use deliver::Outlet;
-pub use explain::{Conflict, Explanation, Said, Step, conflicts, explain};
+pub use explain::{Explanation, Said, Step, explain};
 pub use intake::{Intake, Permissions, Prepared};
 pub use kept::newest_tag;
 pub use receive::Inlet;

@@ -33,6 +33,8 @@ pub(crate) struct Registry {
     consents: HashMap<FactNo, Reached>,
     by_bridge: HashMap<(SourceNo, Pseudonym), Vec<FactNo>>,
     by_reference: HashMap<CitizenRef, BTreeSet<FactNo>>,
+    /// A consent has come to reach less.
+    shrunk: bool,
 }
 
 impl Registry {
@@ -50,6 +52,7 @@ impl Registry {
             consents: HashMap::new(),
             by_bridge: HashMap::new(),
             by_reference: HashMap::new(),
+            shrunk: false,
         };
         for kind in [Kind::Solution, Kind::Split, Kind::Consent] {
             for row in read.facts(kind)? {
@@ -61,7 +64,7 @@ impl Registry {
                         registry.splits.entry(split.solution.clone()).or_default().insert(id, split);
                     }
                     Some((id, Body::Consent(consent))) => {
-                        let reached = reach(read, keyring, &id, &consent, as_of, &mut |_, _, _| {})?;
+                        let reached = reach(read, keyring, &id, &consent, as_of, &mut |_, _| {})?;
                         registry.replace(row.no, Some(reached));
                     }
                     _ => {}
@@ -75,6 +78,9 @@ impl Registry {
     fn replace(&mut self, no: FactNo, reached: Option<Reached>) -> Option<Reached> {
         let before = self.consents.remove(&no);
         if let Some(before) = &before {
+            self.shrunk |= reached.as_ref().is_none_or(|after| {
+                !before.refs.is_subset(&after.refs) || !before.bridge.is_subset(&after.bridge)
+            });
             for key in &before.bridge {
                 if let Some(all) = self.by_bridge.get_mut(key) {
                     all.retain(|other| *other != no);
@@ -121,7 +127,7 @@ impl Registry {
                         for name in &consent.sources {
                             keyring.enter(store, name)?;
                         }
-                        Some(reach(store, keyring, fact.id, consent, None, &mut |_, _, _| {})?)
+                        Some(reach(store, keyring, fact.id, consent, None, &mut |_, _| {})?)
                     }
                     _ => None,
                 };
@@ -151,7 +157,7 @@ impl Registry {
         for no in touched {
             let Some(row) = store.fact(no)? else { continue };
             let Some((id, Body::Consent(consent))) = kept::open_live(&keyring.vault, &row)? else { continue };
-            let reached = reach(store, keyring, &id, &consent, None, &mut |_, _, _| {})?;
+            let reached = reach(store, keyring, &id, &consent, None, &mut |_, _| {})?;
             let before = self.replace(no, Some(reached));
             affected.extend(self.affected(before.as_ref(), self.consents.get(&no)));
         }
@@ -243,6 +249,21 @@ impl Registry {
         self.solutions.get(id).map(|(no, _)| *no)
     }
 
+    /// Whether a live consent's bridge holds a pseudonym under a source's key.
+    pub(crate) fn holds(&self, source: SourceNo, reference: &Pseudonym) -> bool {
+        self.by_bridge.contains_key(&(source, *reference))
+    }
+
+    /// Whether a live consent's closure holds a reference.
+    pub(crate) fn reaches(&self, reference: &CitizenRef) -> bool {
+        self.by_reference.contains_key(reference)
+    }
+
+    /// Whether a consent has come to reach less since this was last asked.
+    pub(crate) fn take_shrunk(&mut self) -> bool {
+        std::mem::take(&mut self.shrunk)
+    }
+
     /// The live consents, in no order.
     pub(crate) fn consents(&self) -> impl Iterator<Item = (FactNo, &Reached)> {
         self.consents.iter().map(|(no, reached)| (*no, reached))
@@ -269,6 +290,14 @@ fn persons<'a>(bridge: impl IntoIterator<Item = &'a (SourceNo, Pseudonym)>, span
     bridge.into_iter().map(|(source, pseudonym)| Reach::Person(*source, *pseudonym, span)).collect()
 }
 
+/// A fact by its name; `source` is where a case or grant is named.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) source: Option<&'a SourceName>,
+    pub(crate) id: &'a Text,
+}
+
 /// Follows a consent from its own reference over what the store holds. `passed` is told of each fact that ties
 /// references together.
 pub(crate) fn reach(
@@ -277,7 +306,7 @@ pub(crate) fn reach(
     id: &Text,
     consent: &Consent,
     as_of: Option<Timestamp>,
-    passed: &mut dyn FnMut(Kind, &Text, &Link),
+    passed: &mut dyn FnMut(Named<'_>, &Link),
 ) -> Result<Reached> {
     // A source that the store does not know has sent nothing yet.
     let sources: BTreeMap<SourceNo, &SourceName> =
@@ -301,7 +330,7 @@ pub(crate) fn reach(
                 else {
                     continue;
                 };
-                passed(body.kind(), &id, &link);
+                passed(Named { kind: body.kind(), source, id: &id }, &link);
                 if let (Body::Grant(grant), Some(source)) = (&body, source) {
                     grants.insert(CitizenRef::Grant(source.clone(), id), grant.total);
                 }

@@ -71,12 +71,13 @@ pub enum Ended {
 impl Gateway {
     /// Starts everything. Must be called in a multi-threaded runtime.
     pub fn start(
-        core: Core,
+        mut core: Core,
         clock: Arc<dyn Clock>,
         inlets: Vec<Inlet>,
         outlets: Vec<Outlet>,
     ) -> Result<Self, StoreError> {
         let status = Status::default();
+        core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
         let (mut writer, handle) = Writer::new(core, clock, status.clone())?;
         let sources = (TaskTracker::new(), CancellationToken::new());
         let targets = (TaskTracker::new(), CancellationToken::new());

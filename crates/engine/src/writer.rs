@@ -1,10 +1,15 @@
 //! The one writer: a thread that owns the core and commits what has gathered in one transaction.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use samspor_domain::store::{Read, StoreError};
 use samspor_domain::{Clock, Seq, Text};
-use tokio::sync::{mpsc, oneshot, watch};
+use samspor_vault::Vault;
+use tokio::runtime;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout_at;
 
 use crate::core::{Became, Core};
 use crate::intake::Prepared;
@@ -14,19 +19,25 @@ use crate::status::{Condition, Status};
 const WAITING: usize = 32;
 /// Commands that one transaction takes at most.
 const GROUP: usize = 16;
+/// How long after purging all that was due the writer looks for more. Where nothing is kept for a day it always does.
+const PURGE_EVERY: Duration = Duration::from_mins(10);
 /// The store's name on the status board.
 const PART: &str = "store";
 
-/// The store did not take something. Nothing of it was done.
+/// The store did not take something, and nothing of it was done; or it did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the store did not take it: {why}")]
+#[error("the store {did_not}: {why}")]
 pub struct Unavailable {
+    did_not: &'static str,
     why: String,
 }
 
+const DID_NOT_TAKE_IT: &str = "did not take it";
+const DID_NOT_ANSWER: &str = "did not answer";
+
 impl Unavailable {
     pub(crate) fn stopping() -> Self {
-        Self { why: "the gateway is stopping".into() }
+        Self { did_not: DID_NOT_TAKE_IT, why: "the gateway is stopping".into() }
     }
 }
 
@@ -35,9 +46,12 @@ enum Command {
     Advance(Text, Seq),
 }
 
-/// The way to the writer.
+/// The way to the writer, and to what it has written.
 #[derive(Clone)]
 pub struct Handle {
+    // Dropped first: the writer ends with the last of the senders, and closes the store as the last one.
+    reader: Arc<Mutex<Box<dyn Read>>>,
+    vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
     newest: watch::Receiver<Seq>,
 }
@@ -59,6 +73,21 @@ impl Handle {
         self.hand_over(items).await.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
+    /// Asks the store, beside the writer. Those who ask wait for each other; the writer waits for none of them.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (mut reader, vault) = (Arc::clone(&self.reader).lock_owned().await, Arc::clone(&self.vault));
+        #[expect(clippy::disallowed_methods, reason = "a read ends by itself, and holds nothing of the writer's")]
+        let answer = tokio::task::spawn_blocking(move || ask(&mut **reader, &vault)).await;
+        let because = |why| Unavailable { did_not: DID_NOT_ANSWER, why };
+        match answer {
+            Ok(answer) => answer.map_err(|error| because(explain(&error))),
+            Err(_) => Err(because("reading broke; please report it".into())),
+        }
+    }
+
     /// Says that a target has everything up to a record. It becomes durable with the next transaction; if it does not,
     /// those records are delivered again.
     pub(crate) async fn advance(&self, target: Text, to: Seq) {
@@ -78,6 +107,8 @@ pub(crate) struct Writer {
     status: Status,
     commands: mpsc::Receiver<Command>,
     newest: watch::Sender<Seq>,
+    /// When to look for something to purge.
+    purge_at: Instant,
 }
 
 impl Writer {
@@ -88,9 +119,11 @@ impl Writer {
     ) -> Result<(Self, Handle), StoreError> {
         let (send, commands) = mpsc::channel(WAITING);
         let newest = watch::Sender::new(core.store().last_seq()?);
-        let handle = Handle { commands: send, newest: newest.subscribe() };
+        let vault = Arc::clone(&core.keyring.vault);
+        let reader = Arc::new(Mutex::new(core.store().reader()?));
+        let handle = Handle { reader, vault, commands: send, newest: newest.subscribe() };
         status.set(PART, Condition::Up);
-        Ok((Self { core, clock, status, commands, newest }, handle))
+        Ok((Self { core, clock, status, commands, newest, purge_at: Instant::now() }, handle))
     }
 
     /// A reader beside the writer.
@@ -109,16 +142,18 @@ impl Writer {
                     Err(mpsc::error::TryRecvError::Disconnected) => break,
                 }
             } else {
-                match self.commands.blocking_recv() {
-                    Some(command) => Some(command),
-                    None => break,
+                match self.wait() {
+                    Ok(Some(command)) => Some(command),
+                    Ok(None) => break,
+                    Err(_) => None,
                 }
             };
             match first {
                 Some(first) => work_left = self.group(first)?,
-                None => work_left = self.core.work(self.clock.now())?,
+                None => work_left = self.core.work(self.clock.now())? || self.purge()?,
             }
-            self.core.scrub()?;
+            // What a reader holds up is tried again, whether anything else comes or not.
+            work_left |= !self.core.scrub()?;
             let last = self.core.store().last_seq()?;
             self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
         }
@@ -126,7 +161,35 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits a command together with those that wait behind it. Answers whether the work list holds anything.
+    /// Waits for the next command; none is the end. An error says that there may be something to purge.
+    fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
+        if self.core.purges() {
+            let until = self.purge_at.into();
+            runtime::Handle::current().block_on(async { timeout_at(until, self.commands.recv()).await })
+        } else {
+            Ok(self.commands.blocking_recv())
+        }
+    }
+
+    /// Purges a slice if it is time to. Answers whether any is left. What fails for now is tried again later.
+    fn purge(&mut self) -> Result<bool, StoreError> {
+        if !self.core.purges_at_once() && Instant::now() < self.purge_at {
+            return Ok(false);
+        }
+        let left = self.core.purge(self.clock.now()).or_else(|error| match error {
+            StoreError::Damaged(_) | StoreError::Unusable(_) => Err(error),
+            _ => {
+                self.status.set(PART, Condition::Down(explain(&error)));
+                Ok(false)
+            }
+        })?;
+        if !left {
+            self.purge_at = Instant::now() + PURGE_EVERY;
+        }
+        Ok(left)
+    }
+
+    /// Commits a command together with those that wait behind it. Answers whether there may be more to do.
     fn group(&mut self, first: Command) -> Result<bool, StoreError> {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
@@ -149,7 +212,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                let unavailable = Unavailable { why: explain(&error) };
+                let unavailable = Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) };
                 self.status.set(PART, Condition::Down(unavailable.why.clone()));
                 for reply in replies {
                     let _ = reply.send(Err(unavailable.clone()));
@@ -159,7 +222,8 @@ impl Writer {
                 }
             }
         }
-        Ok(self.core.store().pending_work()? > 0)
+        let purge_left = self.core.purges_at_once() && self.purge()?;
+        Ok(purge_left || self.core.store().pending_work()? > 0)
     }
 }
 

@@ -19,10 +19,14 @@ impl Ledger {
     pub fn of(received: &[Received]) -> Result<Self> {
         let mut ledger: BTreeMap<(String, String), Value> = BTreeMap::new();
         for message in received {
-            let record: Value = serde_json::from_slice(&message.body).context("the ledger got something that is not JSON")?;
-            let text = |field: &str| record[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
+            let record: Value =
+                serde_json::from_slice(&message.body).context("the ledger got something that is not JSON")?;
+            let text = |field: &str| {
+                record[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"))
+            };
             let key = (text("source")?, text("posting")?);
-            let newer = ledger.get(&key).is_none_or(|kept| kept["revision"].as_i64() < record["revision"].as_i64());
+            let newer =
+                ledger.get(&key).is_none_or(|kept| kept["revision"].as_i64() < record["revision"].as_i64());
             if newer {
                 ledger.insert(key, record);
             }
@@ -41,11 +45,15 @@ pub fn differences(expected: &Expected, ledger: &Ledger, balance: &Value) -> Vec
     let mut differences = Vec::new();
     for ((source, id), expectation) in &expected.postings {
         let record = ledger.0.get(&((*source).to_owned(), id.clone()));
-        let state: Value = serde_json::from_str(&json::state(source, id, &expectation.answer)).unwrap_or_default();
+        let state: Value =
+            serde_json::from_str(&json::state(source, id, &expectation.answer)).unwrap_or_default();
         match (&expectation.answer, record) {
             (Answer::Tagged(_), None) => differences.push(format!("{source} {id} is not in the ledger")),
             (Answer::Tagged(_), Some(record)) if record["tag"] != state["tag"] => {
-                differences.push(format!("{source} {id} is tagged {}, and should be {}", record["tag"], state["tag"]));
+                differences.push(format!(
+                    "{source} {id} is tagged {}, and should be {}",
+                    record["tag"], state["tag"]
+                ));
             }
             (Answer::Untagged(reason), Some(record)) if !record["tag"].is_null() => {
                 differences.push(format!("{source} {id} is tagged, and should be untagged: {reason}"));
@@ -77,7 +85,8 @@ fn counts(expected: &Expected, balance: &Value, differences: &mut Vec<String>) {
             ("quarantined", counts.quarantined.values().sum()),
         ];
         for (word, right) in right {
-            let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
+            let rows =
+                balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
             let found: u64 = rows.filter_map(|row| row["outcomes"][word].as_u64()).sum();
             if found != right {
                 differences.push(format!("{source} has {found} {word}, and should have {right}"));
@@ -93,9 +102,11 @@ fn postings(expected: &Expected, balance: &Value, differences: &mut Vec<String>)
         let mut row = balance["postings"].as_array().into_iter().flatten();
         let row = row.rfind(|row| row["source"] == *source && row["month"] == month).unwrap_or(&none);
         let mut compare = |what: &str, found: &Value, postings: u64, ore: i128| {
-            let found = (found["postings"].as_u64().unwrap_or(0), found["ore"].as_str().unwrap_or("0").to_owned());
+            let found =
+                (found["postings"].as_u64().unwrap_or(0), found["ore"].as_str().unwrap_or("0").to_owned());
             if found != (postings, ore.to_string()) {
-                differences.push(format!("{source} {month} {what}: {found:?}, and should be {postings} and {ore}"));
+                differences
+                    .push(format!("{source} {month} {what}: {found:?}, and should be {postings} and {ore}"));
             }
         };
         compare("all", &row["all"], right.all.postings, right.all.ore);

@@ -1,11 +1,13 @@
 //! The harness keeps its promises: nodes come back as themselves, and leave nothing behind.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use samspor_harness::client::{Client, Kind, Message};
 use samspor_harness::proxy::Proxy;
-use samspor_harness::rabbitmq::{Node, Options};
+use samspor_harness::rabbitmq::{self, Node, Options};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -56,14 +58,42 @@ async fn a_node_comes_back_with_its_messages_and_leaves_nothing() -> anyhow::Res
     }
     drop((node, other));
     for home in &homes {
-        assert!(!home.exists(), "{}", home.display());
-        // The node's helpers end by themselves when it is gone.
-        let deadline = Instant::now() + LIMIT;
-        while let [process, ..] = &processes_in(home)[..] {
-            assert!(Instant::now() < deadline, "still there: {}", process.display());
-            tokio::task::yield_now().await;
-        }
+        wait_until_gone(home).await;
     }
+    Ok(())
+}
+
+/// Waits until no process of a node is left. Its helpers end by themselves when it is gone.
+async fn wait_until_gone(home: &Path) {
+    let deadline = Instant::now() + LIMIT;
+    while let [process, ..] = &processes_in(home)[..] {
+        assert!(Instant::now() < deadline, "still there: {}", process.display());
+        tokio::task::yield_now().await;
+    }
+    while home.exists() {
+        assert!(Instant::now() < deadline, "still there: {}", home.display());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Tells this test, run once more by itself, that it is the process that ends badly.
+const DOOMED: &str = "SAMSPOR_HARNESS_DOOMED";
+
+#[tokio::test]
+async fn a_node_does_not_outlive_a_process_that_ends_badly() -> anyhow::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is no setting")]
+    if std::env::var_os(DOOMED).is_some() {
+        let node = rabbitmq::shared().await?;
+        println!("home:{}", node.home().display());
+        std::process::abort();
+    }
+    let mut doomed = Command::new(std::env::current_exe()?);
+    doomed.args(["--exact", "a_node_does_not_outlive_a_process_that_ends_badly", "--nocapture"]);
+    let doomed = doomed.env(DOOMED, "").output()?;
+    assert!(!doomed.status.success());
+    let said = String::from_utf8_lossy(&doomed.stdout);
+    let home = said.lines().find_map(|line| line.strip_prefix("home:")).context("it said no home")?;
+    wait_until_gone(Path::new(home)).await;
     Ok(())
 }
 

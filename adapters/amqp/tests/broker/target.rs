@@ -8,6 +8,7 @@ use samspor_amqp::target::Routing;
 use samspor_amqp::{ExchangeKind, QueueType, Target, Topology, target};
 use samspor_domain::{Outgoing, Publisher, Sent, Target as _};
 use samspor_harness::client::{Client, Kind};
+use samspor_harness::proxy::Proxy;
 use samspor_harness::rabbitmq;
 
 use crate::{LIMIT, broker, error, new_target, outgoing, target_settings, topic};
@@ -60,15 +61,17 @@ async fn each_message_gets_its_own_answer() -> anyhow::Result<()> {
     const SEED: u64 = 20_260_314;
     println!("seed {SEED}");
     let mut random = sequence(SEED);
-    let url = rabbitmq::shared().await?.vhost().await?;
+    let node = rabbitmq::shared().await?;
+    let url = node.vhost().await?;
     let client = Client::connect(&url).await?;
+    let proxy = Proxy::start(node.address()).await?;
     let settings = target::Settings {
         exchange: "lis".to_owned(),
         routing: Routing::Topic("tags.{solution}.{area}".to_owned()),
         queue: None,
         ..target_settings()
     };
-    let mut publisher = new_target(&url, settings)?.connect().await?;
+    let mut publisher = new_target(&proxy.url(&url), settings)?.connect().await?;
     for (queue, kind) in [("quorum", Kind::Quorum), ("classic", Kind::Classic)] {
         client.declare(queue, kind).await?;
         client.bind(queue, "lis", &format!("tags.{queue}.#")).await?;
@@ -77,6 +80,10 @@ async fn each_message_gets_its_own_answer() -> anyhow::Result<()> {
     let mut arrived = [Vec::new(), Vec::new()];
     for round in 0..40 {
         let mut confirms = Vec::new();
+        if round % 4 < 2 {
+            // The broker gets all batches at once.
+            proxy.pause();
+        }
         // Where nothing is routed, one acknowledgement takes in many messages that came back, of several batches.
         let solutions = &["nobody", "quorum", "classic"][..1 + round % 3];
         for batch in 0..6 {
@@ -93,10 +100,14 @@ async fn each_message_gets_its_own_answer() -> anyhow::Result<()> {
             expected.push(answers);
             confirms.push(publisher.publish(messages).await?);
         }
+        proxy.resume();
         if round % 2 == 0 {
             confirms.reverse();
         }
-        // One task each, as they may be waited for anywhere.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one task each, as confirms may be waited for anywhere"
+        )]
         let mut answers: Vec<_> = confirms.into_iter().map(tokio::spawn).collect();
         if round % 2 == 0 {
             answers.reverse();

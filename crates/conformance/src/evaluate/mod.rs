@@ -7,7 +7,8 @@ mod tag;
 use std::collections::{BTreeMap, BTreeSet};
 
 use samspor_domain::{
-    Answer, Body, Charts, CitizenRef, Enrolment, Fact, Kind, Message, Posting, SourceName, State, Text, Untagged,
+    Answer, Body, Charts, CitizenRef, Enrolment, Fact, Kind, Message, Posting, SourceName, State, Text,
+    Untagged,
 };
 
 use person::Person;
@@ -227,7 +228,8 @@ impl<'a> Evaluation<'a> {
         let Some(reference) = posting.citizen.as_ref().or(posting.grant.as_ref()) else {
             return self.by_account(posting);
         };
-        let whose: Vec<&Person> = self.people.iter().filter(|person| person.holds(source, reference)).collect();
+        let whose: Vec<&Person> =
+            self.people.iter().filter(|person| person.holds(source, reference)).collect();
         if whose.is_empty() {
             return Answer::Untagged(Untagged::NotConsented);
         }

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use jiff::civil::Date;
 use samspor_domain::{
-    Amount, Answer, Basis, Body, Condition, CostKind, Enrolment, Flag, Part, Phase, Posting, Share,
-    Solution, Split, Tag, Text, Untagged,
+    Amount, Answer, Basis, Body, Condition, CostKind, Enrolment, Flag, Part, Phase, Posting, Share, Solution,
+    Split, Tag, Text, Untagged,
 };
 
 use super::Evaluation;
@@ -51,12 +51,16 @@ impl Evaluation<'_> {
         let mut others: Vec<Text> = others.map(|other| other.id.clone()).collect();
         others.sort_by(|a, b| a.as_str().as_bytes().cmp(b.as_str().as_bytes()));
 
-        let known_total = posting.grant.as_ref().and_then(|grant| {
-            covering.iter().find_map(|person| person.total(grant, &self.live))
-        });
-        let measure = known_total.map_or(posting.amount.ore().unsigned_abs(), |total| total.ore().unsigned_abs());
-        let over_ceiling = best.solution.ceiling.is_some_and(|ceiling| measure > ceiling.ore().unsigned_abs());
-        let mut tag = self.tag(posting, &best.enrolment.solution, best.solution, best.enrolment.family.as_ref());
+        let known_total = posting
+            .grant
+            .as_ref()
+            .and_then(|grant| covering.iter().find_map(|person| person.total(grant, &self.live)));
+        let measure =
+            known_total.map_or(posting.amount.ore().unsigned_abs(), |total| total.ore().unsigned_abs());
+        let over_ceiling =
+            best.solution.ceiling.is_some_and(|ceiling| measure > ceiling.ore().unsigned_abs());
+        let mut tag =
+            self.tag(posting, &best.enrolment.solution, best.solution, best.enrolment.family.as_ref());
         tag.enrolment = Some(best.id.clone());
         tag.phase = best.phase;
         tag.basis = Basis::Citizen;
@@ -95,13 +99,7 @@ impl Evaluation<'_> {
     }
 
     /// What does not depend on how the posting came to the solution.
-    fn tag(
-        &self,
-        posting: &Posting,
-        id: &Text,
-        solution: &Solution,
-        family: Option<&Text>,
-    ) -> Tag {
+    fn tag(&self, posting: &Posting, id: &Text, solution: &Solution, family: Option<&Text>) -> Tag {
         let (area, kind) = self.area(posting);
         let side = best(solution.sides.iter().map(|rule| (&rule.condition, rule.side)), posting);
         let powers = best(solution.powers.iter().map(|rule| (&rule.condition, &rule.powers)), posting);
@@ -140,12 +138,7 @@ impl Evaluation<'_> {
         }
     }
 
-    fn split(
-        &self,
-        posting: &Posting,
-        solution: &Text,
-        family: Option<&Text>,
-    ) -> Option<(&Text, &Split)> {
+    fn split(&self, posting: &Posting, solution: &Text, family: Option<&Text>) -> Option<(&Text, &Split)> {
         let mut found: Vec<(&Text, &Split)> = Vec::new();
         for (_, id, body) in &self.live {
             if let Body::Split(split) = body
@@ -173,7 +166,7 @@ fn same_if_given<T: PartialEq>(asked: Option<&T>, given: Option<&T>) -> bool {
 }
 
 fn within(day: Date, from: Option<Date>, to: Option<Date>) -> bool {
-    !from.is_some_and(|from| day < from) && !to.is_some_and(|to| to < day)
+    from.unwrap_or(Date::MIN) <= day && day <= to.unwrap_or(Date::MAX)
 }
 
 /// In which phase a day falls, and where the enrolment's dates and its solution's begin to overlap.

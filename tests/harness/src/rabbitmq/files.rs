@@ -115,7 +115,10 @@ impl Files {
     /// A command that knows the node, and nothing of the machine's own RabbitMQ.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        #[expect(clippy::disallowed_methods, reason = "the node's scripts need a path, and nothing else of ours")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the node's scripts need a path, and nothing else of ours"
+        )]
         let path = std::env::var_os("PATH");
         let home = |name: &str| self.home.join(name);
         command

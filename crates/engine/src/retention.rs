@@ -1,0 +1,388 @@
+//! Retention: what no live consent reaches is purged when it has been kept for so many days. Keyed hashes stay of it, by
+//! which it is known when it comes again.
+//!
+//! Purging goes through quarantine, facts and postings in the order of their registration, a slice at a time, and
+//! remembers how far it came. What it found in use it passes by; when a consent comes to reach less, it begins anew.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use samspor_domain::store::{FactRow, PostingRow, Reach, Result, Scope, Standing, Store, StoreError};
+use samspor_domain::{CitizenRef, FactNo, Kind, Posting, PostingNo, Pseudonym, Seq, SourceNo, Text};
+use serde::{Deserialize, Serialize};
+
+use crate::core::{Became, Core, conflict};
+use crate::kept;
+
+/// The store's value that says how far purging came.
+const PROGRESS: &str = "purging";
+
+/// For how long what no live consent reaches is kept.
+pub(crate) struct Retention {
+    /// Days of 24 hours since registration; none: for ever.
+    pub(crate) days: Option<u32>,
+    /// Whether purging ever began, so that what is known may be in no journal any more.
+    begun: bool,
+}
+
+impl Retention {
+    /// For so many days, with what was purged before.
+    pub(crate) fn load(store: &mut dyn Store, days: Option<u32>) -> Result<Self> {
+        Ok(Self { days, begun: store.meta(PROGRESS)?.is_some() })
+    }
+
+    /// The instant up to which what was registered has been kept for long enough.
+    fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.days? {
+            0 => Some(Timestamp::MAX),
+            days => now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok(),
+        }
+    }
+}
+
+/// How far purging came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Progress {
+    /// The last posting that was looked at.
+    posting: i64,
+    /// When the last fact that was looked at was registered, in microseconds, and its number.
+    fact: Option<(i64, i64)>,
+    /// Postings that targets are not done with: the first of them, and the last record that is waited for.
+    waiting: Option<(i64, i64)>,
+}
+
+impl Progress {
+    fn load(store: &mut dyn Store) -> Result<Self> {
+        let Some(bytes) = store.meta(PROGRESS)? else { return Ok(Self::default()) };
+        serde_json::from_slice(&bytes).map_err(|_| StoreError::Damaged("how far purging came cannot be read".into()))
+    }
+
+    fn wait(&mut self, first: PostingNo, last: Seq) {
+        let (a, b) = self.waiting.unwrap_or((first.0, last.0));
+        self.waiting = Some((a.min(first.0), b.max(last.0)));
+    }
+}
+
+/// One slice of purging.
+struct Slice {
+    progress: Progress,
+    /// What was registered later is kept.
+    until: Timestamp,
+    /// How much may still be looked at or purged.
+    left: usize,
+    /// Something had to be put off to the next slice.
+    put_off: bool,
+}
+
+/// What is to become of postings.
+enum Fate {
+    Stays,
+    /// It goes when every target has this record.
+    Waits(Seq),
+    Goes,
+}
+
+impl Core {
+    /// Purges from now on: what no live consent reaches is kept for so many days after its registration. Without it
+    /// nothing is purged.
+    #[must_use]
+    pub fn purging_after(mut self, days: u32) -> Self {
+        self.retention.days = Some(days);
+        self
+    }
+
+    /// Whether anything is ever purged.
+    pub(crate) fn purges(&self) -> bool {
+        self.retention.days.is_some()
+    }
+
+    /// Whether what no live consent reaches is purged as it arrives.
+    pub(crate) fn purges_at_once(&self) -> bool {
+        self.retention.days == Some(0)
+    }
+
+    /// Purges a slice of what has been kept for long enough. Answers whether any is left; while there is work left, it
+    /// waits for that.
+    pub fn purge(&mut self, now: Timestamp) -> Result<bool> {
+        // What the work list reaches stands as it stood before.
+        let (Some(until), 0) = (self.retention.until(now), self.store.pending_work()?) else { return Ok(false) };
+        self.transaction(|core| core.purge_slice(until))
+    }
+
+    fn purge_slice(&mut self, until: Timestamp) -> Result<bool> {
+        let progress = Progress::load(&mut *self.store)?;
+        let mut slice = Slice { progress: progress.clone(), until, left: self.slice(), put_off: false };
+        let erased = self.store.erase_quarantine(until, slice.left)?;
+        self.to_scrub |= erased > 0;
+        slice.left -= erased;
+        self.purge_facts(&mut slice)?;
+        self.purge_postings(&mut slice)?;
+        if slice.progress != progress || !self.retention.begun {
+            self.purging_came(&slice.progress)?;
+        }
+        Ok(slice.put_off || slice.left == 0)
+    }
+
+    fn purge_facts(&mut self, slice: &mut Slice) -> Result<()> {
+        let (registered, no) = slice.progress.fact.unwrap_or((i64::MIN, 0));
+        let after = (Timestamp::from_microsecond(registered).unwrap_or(Timestamp::MIN), FactNo(no));
+        for (registered, no) in self.store.facts_by_registration(after, slice.until, slice.left)? {
+            slice.left -= 1;
+            slice.progress.fact = Some((registered.as_microsecond(), no.0));
+            let Some(row) = self.store.fact(no)? else { continue };
+            // Where the newest version is younger, the fact comes up again with that.
+            if row.newest.registered <= slice.until && !self.is_used(&row)? {
+                self.store.erase_fact(no)?;
+                self.to_scrub = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_used(&self, row: &FactRow) -> Result<bool> {
+        let live = kept::open_live(&self.keyring.vault, row)?;
+        let references = live.map(|(id, body)| match row.scope {
+            Scope::Source(no) => {
+                self.keyring.name(no).map(|name| kept::references(name, &id, &body)).unwrap_or_default()
+            }
+            // Nothing that is named across the municipality has a reference of its own.
+            Scope::Registry => kept::references(&id, &id, &body),
+        });
+        Ok(self.keeps(row.scope, row.kind, references.as_deref()))
+    }
+
+    /// Whether a fact is kept as long as it says what it says: because it is about nobody, or is a registrar's, or a
+    /// live consent reaches it by one of its references. None: it is deleted or withdrawn.
+    pub(crate) fn keeps(&self, scope: Scope, kind: Kind, references: Option<&[CitizenRef]>) -> bool {
+        match kind {
+            Kind::Case | Kind::Grant | Kind::Payment | Kind::Progress | Kind::Identity => {
+                references.into_iter().flatten().any(|reference| match scope {
+                    Scope::Source(no) => self.registry.holds(no, &self.keyring.pseudonym(scope, reference)),
+                    Scope::Registry => self.registry.reaches(reference),
+                })
+            }
+            Kind::Consent | Kind::Enrolment | Kind::Split => references.is_some(),
+            Kind::Solution
+            | Kind::Estimate
+            | Kind::Budget
+            | Kind::Target
+            | Kind::InvestmentCase
+            | Kind::ControlTotal => true,
+        }
+    }
+
+    fn purge_postings(&mut self, slice: &mut Slice) -> Result<()> {
+        let passed = self.store.cursors()?.into_iter().map(|(_, at)| at).min();
+        if let Some((first, last)) = slice.progress.waiting
+            && passed.is_none_or(|at| at.0 >= last)
+        {
+            slice.progress.posting = slice.progress.posting.min(first - 1);
+            slice.progress.waiting = None;
+        }
+        // Mostly the next one is too young, and then the others need not be read.
+        let next = self.store.postings(&Reach::All, PostingNo(slice.progress.posting), slice.left.min(1))?;
+        let is_due = next.first().is_some_and(|row| row.registered <= slice.until);
+        let limit = if is_due { slice.left } else { 0 };
+        let mut seen = BTreeSet::new();
+        for row in self.store.postings(&Reach::All, PostingNo(slice.progress.posting), limit)? {
+            if slice.left == 0 || row.registered > slice.until {
+                break;
+            }
+            let no = row.no;
+            if seen.contains(&no) || self.stays(&row, slice.until) {
+                slice.left -= 1;
+                slice.progress.posting = no.0;
+                continue;
+            }
+            let chain = self.chain(row)?;
+            let first = chain.iter().map(|member| member.no).min().unwrap_or(no);
+            seen.extend(chain.iter().map(|member| member.no));
+            match self.fate(&chain, passed, slice.until)? {
+                Fate::Stays => slice.left -= 1,
+                Fate::Waits(last) => {
+                    slice.progress.wait(first, last);
+                    slice.left -= 1;
+                }
+                Fate::Goes if chain.len() > slice.left && slice.left < self.slice() => {
+                    slice.put_off = true; // It fits, or at least begins, in a slice of its own.
+                    break;
+                }
+                Fate::Goes => {
+                    let is_whole = chain.len() <= slice.left;
+                    // The last first, so that what is left are still answers of what is left.
+                    for member in chain.iter().rev().take(slice.left) {
+                        self.purge_posting(member)?;
+                        slice.left -= 1;
+                    }
+                    if !is_whole {
+                        slice.progress.posting = slice.progress.posting.min(first.0 - 1);
+                        break;
+                    }
+                }
+            }
+            slice.progress.posting = no.0;
+        }
+        Ok(())
+    }
+
+    /// Whether a posting stays whatever the others are: it is young, tagged, reached, or nobody's.
+    fn stays(&self, row: &PostingRow, until: Timestamp) -> bool {
+        let is_reached = match row.posting.reference() {
+            Some(reference) => self.registry.holds(row.source, reference),
+            // A reversal may be about whom that is about which it reverses.
+            None => row.posting.reverses.is_none(),
+        };
+        row.registered > until || matches!(row.standing, Standing::Tagged(_)) || is_reached
+    }
+
+    /// What is to become of postings that take each other's answers: they stay or go together.
+    fn fate(&mut self, chain: &[PostingRow], passed: Option<Seq>, until: Timestamp) -> Result<Fate> {
+        let is_nobodys = chain.iter().all(|member| member.posting.reference().is_none());
+        if is_nobodys || chain.iter().any(|member| self.stays(member, until)) {
+            return Ok(Fate::Stays);
+        }
+        let mut last = Seq::default();
+        for member in chain {
+            last = last.max(self.store.newest_record(member.no)?.map(|record| record.seq).unwrap_or_default());
+        }
+        Ok(if passed.is_some_and(|at| at < last) { Fate::Waits(last) } else { Fate::Goes })
+    }
+
+    /// The postings that take each other's answers, one of them given; each before those that follow it.
+    fn chain(&mut self, one: PostingRow) -> Result<Vec<PostingRow>> {
+        let mut first = one;
+        let mut seen = BTreeSet::from([first.no]);
+        while let Some(next) = self.followed(&first)? {
+            if !seen.insert(next.no) {
+                break; // Around a ring.
+            }
+            first = next;
+        }
+        seen = BTreeSet::from([first.no]);
+        let mut chain = vec![first];
+        let mut at = 0;
+        while let Some(row) = chain.get(at).cloned() {
+            chain.extend(self.followers(&row)?.into_iter().filter(|follower| seen.insert(follower.no)));
+            at += 1;
+        }
+        Ok(chain)
+    }
+
+    fn purge_posting(&mut self, row: &PostingRow) -> Result<()> {
+        self.remember_purged(row.source, &row.posting)?;
+        self.store.delete_posting(row.no)?;
+        self.to_scrub = true;
+        Ok(())
+    }
+
+    fn remember_purged(&mut self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<()> {
+        let keys = self.keyring.scope(Scope::Source(source));
+        let (id, content) = (keys.text("posting", posting.id.as_str()), keys.content(&written(posting)));
+        self.store.remember_purged(source, &id, &content)
+    }
+
+    /// What a posting that was purged is when it comes again; none for one that was not purged.
+    pub(crate) fn purged_before(&mut self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<Option<Became>> {
+        if !self.retention.begun {
+            return Ok(None);
+        }
+        let keys = self.keyring.scope(Scope::Source(source));
+        let known = self.store.purged(source, &keys.text("posting", posting.id.as_str()))?;
+        Ok(known.map(|content| {
+            if content == keys.content(&written(posting)) {
+                Became::Duplicate
+            } else {
+                Became::Quarantined(conflict())
+            }
+        }))
+    }
+
+    /// Purges a posting instead of putting it in the journal, where nothing is kept for a day and nothing in the journal
+    /// takes its answer. Answers whether it did.
+    pub(crate) fn purge_new_posting(
+        &mut self,
+        source: SourceNo,
+        posting: &Posting<Pseudonym>,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let row = PostingRow { no: PostingNo(0), source, posting: posting.clone(), registered: now, standing };
+        if !self.purges_at_once() || posting.reference().is_none() || self.stays(&row, now) {
+            return Ok(false);
+        }
+        let is_known = self.store.find_posting(source, &posting.id)?.is_some();
+        if is_known || self.followed(&row)?.is_some() || !self.followers(&row)?.is_empty() {
+            return Ok(false);
+        }
+        self.remember_purged(source, posting)?;
+        if !self.retention.begun {
+            self.purging_came(&Progress::default())?;
+        }
+        Ok(true)
+    }
+
+    /// Lets purging begin anew if a consent has come to reach less than before.
+    pub(crate) fn purge_anew(&mut self) -> Result<()> {
+        if self.registry.take_shrunk() && self.retention.begun {
+            self.purging_came(&Progress::default())?;
+        }
+        Ok(())
+    }
+
+    /// Notes how far purging came, and so that it has begun.
+    fn purging_came(&mut self, progress: &Progress) -> Result<()> {
+        let bytes = serde_json::to_vec(progress).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        self.store.set_meta(PROGRESS, &bytes)?;
+        self.retention.begun = true;
+        Ok(())
+    }
+
+    /// Makes targets known to the store before they have anything, so that nothing is purged before they have it.
+    pub(crate) fn know_targets(&mut self, targets: &[&Text]) -> Result<()> {
+        self.transaction(|core| {
+            for target in targets {
+                core.store.advance(target, Seq::default())?;
+            }
+            Ok(())
+        })?;
+        if self.purges() {
+            for (target, at) in self.store.cursors()? {
+                if !targets.contains(&&target) {
+                    tracing::warn!(%target, at = at.0, "the store knows a target that is not configured; postings of \
+                        which it has not all records are not purged");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a posting says as bytes, of which the keyed hash is kept. Stores hold such hashes, so it must never change.
+fn written(posting: &Posting<Pseudonym>) -> Vec<u8> {
+    let Posting { id, date, account, grouping, cost_centre, amount, citizen, grant, voucher, reverses } = posting;
+    let text = |text: &Option<Text>| text.as_ref().map(|text| text.as_str().as_bytes().to_vec());
+    let fields = [
+        Some(id.as_str().as_bytes().to_vec()),
+        Some(date.to_string().into_bytes()),
+        Some(account.code().to_be_bytes().to_vec()),
+        grouping.map(|grouping| grouping.number().to_be_bytes().to_vec()),
+        text(cost_centre),
+        Some(amount.ore().to_be_bytes().to_vec()),
+        citizen.map(|citizen| citizen.0.to_vec()),
+        grant.map(|grant| grant.0.to_vec()),
+        text(voucher),
+        text(reverses),
+    ];
+    let mut bytes = b"posting".to_vec();
+    for field in fields {
+        match field {
+            None => bytes.push(0),
+            Some(field) => {
+                bytes.push(1);
+                bytes.push(field.len() as u8); // A text has 120 bytes at most.
+                bytes.extend(field);
+            }
+        }
+    }
+    bytes
+}

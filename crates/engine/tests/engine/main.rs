@@ -1,0 +1,5 @@
+//! The engine over the embedded store.
+
+mod retention;
+mod retention_by_chance;
+mod stage;

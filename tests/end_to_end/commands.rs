@@ -1,0 +1,6 @@
+//! The commands that scripts use: what they print, and the exit code that they end with.
+
+mod explain;
+mod others;
+pub(crate) mod recordings;
+mod replay;

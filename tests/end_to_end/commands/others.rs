@@ -1,0 +1,163 @@
+//! `samspor reconcile`, `samspor quarantine` and `samspor check`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use samspor_harness::search::Search;
+use samspor_town::{Settings, Town};
+use serde_json::Value;
+
+use super::recordings::{charts_alone, of_town, write};
+use crate::deployment::{Result, demo_config};
+use crate::samspor::{Ran, samspor};
+
+/// A town in a store.
+struct Stored {
+    town: Town,
+    search: Search,
+    dir: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Stored {
+    fn new(seed: u64) -> Result<Self> {
+        let town = Town::new(Settings { families: 4, background_citizens: 4, ..Settings::demo(seed) });
+        let dir = tempfile::tempdir()?;
+        let config = demo_config(dir.path())?;
+        let lines = town.messages().enumerate().map(|(n, message)| of_town(n, &message));
+        let recording = write(dir.path(), "town.ndjson", lines)?;
+        let stored = Self { search: Search::new(town.personal_data())?, town, dir, config };
+        let store = stored.store();
+        let arguments = ["--data-dir".as_ref(), store.as_os_str(), recording.as_os_str()];
+        let arguments = ["replay".as_ref(), "--config".as_ref(), stored.config.as_os_str()].into_iter().chain(arguments);
+        samspor(arguments)?.ended(3)?.shows_none_of(&stored.search)?;
+        Ok(stored)
+    }
+
+    /// Where the configuration has it.
+    fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn ask(&self, verb: &[&str], more: &[&str], code: i32) -> Result<Ran> {
+        let config = self.config.to_string_lossy();
+        let configured = ["--config", &config];
+        samspor(verb.iter().chain(&configured).chain(more))?.ended(code)?.shows_none_of(&self.search)
+    }
+
+    fn json(&self, verb: &[&str], code: i32) -> Result<Value> {
+        Ok(serde_json::from_str(&self.ask(verb, &["--json"], code)?.stdout)?)
+    }
+
+    fn damage(&self, sql: &str) -> Result<()> {
+        let changed = Connection::open(self.store().join("samspor.sqlite"))?.execute(sql, [])?;
+        assert_eq!(changed, 1, "{sql}");
+        Ok(())
+    }
+}
+
+#[test]
+fn the_balance_is_what_was_sent_and_what_does_not_balance_is_told() -> Result<()> {
+    let stored = Stored::new(41)?;
+    let expected = stored.town.expected();
+    let balance = stored.json(&["reconcile"], 0)?;
+    assert_eq!(balance["balanced"], true);
+    for (source, counts) in &expected.counts {
+        let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
+        let sum = |word: &str| -> u64 { rows.clone().filter_map(|row| row["outcomes"][word].as_u64()).sum() };
+        let quarantined: u64 = counts.quarantined.values().sum();
+        let right = [counts.received, counts.facts, counts.stale, counts.postings, counts.duplicates, quarantined, 0];
+        let words = ["received", "facts", "stale", "postings", "duplicates", "quarantined", "discarded"];
+        assert_eq!(words.map(sum), right, "{source}");
+    }
+    for ((source, month), right) in &expected.balance {
+        let month = month.strftime("%Y-%m").to_string();
+        let mut rows = balance["postings"].as_array().into_iter().flatten();
+        let row = rows.find(|row| row["source"] == *source && row["month"] == month).ok_or("a month is missing")?;
+        for (sum, right) in [(&row["all"], right.all), (&row["tagged"], right.tagged)] {
+            assert_eq!((sum["postings"].as_u64(), sum["ore"].as_str()), (Some(right.postings), Some(&*right.ore.to_string())));
+        }
+    }
+    let table = stored.ask(&["reconcile"], &[], 0)?.stdout;
+    assert!(table.contains("Everything balances."), "{table}");
+
+    // One item too many received, by somebody's hand: nothing but that row is out of balance.
+    stored.damage(
+        "UPDATE count SET items = items + 1 WHERE (source, month, outcome) = \
+         (SELECT source, month, outcome FROM count ORDER BY source, month, outcome LIMIT 1)",
+    )?;
+    let damaged = stored.json(&["reconcile"], 5)?;
+    let unbalanced = |rows: &Value| rows.as_array().into_iter().flatten().filter(|row| row["balanced"] == false).count();
+    assert_eq!((&damaged["balanced"], unbalanced(&damaged["items"]), unbalanced(&damaged["postings"])), (&false.into(), 1, 0));
+    assert!(stored.ask(&["reconcile"], &[], 5)?.stdout.contains("NOT BALANCED"));
+    Ok(())
+}
+
+#[test]
+fn an_ore_too_many_is_told() -> Result<()> {
+    let stored = Stored::new(42)?;
+    let connection = Connection::open(stored.store().join("samspor.sqlite"))?;
+    let (source, month, ore): (i64, i64, [u8; 16]) = connection.query_row(
+        "SELECT source, month, ore FROM balance WHERE standing = 0 ORDER BY source, month LIMIT 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    let more = (i128::from_be_bytes(ore) + 1).to_be_bytes();
+    let sql = "UPDATE balance SET ore = ? WHERE standing = 0 AND source = ? AND month = ?";
+    assert_eq!(connection.execute(sql, rusqlite::params![more, source, month])?, 1);
+    drop(connection);
+    let damaged = stored.json(&["reconcile"], 5)?;
+    let rows = damaged["postings"].as_array().into_iter().flatten();
+    assert_eq!(rows.filter(|row| row["balanced"] == false).count(), 1);
+    Ok(())
+}
+
+#[test]
+fn the_quarantine_is_listed_by_source_and_reason_without_a_word_of_the_messages() -> Result<()> {
+    let stored = Stored::new(43)?;
+    let listed = stored.json(&["quarantine", "list"], 0)?;
+    let entries = listed.as_array().ok_or("not a list")?;
+    let mut found: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for entry in entries {
+        let text = |field: &str| entry[field].as_str().unwrap_or_default();
+        assert!(!text("message").is_empty() && text("arrived").ends_with('Z'), "{entry}");
+        *found.entry((text("source"), text("reason"))).or_default() += 1;
+    }
+    let expected = stored.town.expected();
+    let right = expected.counts.iter().flat_map(|(source, counts)| {
+        counts.quarantined.iter().map(|(reason, count)| ((*source, reason.word()), *count))
+    });
+    assert_eq!(found, right.collect());
+    let table = stored.ask(&["quarantine", "list"], &["--limit", "3"], 0)?.stdout;
+    assert!(table.contains("3 shown"), "{table}");
+    Ok(())
+}
+
+#[test]
+fn a_configuration_is_explained_or_its_faults_are_shown_at_their_places() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = demo_config(dir.path())?;
+    let check = |config: &Path| samspor(["check".as_ref(), "--config".as_ref(), config.as_os_str()]);
+    // It needs neither broker nor secret.
+    let good = check(&config)?.ended(0)?;
+    assert!(good.stderr.is_empty(), "{}", good.stderr);
+    for source in samspor_town::source::ALL {
+        assert!(good.stdout.contains(&format!("source {source}")), "{}", good.stdout);
+    }
+    let least = check(&charts_alone(dir.path())?)?.ended(0)?;
+    assert!(least.stdout.contains("can serve"), "{}", least.stdout);
+
+    let text = std::fs::read_to_string(&config)?;
+    let line = text.lines().position(|line| line.starts_with("format = \"json\"")).ok_or("the demo has one")? + 1;
+    let faulty = dir.path().join("faulty.toml");
+    let twice = text.replacen("format = \"json\"", "format = \"jason\"", 1).replacen("prefetch = 200", "prefetch = 0", 1);
+    std::fs::write(&faulty, twice)?;
+    let bad = check(&faulty)?.ended(2)?;
+    assert!(bad.stdout.is_empty(), "{}", bad.stdout);
+    assert!(bad.stderr.contains(&format!("faulty.toml:{line}:10")), "{}", bad.stderr);
+    for command in ["serve", "reconcile", "record"] {
+        samspor([command.as_ref(), "--config".as_ref(), faulty.as_os_str()])?.ended(2)?;
+    }
+    Ok(())
+}
