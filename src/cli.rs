@@ -11,7 +11,13 @@ use samspor_domain::Text;
 /// It consumes from the queues that case systems and the finance system publish to, recognises the citizens who have
 /// consented, and hands tagged postings to the ledger and to leadership-information systems.
 #[derive(Debug, Parser)]
-#[command(name = "samspor", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "samspor",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -26,7 +32,9 @@ pub(crate) enum Command {
     /// It connects to the brokers of the configuration, again and again if it must, and works until SIGTERM or Ctrl-C.
     /// Then it stops taking messages, finishes what is begun and closes, within `engine.shutdown_deadline_ms`. A message
     /// is acknowledged only when everything that it caused is stored, so a stop or a crash at any moment loses nothing.
-    #[command(after_help = "Exit code: 0 after a clean stop, 2 where the configuration is faulty, 1 otherwise.")]
+    #[command(
+        after_help = "Exit code: 0 after a clean stop, 2 where the configuration is faulty, 1 otherwise."
+    )]
     Serve(Configured),
 
     /// Say what a configuration means, or what is wrong with it.
@@ -46,8 +54,10 @@ pub(crate) enum Command {
     /// a delivery limit (RabbitMQ 4 has 20 unless told otherwise) drops a message that comes back more often than that.
     ///
     /// A recording holds personal data in clear.
-    #[command(after_help = "Exit code: 0; 2 where the configuration is faulty; 1 where a queue cannot be read.\n\n\
-        Example: samspor record --config gateway.toml --source opus --limit 500 --output opus.ndjson")]
+    #[command(
+        after_help = "Exit code: 0; 2 where the configuration is faulty; 1 where a queue cannot be read.\n\n\
+        Example: samspor record --config gateway.toml --source opus --limit 500 --output opus.ndjson"
+    )]
     Record(Record),
 
     /// Play recordings and print the final state of every posting.
@@ -56,8 +66,10 @@ pub(crate) enum Command {
     /// broker and no network, and nothing is purged. Each line on standard output is the state of one posting; what became
     /// of the messages is counted on standard error. A configuration that says only where the charts are is enough; then
     /// every source speaks the gateway's own JSON and may send anything.
-    #[command(after_help = "Exit code: 0; 3 if anything went to quarantine; 2 where the configuration is faulty.\n\n\
-        Example: samspor replay --config config/replay.toml march.ndjson april.ndjson > state.ndjson")]
+    #[command(
+        after_help = "Exit code: 0; 3 if anything went to quarantine; 2 where the configuration is faulty.\n\n\
+        Example: samspor replay --config config/replay.toml march.ndjson april.ndjson > state.ndjson"
+    )]
     Replay(Replay),
 
     /// Say why a posting is or is not tagged, step by step.
@@ -255,7 +267,9 @@ mod tests {
     fn every_command_and_argument_is_explained() {
         fn explained(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
-            for argument in command.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")) {
+            for argument in
+                command.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version"))
+            {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
             command.get_subcommands().for_each(explained);

@@ -138,7 +138,10 @@ fn parse_numbers(text: &str) -> Result<[Cpr; 2]> {
     match numbers[..] {
         [old, new] if old == new => bail!("both lines are the same CPR number"),
         [old, new] => Ok([old, new]),
-        _ => bail!("expected two CPR numbers, the old one and the new one, a line each; there are {}", numbers.len()),
+        _ => bail!(
+            "expected two CPR numbers, the old one and the new one, a line each; there are {}",
+            numbers.len()
+        ),
     }
 }
 
@@ -163,7 +166,10 @@ mod tests {
         ] {
             let error = format!("{:#}", read(text).expect_err(text));
             assert!(error.contains(told), "{error}");
-            assert!(!error.contains("1234") && !error.contains("5001") && !error.contains("310230"), "{error}");
+            assert!(
+                !error.contains("1234") && !error.contains("5001") && !error.contains("310230"),
+                "{error}"
+            );
         }
     }
 }

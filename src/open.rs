@@ -29,7 +29,8 @@ pub(crate) fn replay_vault(dir: &Path) -> Result<Arc<Vault>> {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let mut key = [0; 32];
         getrandom::fill(&mut key).context("the machine gives no random bytes")?;
-        write_private(&path, &hex::encode(key)).with_context(|| format!("cannot write {}", path.display()))?;
+        write_private(&path, &hex::encode(key))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Arc::new(Vault::new(&Master::from_hex(&text).with_context(|| path.display().to_string())?)))
@@ -51,7 +52,9 @@ pub(crate) fn existing(config: &Config, data_dir: Option<&Path>) -> Result<(Path
         }
         (None, Some(store)) => match vault(config)? {
             Some(vault) => Ok((store.dir.clone(), vault)),
-            None => bail!("the configuration names a store but no [vault], without which the store cannot be read"),
+            None => bail!(
+                "the configuration names a store but no [vault], without which the store cannot be read"
+            ),
         },
         (None, None) => bail!("the configuration names no [store]; name one, or give --data-dir of a replay"),
     }

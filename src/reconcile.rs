@@ -87,8 +87,11 @@ impl Sheet {
 
         let mut items: BTreeMap<(String, Month), BTreeMap<&'static str, i64>> = BTreeMap::new();
         for count in read.counts()? {
-            *items.entry((name(count.source), count.month)).or_default().entry(count.outcome.word()).or_default() +=
-                count.items;
+            *items
+                .entry((name(count.source), count.month))
+                .or_default()
+                .entry(count.outcome.word())
+                .or_default() += count.items;
         }
         let items: Vec<Items> = items
             .into_iter()
@@ -128,14 +131,16 @@ impl Sheet {
     }
 
     fn tables(&self) -> String {
-        let mut items = table(["source", "arrived"].into_iter().chain(Outcome::ALL.map(Outcome::word)).chain([""]), 2);
+        let mut items =
+            table(["source", "arrived"].into_iter().chain(Outcome::ALL.map(Outcome::word)).chain([""]), 2);
         for row in &self.items {
             let cell = |outcome: Outcome| row.outcomes.get(outcome.word()).copied().unwrap_or(0).to_string();
             let verdict = verdict(row.balanced);
             let start = [row.source.clone(), row.month.clone()];
             items.add_row(start.into_iter().chain(Outcome::ALL.map(cell)).chain([verdict.to_owned()]));
         }
-        let reasons: BTreeSet<&str> = self.postings.iter().flat_map(|row| row.untagged.keys().copied()).collect();
+        let reasons: BTreeSet<&str> =
+            self.postings.iter().flat_map(|row| row.untagged.keys().copied()).collect();
         let reasons: Vec<&str> =
             Untagged::ALL.into_iter().map(Untagged::word).filter(|word| reasons.contains(word)).collect();
         let head = ["source", "posted", "postings", "kr.", "tagged", "kr."].into_iter();
@@ -192,7 +197,8 @@ mod tests {
 
     #[test]
     fn kroner_are_written_as_danes_write_them() {
-        for (ore, text) in [(0, "0,00"), (-5, "-0,05"), (123_456_705, "1.234.567,05"), (100_000, "1.000,00")] {
+        for (ore, text) in [(0, "0,00"), (-5, "-0,05"), (123_456_705, "1.234.567,05"), (100_000, "1.000,00")]
+        {
             assert_eq!(kroner(ore), text);
         }
     }

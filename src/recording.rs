@@ -38,7 +38,8 @@ pub(crate) struct Recorded {
 
 /// The deliveries of a recording. An error names the file and line.
 pub(crate) fn read(path: &Path) -> Result<impl Iterator<Item = Result<Recorded>>> {
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open the recording {}", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot open the recording {}", path.display()))?;
     let lines = std::io::BufReader::with_capacity(1 << 20, file).lines().enumerate();
     let place = path.display().to_string();
     Ok(lines.filter_map(move |(i, line)| {
@@ -109,7 +110,8 @@ mod tests {
     fn a_line_comes_back_as_it_was_whatever_its_bytes() {
         for body in [&b"{\"type\":\"posting\"}"[..], b"\xE6\xF8\xE5", b""] {
             let headers = BTreeMap::from([("traceparent".to_owned(), "00-1".to_owned())]);
-            let delivery = Delivery { body: body.to_vec().into(), content_type: Some("text/plain".into()), headers };
+            let delivery =
+                Delivery { body: body.to_vec().into(), content_type: Some("text/plain".into()), headers };
             let source = "opus".parse().expect("a name");
             let received_at = "2026-03-15T06:00:00Z".parse().expect("an instant");
             let recorded = Recorded { source, received_at, delivery };

@@ -36,9 +36,11 @@ pub(crate) fn run(arguments: &Replay) -> Result<ExitCode> {
     let dir = arguments.data_dir.as_deref().unwrap_or(temporary.path());
     let vault = open::vault(&config)?.map_or_else(|| open::replay_vault(dir), Ok)?;
     let store = Sqlite::open(dir).with_context(|| format!("cannot open the store in {}", dir.display()))?;
-    let core = Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
+    let core =
+        Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
 
-    let mut player = Player { core, intakes: intakes(&config)?, config: &config, batch: Vec::with_capacity(BATCH) };
+    let mut player =
+        Player { core, intakes: intakes(&config)?, config: &config, batch: Vec::with_capacity(BATCH) };
     let progress = progress();
     for path in &arguments.recordings {
         for recorded in recording::read(path)? {
@@ -78,7 +80,8 @@ impl Player<'_> {
 
     /// A source that the configuration does not name: canonical JSON, and any type where it names none at all.
     fn unnamed(&self, source: &SourceName) -> Intake {
-        let may_send = if self.config.sources.is_empty() { Permissions::all() } else { Permissions::default() };
+        let may_send =
+            if self.config.sources.is_empty() { Permissions::all() } else { Permissions::default() };
         Intake {
             source: source.clone(),
             decoder: Arc::new(json::Decoder),
@@ -152,4 +155,3 @@ fn print_counts(core: &mut Core) -> Result<bool> {
     eprintln!("{table}");
     Ok(totals.iter().any(|((_, outcome), items)| *outcome == Outcome::Quarantined && *items > 0))
 }
-

@@ -44,7 +44,8 @@ async fn serve(config: &Config) -> Result<()> {
         }
     }
     let inlets = config.sources.iter().map(|source| wiring::inlet(config, source)).collect::<Result<_>>()?;
-    let outlets = config.targets.iter().map(|target| wiring::outlet(config, &vault, target)).collect::<Result<_>>()?;
+    let outlets =
+        config.targets.iter().map(|target| wiring::outlet(config, &vault, target)).collect::<Result<_>>()?;
 
     // The signals are caught before anything runs, so that none is missed.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -70,7 +71,12 @@ async fn serve(config: &Config) -> Result<()> {
 }
 
 /// The gRPC front, until told to stop. Where none is configured, waiting for that is all it does.
-async fn front(config: &Config, handle: Handle, status: Status, mut stopping: watch::Receiver<bool>) -> Result<()> {
+async fn front(
+    config: &Config,
+    handle: Handle,
+    status: Status,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<()> {
     let stop = async move {
         // A sender that is gone stops too.
         let _ = stopping.wait_for(|stop| *stop).await;

@@ -12,7 +12,8 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Audience, Broker, Config, Encoding, Format, Payload, QueueType, Route, Source, Target, TargetFormat, Topology,
+    Audience, Broker, Config, Encoding, Format, Payload, QueueType, Route, Source, Target, TargetFormat,
+    Topology,
 };
 
 /// The largest body of a source that no configuration names, in bytes.
@@ -35,7 +36,8 @@ pub(crate) fn intake(source: &Source) -> Intake {
                 Payload::Grant => oio::Payload::Grant,
                 Payload::Payment => oio::Payload::Payment,
             };
-            let message_types = message_types.iter().map(|(id, holds)| (id.clone(), payload(holds))).collect();
+            let message_types =
+                message_types.iter().map(|(id, holds)| (id.clone(), payload(holds))).collect();
             Arc::new(oio::Decoder::new(oio::Settings { message_types }))
         }
     };
@@ -76,7 +78,12 @@ fn queue_settings(source: &Source) -> amqp::source::Settings {
     }
 }
 
-fn queue(config: &Config, source: &Source, name: &str, settings: amqp::source::Settings) -> Result<amqp::Source> {
+fn queue(
+    config: &Config,
+    source: &Source,
+    name: &str,
+    settings: amqp::source::Settings,
+) -> Result<amqp::Source> {
     let broker = broker(config.broker(&source.broker), name)?;
     amqp::Source::new(broker, settings).with_context(|| format!("source {}", source.name))
 }

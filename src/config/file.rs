@@ -95,10 +95,10 @@ pub(super) struct Engine {
     pub(super) shutdown_deadline_ms: Number<20_000, 1_000, 600_000>,
 }
 
-/// How long things are kept. Purged is what no live consent reaches: postings with a reference, cases, grants,
-/// payments, progress and identities; besides what is in quarantine, and what enrolments, consents and splits said that are
-/// deleted or withdrawn. Postings without a reference are nobody's and stay, unless they reverse one that is purged. Keyed
-/// hashes stay too, by which all of it is known when it comes again, and so do the sums and counts of the balance.
+/// How long things are kept. What no live consent reaches is purged: postings with a reference, cases, grants,
+/// payments, progress and identities; and so is what lies in quarantine, and what deleted or withdrawn
+/// enrolments, consents and splits said. Postings without a reference are nobody's and stay, unless they reverse
+/// one that is purged. Keyed hashes stay, by which all of it is known when it comes again; sums and counts stay.
 #[derive(Debug, Deserialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [journal]")]

@@ -128,8 +128,12 @@ async fn a_conflict_is_listed_and_settled_and_then_the_postings_are_tagged() -> 
         let listed = deployment.samspor(&["conflicts"], &["--json"], "")?.ended(0)?;
         Ok(serde_json::from_str(&listed.shows_none_of(&search)?.stdout)?)
     };
-    let settle = |arguments: &[&str], numbers: &str| deployment.samspor(&["conflicts", "settle"], arguments, numbers);
-    assert_eq!((&why(0)?["reason"], &why(1)?["reason"]), (&"identity-conflict".into(), &"identity-conflict".into()));
+    let settle =
+        |arguments: &[&str], numbers: &str| deployment.samspor(&["conflicts", "settle"], arguments, numbers);
+    assert_eq!(
+        (&why(0)?["reason"], &why(1)?["reason"]),
+        (&"identity-conflict".into(), &"identity-conflict".into())
+    );
     assert_eq!(list()?, json!([listed(0), listed(1)]));
     let table = deployment.samspor(&["conflicts"], &[], "")?.ended(0)?.shows_none_of(&search)?.stdout;
     assert!(table.contains("C-1") && table.contains("case D-1 of dubu, identity I-1-new"), "{table}");
@@ -145,8 +149,14 @@ async fn a_conflict_is_listed_and_settled_and_then_the_postings_are_tagged() -> 
     tie(&mut registry, "I-0-change", v1::IdentityKind::CprChange, changed).await?;
     let ledger = deployment.client.drain(&format!("{QUEUE}ledger"), 1, LIMIT).await?;
     let record: Value = serde_json::from_slice(&ledger[0].body)?;
-    assert_eq!((&record["posting"], &record["change"], &record["tag"]["enrolment"]), (&"P-0".into(), &"tag".into(), &"E-0".into()));
-    assert_eq!((list()?, listed_over_grpc(&mut registry).await?), (json!([listed(1)]), vec!["C-1".to_owned()]));
+    assert_eq!(
+        (&record["posting"], &record["change"], &record["tag"]["enrolment"]),
+        (&"P-0".into(), &"tag".into(), &"E-0".into())
+    );
+    assert_eq!(
+        (list()?, listed_over_grpc(&mut registry).await?),
+        (json!([listed(1)]), vec!["C-1".to_owned()])
+    );
 
     // The other by the command. What it is given wrongly changes nothing.
     let both = format!("{}\n{}\n", PEOPLE[1][0], PEOPLE[1][1]);
@@ -171,7 +181,8 @@ async fn a_conflict_is_listed_and_settled_and_then_the_postings_are_tagged() -> 
     let file = deployment.dir.path().join("numbers.txt");
     std::fs::write(&file, &both)?;
     let file = file.to_string_lossy();
-    let from_file = |version| settle(&["--id", "I-1-change", "--fact-version", version, "--numbers", &file], "");
+    let from_file =
+        |version| settle(&["--id", "I-1-change", "--fact-version", version, "--numbers", &file], "");
     from_file("3")?.ended(0)?;
     assert!(from_file("2")?.ended(1)?.stderr.contains("goes before"));
 

@@ -114,7 +114,12 @@ impl Deployment {
             if ledger.0.len() >= tagged(expected) {
                 return Ok(ledger);
             }
-            assert!(tokio::time::Instant::now() < deadline, "{} of {} came", ledger.0.len(), tagged(expected));
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{} of {} came",
+                ledger.0.len(),
+                tagged(expected)
+            );
         }
     }
 
@@ -128,7 +133,10 @@ impl Deployment {
         let search = Search::new(town.personal_data())?;
         let (mut found, searched) = search.files(&self.store())?;
         let (in_log, logged) = search.files(&self.log())?;
-        assert!(searched > 100_000 && logged > 1_000, "there is something to search: {searched} and {logged} bytes");
+        assert!(
+            searched > 100_000 && logged > 1_000,
+            "there is something to search: {searched} and {logged} bytes"
+        );
         found.extend(in_log);
         Ok(found)
     }

@@ -105,7 +105,10 @@ async fn a_recording_takes_nothing_and_its_replay_is_the_live_gateways_state() -
         let queue = format!("{QUEUE}{source}");
         let drained = deployment.client.drain(&queue, messages.len(), LIMIT).await?;
         let drained = drained.into_iter().map(|received| (received.body, received.content_type));
-        assert!(drained.collect::<Vec<_>>() == *messages, "{source}: the queue has what it had, in its order");
+        assert!(
+            drained.collect::<Vec<_>>() == *messages,
+            "{source}: the queue has what it had, in its order"
+        );
         assert_eq!(deployment.client.count(&queue).await?, 0);
     }
 
@@ -136,7 +139,9 @@ async fn a_recording_ends_at_its_limit_and_reads_the_named_sources_only() -> Res
     assert!(ran.stderr.contains("source dubu"), "{}", ran.stderr);
     assert!(deployment.client.count(&queue(source::DUBU)).await.is_err());
 
-    for (source, kind) in [(source::OPUS, Kind::Quorum), (source::OES, Kind::Classic), (source::DUBU, Kind::Quorum)] {
+    for (source, kind) in
+        [(source::OPUS, Kind::Quorum), (source::OES, Kind::Classic), (source::DUBU, Kind::Quorum)]
+    {
         deployment.client.declare(&queue(source), kind).await?;
         let body = |n: usize| Message {
             headers: BTreeMap::from([("traceparent".to_owned(), format!("00-{n}"))]),
@@ -163,7 +168,10 @@ async fn a_recording_ends_at_its_limit_and_reads_the_named_sources_only() -> Res
         deployment.client.wait_for_count(&queue(source), 50, LIMIT).await?;
         let drained = deployment.client.drain(&queue(source), 50, LIMIT).await?;
         let first = drained.iter().map(|received| received.text()).collect::<Vec<_>>();
-        assert!(first.iter().enumerate().all(|(n, text)| text.starts_with(&format!("{source} {n} "))), "{first:?}");
+        assert!(
+            first.iter().enumerate().all(|(n, text)| text.starts_with(&format!("{source} {n} "))),
+            "{first:?}"
+        );
     }
 
     let ran = record(&deployment, &["--source", "nowhere"])?.ended(1)?;

@@ -35,7 +35,8 @@ impl Call<'_> {
     pub(crate) fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Ran> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_samspor"));
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             // One that ends without reading it has its reasons, which its exit code tells.
             let _ = stdin.write_all(self.input.as_bytes());
@@ -55,7 +56,8 @@ impl Ran {
         if self.code == code {
             return Ok(self);
         }
-        Err(format!("it ended with {}, and not with {code}: {}{}", self.code, self.stdout, self.stderr).into())
+        Err(format!("it ended with {}, and not with {code}: {}{}", self.code, self.stdout, self.stderr)
+            .into())
     }
 
     /// The same, if it shows none of what is searched for.

@@ -15,7 +15,12 @@ fn town() -> Town {
 
 fn nothing_differs(expected: &Expected, ledger: &Ledger, balance: &serde_json::Value) {
     let differences = differences(expected, ledger, balance);
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences[..differences.len().min(20)].join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences[..differences.len().min(20)].join("\n")
+    );
 }
 
 /// Every format from queue to ledger and LIS; a second publication of everything changes nothing but the count of
@@ -47,7 +52,8 @@ async fn every_message_of_the_town_ends_as_it_should_and_twice_is_once() -> Resu
     assert_eq!(before["postings"], after["postings"]);
     for source in source::ALL {
         let of = |balance: &serde_json::Value, word: &str| -> i64 {
-            let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == source);
+            let rows =
+                balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == source);
             rows.filter_map(|row| row["outcomes"][word].as_i64()).sum()
         };
         for word in ["facts", "stale", "postings", "quarantined"] {
@@ -121,7 +127,8 @@ async fn a_broker_that_comes_late_and_goes_away_costs_nothing() -> Result<()> {
     let mut running = deployment.program.start(&deployment.log())?;
     running.still_runs()?;
     node.restart().await?;
-    let deployment = Deployment { client: samspor_harness::client::Client::connect(&node.url()).await?, ..deployment };
+    let deployment =
+        Deployment { client: samspor_harness::client::Client::connect(&node.url()).await?, ..deployment };
     deployment.wait_for_queues(&mut running).await?;
 
     let (_, facts) = books::publish(&deployment.client, &town, Stage::Facts, QUEUE).await?;
@@ -130,7 +137,8 @@ async fn a_broker_that_comes_late_and_goes_away_costs_nothing() -> Result<()> {
     // Whatever is under way now is cut off.
     node.kill().await?;
     node.restart().await?;
-    let deployment = Deployment { client: samspor_harness::client::Client::connect(&node.url()).await?, ..deployment };
+    let deployment =
+        Deployment { client: samspor_harness::client::Client::connect(&node.url()).await?, ..deployment };
     deployment.wait_for_at_least(&mut running, books::items(&expected)).await?;
     let ledger = deployment.ledger_with_repeats(&expected).await?;
     // What was committed but not yet acknowledged came again: duplicates, and nothing else, may be more.

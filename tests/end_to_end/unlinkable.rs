@@ -21,11 +21,16 @@ const OTHER: &str = r#"{"cpr":"6212801234"}"#;
 
 fn messages() -> Vec<(&'static str, String)> {
     vec![
-        ("registry", format!(r#"{{"type":"identity","id":"I-1","version":1,"kind":"same","refs":[{CPR},{UUID}]}}"#)),
+        (
+            "registry",
+            format!(r#"{{"type":"identity","id":"I-1","version":1,"kind":"same","refs":[{CPR},{UUID}]}}"#),
+        ),
         ("registry", r#"{"type":"solution","id":"s","version":1,"name":"S"}"#.into()),
         (
             "registry",
-            format!(r#"{{"type":"enrolment","id":"E-1","version":1,"solution":"s","family":"F-1","citizen":{CPR},"from":"2026-01-01"}}"#),
+            format!(
+                r#"{{"type":"enrolment","id":"E-1","version":1,"solution":"s","family":"F-1","citizen":{CPR},"from":"2026-01-01"}}"#
+            ),
         ),
         ("dubu", format!(r#"{{"type":"case","id":"D-4","version":1,"citizen":{CPR}}}"#)),
         ("dubu", r#"{"type":"grant","id":"B-12","version":1,"case":"D-4","total":"100.00"}"#.into()),
@@ -39,7 +44,9 @@ fn messages() -> Vec<(&'static str, String)> {
 }
 
 fn posting(id: &str, whose: &str) -> String {
-    format!(r#"{{"type":"posting","id":"P-{id}","date":"2026-03-14","account":"5.28.21.1","amount":"1{id}.00",{whose}}}"#)
+    format!(
+        r#"{{"type":"posting","id":"P-{id}","date":"2026-03-14","account":"5.28.21.1","amount":"1{id}.00",{whose}}}"#
+    )
 }
 
 fn consent(id: &str, citizen: &str) -> String {
@@ -68,7 +75,10 @@ impl Store {
         let intake = Intake { source: source.parse()?, decoder, may_send, max_body_bytes: 10_000 };
         let items = intake.prepare(&Delivery { body: body.to_owned().into(), ..Delivery::default() });
         let became = self.core.take_in(&items, "2026-04-01T00:00:00Z".parse()?)?;
-        assert!(!became.iter().any(|b| matches!(b, samspor_engine::Became::Quarantined(_))), "{body}: {became:?}");
+        assert!(
+            !became.iter().any(|b| matches!(b, samspor_engine::Became::Quarantined(_))),
+            "{body}: {became:?}"
+        );
         while self.core.work("2026-04-01T00:00:00Z".parse()?)? {}
         Ok(())
     }
@@ -125,7 +135,8 @@ fn nothing_is_shared(sql: &Connection) -> Result<()> {
     assert!(found.len() >= 5, "the registry and four sources are there: {:?}", found.keys());
     for (a, in_a) in &found {
         for (b, in_b) in found.range(a + 1..) {
-            let shared: Vec<_> = in_a.intersection(in_b).map(|bytes| String::from_utf8_lossy(bytes)).collect();
+            let shared: Vec<_> =
+                in_a.intersection(in_b).map(|bytes| String::from_utf8_lossy(bytes)).collect();
             assert!(shared.is_empty(), "scopes {a} and {b} share {shared:?}");
         }
     }
@@ -172,7 +183,8 @@ fn without_keys_no_two_sources_share_anything_before_consent_and_after_withdrawa
     }
 
     for id in ["C-1", "C-2"] {
-        store.send("registry", &format!(r#"{{"type":"consent","id":"{id}","version":2,"withdrawn":true}}"#))?;
+        store
+            .send("registry", &format!(r#"{{"type":"consent","id":"{id}","version":2,"withdrawn":true}}"#))?;
     }
     assert_eq!(store.tagged()?, 0, "every tag is retracted");
     assert!(store.core.scrub()?);
@@ -196,7 +208,8 @@ fn a_shared_identifier_is_found() -> Result<()> {
         [],
     )?;
     let found = identifiers(&sql)?;
-    let holding = found.values().filter(|values| values.contains(&hex_bytes("00112233445566778899aabbccddeeff")));
+    let holding =
+        found.values().filter(|values| values.contains(&hex_bytes("00112233445566778899aabbccddeeff")));
     assert!(holding.count() > 1);
     Ok(())
 }

@@ -79,7 +79,10 @@ fn decode_all(body: &[u8]) -> Result<(), TestCaseError> {
                     let shown = format!("{message:?}");
                     // A grant's id is no name of the message, and the samples put the number there on purpose.
                     prop_assert!(!shown.contains(PERSON) && !shown.contains("-1234"), "{}: {}", name, shown);
-                    prop_assert_eq!(samspor_domain::check_names(&message).err().map(|f| f.reason), None::<Reason>);
+                    prop_assert_eq!(
+                        samspor_domain::check_names(&message).err().map(|f| f.reason),
+                        None::<Reason>
+                    );
                 }
                 Err(fault) => {
                     let shown = fault.to_string();

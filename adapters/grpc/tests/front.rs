@@ -407,11 +407,7 @@ async fn identity_conflicts_are_listed_without_references_until_they_are_settled
         let conflict = |id: &str| v1::IdentityConflict {
             consent: id.into(),
             references: vec![v1::ReferenceCount { form: v1::ReferenceForm::Cpr.into(), count: 2 }],
-            facts: vec![v1::FactName {
-                kind: v1::FactKind::Identity.into(),
-                system: None,
-                id: "I-1".into(),
-            }],
+            facts: vec![v1::FactName { kind: v1::FactKind::Identity.into(), system: None, id: "I-1".into() }],
             fact_count: 1,
         };
         assert_eq!(first.conflicts, [conflict("C-1"), conflict("C-2")]);

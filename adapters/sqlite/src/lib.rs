@@ -2,6 +2,9 @@
 //!
 //! Write-ahead log, `synchronous=FULL`, `secure_delete`: what is committed survives a power cut, and what is erased is
 //! overwritten. A lock file keeps a second process out.
+//!
+//! One thing `secure_delete` does not do: where SQLite moves cells to another place or page as it balances a B-tree, now
+//! and then a copy stays in the unused middle of the page, and is overwritten only as that page fills.
 
 mod code;
 mod read;

@@ -117,7 +117,8 @@ impl Store for Sqlite {
 
     fn erase_fact(&mut self, no: FactNo) -> Result<()> {
         self.run("UPDATE fact_version SET body = NULL WHERE fact = ? AND body IS NOT NULL", [no.0])?;
-        let held = self.all("SELECT person FROM holds WHERE fact = ?", [no.0], |row| row.get(0).map(PersonNo))?;
+        let held =
+            self.all("SELECT person FROM holds WHERE fact = ?", [no.0], |row| row.get(0).map(PersonNo))?;
         self.run("DELETE FROM holds WHERE fact = ?", [no.0])?;
         self.drop_unused(&held)
     }

@@ -55,9 +55,9 @@ impl Script {
         while !rest.is_empty() {
             let size = if chance.percent(30) { chance.of(&small) } else { chance.count(1, largest) };
             let mut size = size.min(rest.len());
-            // A consent mostly ends alone and with nothing left to do, so that what it must erase is known.
+            // Often a consent ends alone and with nothing left to do, so that what it must erase is known.
             let ends = rest[..size].iter().position(|&i| ends_consent(corpus, i));
-            if let Some(before) = ends.filter(|_| chance.percent(70)) {
+            if let Some(before) = ends.filter(|_| chance.percent(50)) {
                 size = before.max(1);
                 if before == 0 {
                     steps.push(Step::Finish);

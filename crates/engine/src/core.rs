@@ -71,7 +71,8 @@ impl Core {
         let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
         // A process that ended between erasing and scrubbing left that to this one.
-        let mut core = Self { store, keyring, registry, tally, retention, charts, slice, last, to_scrub: true };
+        let mut core =
+            Self { store, keyring, registry, tally, retention, charts, slice, last, to_scrub: true };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
             core.note_charts_and_rules()

@@ -37,7 +37,8 @@ impl Core {
             Posted::Known(known) if same(&known.posting, &kept) => return Ok(Became::Duplicate),
             Posted::Known(_) => {
                 // Nothing is made of it, nor of persons whom it alone names.
-                self.store.drop_unused(&persons.citizen.into_iter().chain(persons.grant).collect::<Vec<_>>())?;
+                self.store
+                    .drop_unused(&persons.citizen.into_iter().chain(persons.grant).collect::<Vec<_>>())?;
                 return Ok(Became::Quarantined(conflict()));
             }
         };

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use samspor_domain::store::{PostingRow, Read, Result, Scope};
 use samspor_domain::{
-    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Known, Link, Phase, PostingNo, Pseudonym,
-    Span, Text, candidates, decide, follows, overlap,
+    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Known, Link, Phase, PostingNo, Pseudonym, Span,
+    Text, candidates, decide, follows, overlap,
 };
 use samspor_vault::Vault;
 

@@ -54,7 +54,8 @@ struct Progress {
 impl Progress {
     fn load(store: &mut dyn Store) -> Result<Self> {
         let Some(bytes) = store.meta(PROGRESS)? else { return Ok(Self::default()) };
-        serde_json::from_slice(&bytes).map_err(|_| StoreError::Damaged("how far purging came cannot be read".into()))
+        serde_json::from_slice(&bytes)
+            .map_err(|_| StoreError::Damaged("how far purging came cannot be read".into()))
     }
 
     fn wait(&mut self, first: PostingNo, last: Seq) {
@@ -105,7 +106,9 @@ impl Core {
     /// waits for that.
     pub fn purge(&mut self, now: Timestamp) -> Result<bool> {
         // What the work list reaches stands as it stood before.
-        let (Some(until), 0) = (self.retention.until(now), self.store.pending_work()?) else { return Ok(false) };
+        let (Some(until), 0) = (self.retention.until(now), self.store.pending_work()?) else {
+            return Ok(false);
+        };
         self.transaction(|core| core.purge_slice(until))
     }
 
@@ -243,7 +246,8 @@ impl Core {
         }
         let mut last = Seq::default();
         for member in chain {
-            last = last.max(self.store.newest_record(member.no)?.map(|record| record.seq).unwrap_or_default());
+            last =
+                last.max(self.store.newest_record(member.no)?.map(|record| record.seq).unwrap_or_default());
         }
         Ok(if passed.is_some_and(|at| at < last) { Fate::Waits(last) } else { Fate::Goes })
     }
@@ -282,7 +286,11 @@ impl Core {
     }
 
     /// What a posting that was purged is when it comes again; none for one that was not purged.
-    pub(crate) fn purged_before(&mut self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<Option<Became>> {
+    pub(crate) fn purged_before(
+        &mut self,
+        source: SourceNo,
+        posting: &Posting<Pseudonym>,
+    ) -> Result<Option<Became>> {
         if !self.retention.begun {
             return Ok(None);
         }
@@ -306,7 +314,8 @@ impl Core {
         standing: Standing,
         now: Timestamp,
     ) -> Result<bool> {
-        let row = PostingRow { no: PostingNo(0), source, posting: posting.clone(), registered: now, standing };
+        let row =
+            PostingRow { no: PostingNo(0), source, posting: posting.clone(), registered: now, standing };
         if !self.purges_at_once() || posting.reference().is_none() || self.stays(&row, now) {
             return Ok(false);
         }
@@ -359,7 +368,8 @@ impl Core {
 
 /// What a posting says as bytes, of which the keyed hash is kept. Stores hold such hashes, so it must never change.
 fn written(posting: &Posting<Pseudonym>) -> Vec<u8> {
-    let Posting { id, date, account, grouping, cost_centre, amount, citizen, grant, voucher, reverses } = posting;
+    let Posting { id, date, account, grouping, cost_centre, amount, citizen, grant, voucher, reverses } =
+        posting;
     let text = |text: &Option<Text>| text.as_ref().map(|text| text.as_str().as_bytes().to_vec());
     let fields = [
         Some(id.as_str().as_bytes().to_vec()),

@@ -73,13 +73,17 @@ impl Handle {
         self.hand_over(items).await.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
-    /// Asks the store, beside the writer. Those who ask wait for each other; the writer waits for none of them.
+    /// Asks the store, beside the writer. Those who ask wait for each other; the writer waits
+    /// for them only where it scrubs the store's log.
     pub async fn read<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (mut reader, vault) = (Arc::clone(&self.reader).lock_owned().await, Arc::clone(&self.vault));
-        #[expect(clippy::disallowed_methods, reason = "a read ends by itself, and holds nothing of the writer's")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a read ends by itself, and holds nothing of the writer's"
+        )]
         let answer = tokio::task::spawn_blocking(move || ask(&mut **reader, &vault)).await;
         let because = |why| Unavailable { did_not: DID_NOT_ANSWER, why };
         match answer {

@@ -38,7 +38,8 @@ impl Kept {
     /// Plays into another store.
     fn play_into(&self, store: &Path, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<String> {
         let recording = write(self.dir.path(), "recording.ndjson", lines)?;
-        let arguments = ["replay", "--config", path(&self.config), "--data-dir", path(store), path(&recording)];
+        let arguments =
+            ["replay", "--config", path(&self.config), "--data-dir", path(store), path(&recording)];
         Ok(samspor(arguments)?.ended(0)?.stdout)
     }
 
@@ -87,7 +88,16 @@ fn it_says_what_replay_says_and_by_which_steps() -> Result<()> {
     let state = kept.play(beginning())?;
     let ran = kept.explain("opus", "P-1", None)?.ended(0)?;
     assert_eq!(ran.stdout.lines().next(), state.lines().next());
-    for step in ["The posting", "Whose it is", "consent C-1", "Enrolments", "enrolment E-1", "Rules", "Feed", "revision 1"] {
+    for step in [
+        "The posting",
+        "Whose it is",
+        "consent C-1",
+        "Enrolments",
+        "enrolment E-1",
+        "Rules",
+        "Feed",
+        "revision 1",
+    ] {
         assert!(ran.stdout.contains(step), "{step} is missing: {}", ran.stdout);
     }
     assert!(!ran.stdout.contains("12801234"));
@@ -106,18 +116,24 @@ fn it_says_what_replay_says_and_by_which_steps() -> Result<()> {
 #[test]
 fn as_of_an_instant_it_says_what_was_known_then() -> Result<()> {
     let kept = Kept::new(charts_alone)?;
-    let mut lines = beginning();
-    lines.push(line(7, "registry", &enrolment(2, "2026-02-01", "F-18")));
-    lines.push(line(9, "registry", &enrolment(3, "2026-04-01", "F-18")));
-    kept.play(lines)?;
+    kept.play(beginning())?;
+    // Both in one transaction: what the first changed was said at its own instant even so.
+    kept.play([
+        line(7, "registry", &enrolment(2, "2026-02-01", "F-18")),
+        line(9, "registry", &enrolment(3, "2026-04-01", "F-18")),
+    ])?;
 
     let as_of = |n: usize| kept.said(Some(&instant(n).to_string()));
     for n in [0, 4] {
         kept.explain("opus", "P-1", Some(&instant(n).to_string()))?.ended(4)?;
     }
-    for (n, family, phase) in
-        [(5, "F-17", "during"), (6, "F-17", "during"), (7, "F-18", "during"), (8, "F-18", "during"), (9, "F-18", "before")]
-    {
+    for (n, family, phase) in [
+        (5, "F-17", "during"),
+        (6, "F-17", "during"),
+        (7, "F-18", "during"),
+        (8, "F-18", "during"),
+        (9, "F-18", "before"),
+    ] {
         let state = as_of(n)?;
         assert_eq!(field(&state, "/tag/family"), family, "{n}");
         assert_eq!(field(&state, "/tag/phase"), phase, "{n}");
@@ -182,9 +198,15 @@ fn as_of_any_instant_it_says_what_a_replay_to_there_says_and_later_messages_chan
         let as_of = instant(k).to_string();
         for state in states.sample(&mut chance, 6).chain(tagged.sample(&mut chance, 9)) {
             let (source, posting) = (field(state, "/source"), field(state, "/posting"));
-            let (source, posting) = (source.as_str().unwrap_or_default(), posting.as_str().unwrap_or_default());
+            let (source, posting) =
+                (source.as_str().unwrap_or_default(), posting.as_str().unwrap_or_default());
             let ran = kept.explain(source, posting, Some(&as_of))?.ended(0)?.shows_none_of(&search)?;
-            assert_eq!(ran.stdout.lines().next(), Some(*state), "seed {seed}, as of line {k}:\n{}", ran.stdout);
+            assert_eq!(
+                ran.stdout.lines().next(),
+                Some(*state),
+                "seed {seed}, as of line {k}:\n{}",
+                ran.stdout
+            );
             told.push((source.to_owned(), posting.to_owned(), as_of.clone(), ran.stdout));
         }
     }

@@ -30,7 +30,8 @@ impl Stored {
         let stored = Self { search: Search::new(town.personal_data())?, town, dir, config };
         let store = stored.store();
         let arguments = ["--data-dir".as_ref(), store.as_os_str(), recording.as_os_str()];
-        let arguments = ["replay".as_ref(), "--config".as_ref(), stored.config.as_os_str()].into_iter().chain(arguments);
+        let arguments =
+            ["replay".as_ref(), "--config".as_ref(), stored.config.as_os_str()].into_iter().chain(arguments);
         samspor(arguments)?.ended(3)?.shows_none_of(&stored.search)?;
         Ok(stored)
     }
@@ -67,16 +68,21 @@ fn the_balance_is_what_was_sent_and_what_does_not_balance_is_told() -> Result<()
         let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
         let sum = |word: &str| -> u64 { rows.clone().filter_map(|row| row["outcomes"][word].as_u64()).sum() };
         let quarantined: u64 = counts.quarantined.values().sum();
-        let right = [counts.received, counts.facts, counts.stale, counts.postings, counts.duplicates, quarantined, 0];
+        let right =
+            [counts.received, counts.facts, counts.stale, counts.postings, counts.duplicates, quarantined, 0];
         let words = ["received", "facts", "stale", "postings", "duplicates", "quarantined", "discarded"];
         assert_eq!(words.map(sum), right, "{source}");
     }
     for ((source, month), right) in &expected.balance {
         let month = month.strftime("%Y-%m").to_string();
         let mut rows = balance["postings"].as_array().into_iter().flatten();
-        let row = rows.find(|row| row["source"] == *source && row["month"] == month).ok_or("a month is missing")?;
+        let row =
+            rows.find(|row| row["source"] == *source && row["month"] == month).ok_or("a month is missing")?;
         for (sum, right) in [(&row["all"], right.all), (&row["tagged"], right.tagged)] {
-            assert_eq!((sum["postings"].as_u64(), sum["ore"].as_str()), (Some(right.postings), Some(&*right.ore.to_string())));
+            assert_eq!(
+                (sum["postings"].as_u64(), sum["ore"].as_str()),
+                (Some(right.postings), Some(&*right.ore.to_string()))
+            );
         }
     }
     let table = stored.ask(&["reconcile"], &[], 0)?.stdout;
@@ -88,8 +94,12 @@ fn the_balance_is_what_was_sent_and_what_does_not_balance_is_told() -> Result<()
          (SELECT source, month, outcome FROM count ORDER BY source, month, outcome LIMIT 1)",
     )?;
     let damaged = stored.json(&["reconcile"], 5)?;
-    let unbalanced = |rows: &Value| rows.as_array().into_iter().flatten().filter(|row| row["balanced"] == false).count();
-    assert_eq!((&damaged["balanced"], unbalanced(&damaged["items"]), unbalanced(&damaged["postings"])), (&false.into(), 1, 0));
+    let unbalanced =
+        |rows: &Value| rows.as_array().into_iter().flatten().filter(|row| row["balanced"] == false).count();
+    assert_eq!(
+        (&damaged["balanced"], unbalanced(&damaged["items"]), unbalanced(&damaged["postings"])),
+        (&false.into(), 1, 0)
+    );
     assert!(stored.ask(&["reconcile"], &[], 5)?.stdout.contains("NOT BALANCED"));
     Ok(())
 }
@@ -149,9 +159,14 @@ fn a_configuration_is_explained_or_its_faults_are_shown_at_their_places() -> Res
     assert!(least.stdout.contains("can serve"), "{}", least.stdout);
 
     let text = std::fs::read_to_string(&config)?;
-    let line = text.lines().position(|line| line.starts_with("format = \"json\"")).ok_or("the demo has one")? + 1;
+    let line =
+        text.lines().position(|line| line.starts_with("format = \"json\"")).ok_or("the demo has one")? + 1;
     let faulty = dir.path().join("faulty.toml");
-    let twice = text.replacen("format = \"json\"", "format = \"jason\"", 1).replacen("prefetch = 200", "prefetch = 0", 1);
+    let twice = text.replacen("format = \"json\"", "format = \"jason\"", 1).replacen(
+        "prefetch = 200",
+        "prefetch = 0",
+        1,
+    );
     std::fs::write(&faulty, twice)?;
     let bad = check(&faulty)?.ended(2)?;
     assert!(bad.stdout.is_empty(), "{}", bad.stdout);

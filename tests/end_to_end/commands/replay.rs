@@ -71,7 +71,15 @@ fn charts_alone_are_enough_and_states_are_as_the_contract_writes_them() -> Resul
 #[test]
 fn states_are_ordered_by_the_bytes_of_source_and_posting() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let names = [("ø", "1"), ("opus", "9"), ("opus", "ø"), ("Opus", "z"), ("opus", "10"), ("opus", "a"), ("opus", "Z")];
+    let names = [
+        ("ø", "1"),
+        ("opus", "9"),
+        ("opus", "ø"),
+        ("Opus", "z"),
+        ("opus", "10"),
+        ("opus", "a"),
+        ("opus", "Z"),
+    ];
     let recording =
         write(dir.path(), "r.ndjson", names.iter().enumerate().map(|(n, (s, id))| line(n, s, &posting(id))))?;
     let ran = replay(&charts_alone(dir.path())?, &[&recording])?.ended(0)?;
@@ -107,8 +115,7 @@ fn recordings_go_one_after_the_other_and_a_data_directory_goes_on() -> Result<()
     let config = charts_alone(dir.path())?;
     let all = lines(&contract());
     let (first, second) = all.split_at(3);
-    let (first, second) =
-        (write(dir.path(), "1.ndjson", first)?, write(dir.path(), "2.ndjson", second)?);
+    let (first, second) = (write(dir.path(), "1.ndjson", first)?, write(dir.path(), "2.ndjson", second)?);
     let whole = format!("{TAGGED}\n{UNTAGGED}\n");
     assert_eq!(replay(&config, &[&first, &second])?.ended(0)?.stdout, whole);
     assert_eq!(replay(&config, &[&second, &first])?.ended(0)?.stdout, whole);
@@ -187,8 +194,11 @@ fn the_whole_town_ends_as_its_generator_knows_and_nothing_shown_tells_of_its_peo
     let town = Town::new(Settings { families: 12, background_citizens: 10, ..Settings::demo(21) });
     let dir = tempfile::tempdir()?;
     let config = demo_config(dir.path())?;
-    let recording =
-        write(dir.path(), "town.ndjson", town.messages().enumerate().map(|(n, message)| of_town(n, &message)))?;
+    let recording = write(
+        dir.path(),
+        "town.ndjson",
+        town.messages().enumerate().map(|(n, message)| of_town(n, &message)),
+    )?;
     let ran = replay(&config, &[&recording])?.ended(3)?.shows_none_of(&Search::new(town.personal_data())?)?;
     assert!(ran.stdout == states(&town.expected()), "the states are the generator's");
     Ok(())

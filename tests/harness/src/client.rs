@@ -212,12 +212,30 @@ impl Client {
         let publish = |message: Message| {
             let channel = &channel;
             async move {
-                let properties = message.properties();
-                let sent =
-                    channel.basic_publish(exchange.into(), key.into(), options, &message.body, properties);
-                match within(async { sent.await?.await }).await? {
-                    Confirmation::Ack(None) => Ok(()),
-                    _ => bail!("a message to exchange '{exchange}' with key '{key}' reached no queue"),
+                let place = || format!("a message to exchange '{exchange}' with key '{key}'");
+                let deadline = tokio::time::Instant::now() + LIMIT;
+                loop {
+                    let properties = message.properties();
+                    let sent = channel.basic_publish(
+                        exchange.into(),
+                        key.into(),
+                        options,
+                        &message.body,
+                        properties,
+                    );
+                    match within(async { sent.await?.await }).await? {
+                        Confirmation::Ack(None) => return Ok(()),
+                        // A quorum queue that is choosing its leader says no for a moment. Every publisher must then
+                        // publish again, or its message is lost.
+                        Confirmation::Nack(_) => {
+                            ensure!(
+                                tokio::time::Instant::now() < deadline,
+                                "the broker does not take {}",
+                                place()
+                            );
+                        }
+                        _ => bail!("{} reached no queue", place()),
+                    }
                 }
             }
         };

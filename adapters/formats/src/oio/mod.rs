@@ -144,7 +144,8 @@ fn contents(source: &SourceName, envelope: &envelope::Envelope) -> Vec<Result<Me
         match payload {
             Ok(besked) => {
                 for content in besked_contents(source, envelope.kind, besked) {
-                    let content = content.and_then(|message| samspor_domain::check_names(&message).map(|()| message));
+                    let content =
+                        content.and_then(|message| samspor_domain::check_names(&message).map(|()| message));
                     contents.push(content.map_err(|fault| within(path, fault)));
                 }
             }

@@ -161,8 +161,8 @@ impl Scene {
         self
     }
 
-    /// What must come of it, posting by posting in the order of their sources and ids: as it stands, one by one and
-    /// all at once, and in a dozen other orders with repetitions.
+    /// What must come of it, posting by posting in the order of their sources and ids: as it stands, one by one up to
+    /// anywhere and the rest all at once, and in a dozen other orders with repetitions.
     pub(crate) fn gives(&self, expected: &[(&str, Answer)]) {
         let line = |(id, answer): &(&str, Answer)| {
             let answer = serde_json::to_string(answer).unwrap_or_else(|error| panic!("{error}"));
@@ -172,9 +172,15 @@ impl Scene {
         let charts = [charts(), Charts::default()];
         let corpus = Corpus { seed: 0, size: Size::of(0), items: self.items.clone(), charts };
         let all: Vec<usize> = (0..self.items.len()).collect();
-        let each = all.iter().flat_map(|i| [Step::Take(vec![*i]), Step::Finish]).collect();
-        let mut scripts =
-            vec![Script { slice: 100, steps: each }, Script { slice: 1, steps: vec![Step::Take(all)] }];
+        let mut scripts: Vec<Script> = (0..=all.len())
+            .map(|at| {
+                let (each, rest) = all.split_at(at);
+                let mut steps: Vec<Step> =
+                    each.iter().flat_map(|i| [Step::Take(vec![*i]), Step::Finish]).collect();
+                steps.push(Step::Take(rest.to_vec()));
+                Script { slice: 1, steps }
+            })
+            .collect();
         scripts.extend((0..12).map(|variant| Script::random(&corpus, variant)));
         for script in scripts {
             assert_eq!(must_hold(&corpus, script), expected);

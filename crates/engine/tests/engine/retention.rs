@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use samspor_domain::store::{Outcome, Standing};
-use samspor_domain::{Charts, Clock, Reason, Untagged};
-use samspor_engine::{Became, Gateway};
+use samspor_domain::store::{Outcome, Reach, Standing};
+use samspor_domain::{Charts, Clock, LinkError, PostingNo, Publisher, Reason, Target, Untagged};
+use samspor_engine::{Audience, Became, Gateway, Outlet, Scribe};
+use samspor_formats::json;
 
 use crate::stage::{Stage, instant, prepare, text};
 
@@ -22,7 +23,9 @@ const LATER: &str = "2026-02-10T08:00:00Z";
 const END: &str = "2026-04-01T08:00:00Z";
 
 fn posting(id: &str, amount: &str, more: &str) -> String {
-    format!(r#"{{"type":"posting","id":"{id}","date":"2026-01-05","account":"5.28.21.1","amount":"{amount}"{more}}}"#)
+    format!(
+        r#"{{"type":"posting","id":"{id}","date":"2026-01-05","account":"5.28.21.1","amount":"{amount}"{more}}}"#
+    )
 }
 
 fn of(id: &str, citizen: &str) -> String {
@@ -86,10 +89,17 @@ fn a_posting_that_no_consent_reaches_goes_when_its_days_have_passed_and_not_befo
         posting("unreached", "100.00", &format!(r#","citizen":{CPR},"reverses":"V""#)),
         posting("unreached", "100.00", &format!(r#","citizen":{CPR},"grouping":"015""#)),
         posting("unreached", "100.00", &format!(r#","citizen":{CPR},"cost_centre":"015""#)),
-        posting("unreached", "100.00", &format!(r#","grant":{{"system":"dubu","grant":"B-1"}},"citizen":{CPR}"#)),
+        posting(
+            "unreached",
+            "100.00",
+            &format!(r#","grant":{{"system":"dubu","grant":"B-1"}},"citizen":{CPR}"#),
+        ),
     ] {
         let became = stage.send(LATER, "opus", &other);
-        assert!(matches!(&became, Became::Quarantined(fault) if fault.reason == Reason::PostingConflict), "{became:?}");
+        assert!(
+            matches!(&became, Became::Quarantined(fault) if fault.reason == Reason::PostingConflict),
+            "{became:?}"
+        );
     }
     // Another source's posting is another posting.
     assert_eq!(stage.send(LATER, "prisme", &of("unreached", CPR)), Became::Posting);
@@ -334,7 +344,8 @@ fn where_nothing_is_kept_for_a_day_only_hashes_of_the_unreached_are_ever_written
     assert_eq!(stage.ids(), ids(&["reached"]));
     assert_eq!(facts_left(&stage), 4);
     let all = stage.core().store().balances().expect("balances");
-    let all: i64 = all.iter().filter(|balance| balance.standing.is_none()).map(|balance| balance.postings).sum();
+    let all: i64 =
+        all.iter().filter(|balance| balance.standing.is_none()).map(|balance| balance.postings).sum();
     assert_eq!(all, 2);
     // And what it reaches goes when it ends.
     stage.send(THEN, "registry", &withdrawal(2));
@@ -368,4 +379,41 @@ async fn the_gateway_purges_at_once_where_nothing_is_kept_for_a_day() {
     assert!(stage.core().store().quarantine(9).expect("quarantine").is_empty());
     assert_eq!(stage.send(THEN, "opus", &of("unreached", CPR)), Became::Duplicate);
     assert_eq!(stage.core().store().cursor(&text("nobody")).expect("a cursor").0, 0);
+}
+
+/// A target that is never there.
+struct Away;
+
+#[async_trait::async_trait]
+impl Target for Away {
+    async fn connect(&self) -> Result<Box<dyn Publisher>, LinkError> {
+        Err(LinkError { doing: "connecting to nobody".into(), source: None })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_purges_what_is_due_when_it_has_nothing_else_to_do() {
+    let mut stage = Stage::purging(30);
+    enrol(&mut stage, CPR);
+    stage.send(THEN, "opus", &of("once tagged", CPR));
+    stage.send(THEN, "registry", &withdrawal(2));
+    for i in 0..20 {
+        stage.send(THEN, "opus", &of(&format!("P-{i}"), OTHER));
+    }
+    stage.open(Charts::default(), 4, Some(30));
+    let scribe = Scribe::new(stage.vault.clone(), &text("ledger"), Audience::Ledger, Arc::new(json::Encoder));
+    let outlet = Outlet { name: text("ledger"), target: Arc::new(Away), scribe, window: 8 };
+    let clock = Arc::new(Stands(instant(LATER)));
+    let gateway = Gateway::start(stage.close(), clock, Vec::new(), vec![outlet]).expect("it starts");
+    let handle = gateway.handle();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let left = || handle.read(|read, _| Ok(read.postings(&Reach::All, PostingNo(0), 99)?.len()));
+    while left().await.expect("it answers") > 1 {
+        assert!(Instant::now() < deadline, "it purges without being told to");
+    }
+    drop(handle);
+    gateway.stop(Duration::from_secs(60)).await.expect("it stops");
+    stage.open(Charts::default(), 1_000, None);
+    // The target is known from the start, though it never got anything.
+    assert_eq!(stage.ids(), ids(&["once tagged"]));
 }

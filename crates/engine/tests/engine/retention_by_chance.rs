@@ -11,7 +11,8 @@ use samspor_conformance::evaluate::{Evaluation, Knowledge};
 use samspor_conformance::{Content, Corpus, Item, Script, Size, Step};
 use samspor_domain::store::{Count, PostingRow, Standing};
 use samspor_domain::{
-    Answer, Decode, Delivery, Fault, Message, PostingNo, Reason, Seq, SourceName, Tag, Text, Untagged, follows,
+    Answer, Decode, Delivery, Fault, Message, PostingNo, Reason, Seq, SourceName, Tag, Text, Untagged,
+    follows,
 };
 use samspor_engine::{Became, Intake, Permissions, Prepared};
 
@@ -58,8 +59,18 @@ impl<'a> Player<'a> {
     fn new(corpus: &'a Corpus, slice: usize, days: u32) -> Self {
         let clock = instant("2026-01-30T22:30:00Z");
         let (stage, arrived, gone) = (Stage::new(), BTreeSet::new(), Vec::new());
-        let mut player =
-            Self { stage, corpus, slice, days, clock, arrived, passed: 0, gone, purged_postings: 0, came: (0, 0) };
+        let mut player = Self {
+            stage,
+            corpus,
+            slice,
+            days,
+            clock,
+            arrived,
+            passed: 0,
+            gone,
+            purged_postings: 0,
+            came: (0, 0),
+        };
         player.open(0);
         player.stage.advance(TARGET, 0);
         player
@@ -75,7 +86,9 @@ impl<'a> Player<'a> {
         self.arrived.extend(items);
         let became = self.stage.core().take_in(&prepared, clock).expect("they are taken in");
         for (i, became) in items.iter().zip(&became) {
-            if let (Became::Posting, Some(Message::Posting(posting))) = (became, message(&self.corpus.items[*i])) {
+            if let (Became::Posting, Some(Message::Posting(posting))) =
+                (became, message(&self.corpus.items[*i]))
+            {
                 self.came = (self.came.0 + 1, self.came.1 + i128::from(posting.amount.ore()));
             }
         }
@@ -99,7 +112,8 @@ impl<'a> Player<'a> {
             }
             Step::Open(charts) => self.open(*charts),
             Step::Read(_, limit) => {
-                let records = self.stage.core().store().newest_after(Seq(self.passed), *limit).expect("records");
+                let records =
+                    self.stage.core().store().newest_after(Seq(self.passed), *limit).expect("records");
                 self.passed = records.last().map_or(self.passed, |(record, _)| record.seq.0);
                 self.stage.advance(TARGET, self.passed);
             }
@@ -136,11 +150,13 @@ impl<'a> Player<'a> {
             stage.purge(clock);
         });
         let journal = self.journal();
-        let goes = |row: &PostingRow| row.standing == Standing::Untagged(Untagged::NotConsented) && row.registered <= until;
+        let goes = |row: &PostingRow| {
+            row.standing == Standing::Untagged(Untagged::NotConsented) && row.registered <= until
+        };
         for chain in chains(&journal) {
             let passed = chain.iter().all(|row| self.newest(row.no) <= self.passed);
             let is_somebodys = chain.iter().any(|row| row.posting.reference().is_some());
-            let should_be_gone = is_somebodys && passed && chain.iter().all(|row| goes(row));
+            let should_be_gone = is_somebodys && passed && chain.iter().all(goes);
             assert!(!should_be_gone, "{:?} is still there", chain[0].posting.id);
         }
         let store = self.stage.core().store();
@@ -167,10 +183,14 @@ impl<'a> Player<'a> {
         }
         let whole = chains(&journal);
         let gone = |row: &PostingRow| !after.contains_key(&row.no);
-        for chain in whole.iter().filter(|chain| chain.iter().any(|row| gone(row))) {
+        for chain in whole.iter().filter(|chain| chain.iter().any(gone)) {
             assert!(chain.iter().any(|row| row.posting.reference().is_some()), "nobody's postings stay");
             for row in chain {
-                assert_eq!(row.standing, Standing::Untagged(Untagged::NotConsented), "nothing in use is purged");
+                assert_eq!(
+                    row.standing,
+                    Standing::Untagged(Untagged::NotConsented),
+                    "nothing in use is purged"
+                );
                 assert!(row.registered <= until, "nothing young is purged");
                 assert!(newest[&row.no] <= self.passed, "nothing is purged that the target has not got");
                 // Only what is longer than a slice goes bit by bit.
@@ -184,7 +204,8 @@ impl<'a> Player<'a> {
         // What is gone is in no file.
         let mut needles: Vec<Vec<u8>> = bytes.difference(&self.bytes()).cloned().collect();
         self.gone.extend(needles.iter().filter(|bytes| bytes.len() > 16).cloned());
-        let named: BTreeSet<&Text> = after.values().filter_map(|(row, _)| row.posting.reverses.as_ref()).collect();
+        let named: BTreeSet<&Text> =
+            after.values().filter_map(|(row, _)| row.posting.reverses.as_ref()).collect();
         let ids = journal.values().map(|(row, _)| row).filter(|row| gone(row)).map(|row| &row.posting.id);
         let elsewhere: BTreeSet<&Text> = after.values().map(|(row, _)| &row.posting.id).collect();
         let ids = ids.filter(|id| !named.contains(id) && !elsewhere.contains(id));
@@ -229,6 +250,11 @@ impl<'a> Player<'a> {
         self.purge();
         let after = (self.journal(), self.bytes(), self.stage.core().store().last_seq().expect("seq"));
         assert!(before == after, "what is sent again changes nothing");
+    }
+
+    fn look_for_all_that_is_gone(&mut self) {
+        self.stage.core().store().scrub().expect("the files are scrubbed");
+        self.stage.holds_none_of(&self.gone);
     }
 
     /// The balance says what came, purged or not.
@@ -295,7 +321,7 @@ impl Decode for Refuses {
 #[test]
 fn whatever_arrives_and_whenever_it_is_purged_nothing_in_use_is_lost_and_nothing_purged_is_left() {
     let mut purged = 0;
-    for seed in 1..=60 {
+    for seed in 1..=40 {
         println!("seed {seed}");
         let corpus = corpus(seed, seed % 3 == 0);
         let script = Script::random(&corpus, 0);
@@ -308,21 +334,24 @@ fn whatever_arrives_and_whenever_it_is_purged_nothing_in_use_is_lost_and_nothing
         player.check_balance();
         player.open(0);
         player.send_all_again();
-        player.stage.holds_none_of(&player.gone.clone());
+        player.look_for_all_that_is_gone();
         purged += player.purged_postings;
     }
-    assert!(purged > 1_000, "{purged} postings were purged");
+    assert!(purged > 500, "{purged} postings were purged");
 }
 
 #[test]
 fn once_all_facts_are_known_purging_changes_no_answer() {
     let mut purged = 0;
-    for seed in 101..=140 {
+    for seed in 101..=130 {
         println!("seed {seed}");
         let corpus = corpus(seed, false);
         let script = Script::random(&corpus, 0);
         let mut player = Player::new(&corpus, script.slice, DAYS);
-        let arriving = script.steps.iter().filter_map(|step| if let Step::Take(items) = step { Some(items) } else { None });
+        let arriving = script
+            .steps
+            .iter()
+            .filter_map(|step| if let Step::Take(items) = step { Some(items) } else { None });
         let is_fact = |i: &usize| matches!(message(&corpus.items[*i]), Some(Message::Fact(_)));
         let (facts, postings): (Vec<usize>, Vec<usize>) = arriving.flatten().partition(|i| is_fact(i));
         let mut known = Knowledge::default();
@@ -341,9 +370,11 @@ fn once_all_facts_are_known_purging_changes_no_answer() {
             }
         }
         let mut expected = Evaluation::new(&known, &corpus.charts[0]).answers();
-        let names: BTreeMap<_, _> = player.stage.core().store().sources().expect("sources").into_iter().collect();
+        let names: BTreeMap<_, _> =
+            player.stage.core().store().sources().expect("sources").into_iter().collect();
         let journal = player.journal();
-        let left: BTreeSet<_> = journal.values().map(|(row, _)| (names[&row.source].clone(), row.posting.id.clone())).collect();
+        let left: BTreeSet<_> =
+            journal.values().map(|(row, _)| (names[&row.source].clone(), row.posting.id.clone())).collect();
         for (row, tag) in journal.into_values() {
             let answer = match (row.standing, tag) {
                 (Standing::Untagged(reason), _) => Answer::Untagged(reason),
@@ -367,12 +398,12 @@ fn once_all_facts_are_known_purging_changes_no_answer() {
         assert_eq!(expected, BTreeMap::new(), "nothing else is gone");
         purged += player.purged_postings;
     }
-    assert!(purged > 1_000, "{purged} postings were purged");
+    assert!(purged > 500, "{purged} postings were purged");
 }
 
 #[test]
 fn where_nothing_is_kept_for_a_day_nothing_unreached_is_left_after_any_step() {
-    for seed in 201..=230 {
+    for seed in 201..=215 {
         println!("seed {seed}");
         let corpus = corpus(seed, seed % 3 == 0);
         let script = Script::random(&corpus, 0);
@@ -384,6 +415,6 @@ fn where_nothing_is_kept_for_a_day_nothing_unreached_is_left_after_any_step() {
         }
         player.send_all_again();
         player.check_balance();
-        player.stage.holds_none_of(&player.gone.clone());
+        player.look_for_all_that_is_gone();
     }
 }
