@@ -31,6 +31,9 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
     Ok(if sheet.balanced { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) })
 }
 
+/// What is no part of the sum of what items became: their number, and fields in them.
+const APART: [&str; 2] = [Outcome::Received.word(), Outcome::IgnoredField.word()];
+
 /// The balance sheet.
 #[derive(Debug, Serialize)]
 struct Sheet {
@@ -97,7 +100,8 @@ impl Sheet {
             .into_iter()
             .map(|((source, month), outcomes)| {
                 let received = outcomes.get(Outcome::Received.word()).copied().unwrap_or(0);
-                let balanced = 2 * received == outcomes.values().sum::<i64>();
+                let others = outcomes.iter().filter(|(word, _)| !APART.contains(word));
+                let balanced = received == others.map(|(_, items)| items).sum::<i64>();
                 Items { source, month: year_month(month), outcomes, balanced }
             })
             .collect();

@@ -173,11 +173,13 @@ pub enum Outcome {
     Quarantined,
     /// Discarded from quarantine by someone.
     Discarded,
+    /// No item, but a field in one that the contract does not know, and that was ignored. A duplicate's do not count.
+    IgnoredField,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Received,
         Self::Fact,
         Self::Stale,
@@ -185,11 +187,12 @@ impl Outcome {
         Self::Duplicate,
         Self::Quarantined,
         Self::Discarded,
+        Self::IgnoredField,
     ];
 
     /// The word by which it is stored and shown.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Received => "received",
             Self::Fact => "facts",
@@ -198,6 +201,7 @@ impl Outcome {
             Self::Duplicate => "duplicates",
             Self::Quarantined => "quarantined",
             Self::Discarded => "discarded",
+            Self::IgnoredField => "ignored_fields",
         }
     }
 }

@@ -223,7 +223,9 @@ impl Core {
             Became::Duplicate => Outcome::Duplicate,
             Became::Quarantined(_) => Outcome::Quarantined,
         };
-        self.tally.item(source, now, outcome);
+        // Sent again, they are nothing new either.
+        let ignored_fields = if became == Became::Duplicate { 0 } else { item.ignored_fields };
+        self.tally.item(source, now, outcome, ignored_fields);
         Ok(became)
     }
 

@@ -18,6 +18,8 @@ pub struct Prepared {
     /// The item's own bytes.
     pub(crate) bytes: Bytes,
     pub(crate) content_type: Option<String>,
+    /// How many of its fields the contract does not know.
+    pub(crate) ignored_fields: u32,
     /// When it was learnt, where that is not now: in a replay.
     pub(crate) registered: Option<Timestamp>,
 }
@@ -95,7 +97,8 @@ impl Intake {
             };
             if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
         });
-        self.item(delivery, item.excerpt, content)
+        let ignored_fields = item.ignored_fields;
+        Prepared { ignored_fields, ..self.item(delivery, item.excerpt, content) }
     }
 
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
@@ -104,6 +107,7 @@ impl Intake {
             content,
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
+            ignored_fields: 0,
             registered: None,
         }
     }
@@ -119,6 +123,6 @@ impl Prepared {
     /// A message that comes from a caller instead of a queue. `bytes` is what stands for it if it goes to quarantine.
     #[must_use]
     pub fn from_caller(source: SourceName, message: Message, bytes: Bytes) -> Self {
-        Self { source, content: Ok(message), bytes, content_type: None, registered: None }
+        Self { source, content: Ok(message), bytes, content_type: None, ignored_fields: 0, registered: None }
     }
 }

@@ -26,11 +26,21 @@ impl Tally {
         Self { zone, counts: BTreeMap::new(), balances: BTreeMap::new() }
     }
 
-    /// An item arrived, and this became of it.
-    pub(crate) fn item(&mut self, source: SourceNo, arrived: Timestamp, outcome: Outcome) {
+    /// An item arrived, this became of it, and so many of its fields were ignored.
+    pub(crate) fn item(
+        &mut self,
+        source: SourceNo,
+        arrived: Timestamp,
+        outcome: Outcome,
+        ignored_fields: u32,
+    ) {
         let month = arrived.to_zoned(self.zone.clone()).date().first_of_month();
         for outcome in [Outcome::Received, outcome] {
             *self.counts.entry((source, month, outcome)).or_default() += 1;
+        }
+        if ignored_fields > 0 {
+            let ignored = self.counts.entry((source, month, Outcome::IgnoredField)).or_default();
+            *ignored += i64::from(ignored_fields);
         }
     }
 

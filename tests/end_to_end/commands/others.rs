@@ -8,7 +8,7 @@ use samspor_harness::search::Search;
 use samspor_town::{Settings, Town};
 use serde_json::Value;
 
-use super::recordings::{charts_alone, of_town, write};
+use super::recordings::{charts_alone, line, of_town, write};
 use crate::deployment::{Result, demo_config};
 use crate::samspor::{Ran, samspor};
 
@@ -174,5 +174,27 @@ fn a_configuration_is_explained_or_its_faults_are_shown_at_their_places() -> Res
     for command in ["serve", "reconcile", "record"] {
         samspor([command.as_ref(), "--config".as_ref(), faulty.as_os_str()])?.ended(2)?;
     }
+    Ok(())
+}
+
+#[test]
+fn fields_that_the_contract_does_not_know_are_counted_once_and_are_no_part_of_the_sum() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = charts_alone(dir.path())?;
+    let message = serde_json::json!({
+        "type": "posting", "id": "P-1", "date": "2026-03-14", "account": "5.28.21.1", "amount": "10.00",
+        "colour": "red", "shape": null, "smell": "good", "text": "known, and never stored"
+    });
+    let recording =
+        write(dir.path(), "twice.ndjson", [line(0, "opus", &message), line(1, "opus", &message)])?;
+    let (config, recording, store) = (config.as_os_str(), recording.as_os_str(), dir.path().join("store"));
+    let place = ["--config".as_ref(), config, "--data-dir".as_ref(), store.as_os_str()];
+    samspor(["replay".as_ref()].into_iter().chain(place).chain([recording]))?.ended(0)?;
+    let ran =
+        samspor(["reconcile".as_ref()].into_iter().chain(place).chain(["--json".as_ref()]))?.ended(0)?;
+    let balance: Value = serde_json::from_str(&ran.stdout)?;
+    let outcomes = &balance["items"][0]["outcomes"];
+    assert_eq!((&outcomes["received"], &outcomes["duplicates"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!(outcomes["ignored_fields"], 2, "absent fields are not there to be ignored");
     Ok(())
 }

@@ -256,6 +256,24 @@ fn quarantine_forgets_the_bytes_and_knows_them_again() {
 }
 
 #[test]
+fn persons_whom_a_kept_posting_names_beside_its_citizen_stay() {
+    let mut stage = Stage::purging(30);
+    enrol(&mut stage, CPR);
+    let grant = r#","grant":{"system":"prisme","grant":"B-1"}"#;
+    let both = posting("both", "1.00", &format!(r#","citizen":{CPR}{grant}"#));
+    stage.send(THEN, "opus", &both);
+    stage.send(THEN, "opus", &posting("grant alone", "1.00", grant));
+    // Refused because of what is known, and so nobody else is.
+    stage.send(THEN, "opus", &posting("both", "1.00", &format!(r#","citizen":{OTHER}{grant}"#)));
+    let persons = stage.sql("SELECT * FROM person WHERE scope <> 0").len();
+    assert_eq!(persons, 2);
+    stage.purge(instant(LATER));
+    assert_eq!(stage.ids(), ids(&["both"]));
+    assert_eq!(stage.sql("SELECT * FROM person WHERE scope <> 0").len(), 2);
+    assert_eq!(stage.send(LATER, "opus", &both), Became::Duplicate);
+}
+
+#[test]
 fn postings_that_take_each_others_answers_go_together() {
     let mut stage = Stage::purging(30);
     let reversal = |id: &str, amount: &str, of: &str| posting(id, amount, &format!(r#","reverses":"{of}""#));
