@@ -182,7 +182,7 @@ impl World {
         let days = [0, 1, 2, 28, 29, 30, 365, 366, 730, 730, 36_525];
         Solution {
             name: text("solution"),
-            priority: chance.of(&[10, 10, 10, 100, -1_000_000, 1_000_000]),
+            priority: chance.of(&[10, 10, 11, 100, -1_000_000, 1_000_000]),
             span: if chance.percent(60) { Span::default() } else { self.span(60, chance) },
             baseline_days: chance.of(&days),
             aftercare_days: chance.of(&days),
@@ -294,8 +294,8 @@ pub(crate) fn corrected(old: &Body, fresh: Body, chance: &mut Chance) -> Body {
             1 => old.case = new.case.or(old.case.take()),
             _ => old.citizen = new.citizen.or(old.citizen.take()),
         },
-        (Body::Solution(old), Body::Solution(new)) => match chance.count(0, 11) {
-            0 => old.priority = new.priority,
+        (Body::Solution(old), Body::Solution(new)) => match chance.count(0, 14) {
+            0 | 12..=14 => old.priority = new.priority,
             1 => old.span.from = new.span.from,
             2 => old.span.to = new.span.to,
             3 => old.baseline_days = new.baseline_days,

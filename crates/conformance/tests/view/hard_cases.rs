@@ -137,7 +137,10 @@ fn two_solutions_on_the_same_day() {
     let both = scene.with("E-0", 1, second(enrolment("2021-01-01", "")));
 
     // The lower priority wins, whatever else.
-    both.clone().with("ung", 1, with_priority(99)).gives(&[("opus/P-1", other("E-0", None, "ung", "E-1"))]);
+    let chosen = [("opus/P-1", other("E-0", None, "ung", "E-1"))];
+    both.clone().with("ung", 1, with_priority(99)).gives(&chosen);
+    both.clone().with("ung", 1, with_priority(101)).with("ung", 2, with_priority(99)).gives(&chosen);
+    both.clone().with("ung", 1, with_priority(100)).with("sb", 2, with_priority(101)).gives(&chosen);
     // At equal priorities the earlier start.
     both.clone()
         .with("ung", 1, with_priority(100))
