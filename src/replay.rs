@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use samspor_domain::store::{Outcome, Standing};
+use samspor_domain::store::{Outcome, Standing, StoreError};
 use samspor_domain::{Answer, SourceName, SourceNo, Text};
 use samspor_engine::{Core, Intake, Permissions, Prepared, newest_tag};
 use samspor_formats::json;
@@ -52,12 +52,23 @@ pub(crate) fn run(arguments: &Replay) -> Result<ExitCode> {
     player.flush()?;
     progress.set_message("deciding again");
     while player.core.work(Timestamp::MIN)? {}
-    player.core.scrub()?;
+    scrub(&mut player.core)?;
     progress.finish_and_clear();
 
     print_states(&mut player.core, &vault)?;
     let quarantined = print_counts(&mut player.core)?;
     Ok(if quarantined { ExitCode::from(QUARANTINED) } else { ExitCode::SUCCESS })
+}
+
+/// Overwrites what was erased. Where someone reads the store just now, that is left to who opens it next.
+fn scrub(core: &mut Core) -> Result<()> {
+    loop {
+        match core.scrub() {
+            Ok(false) => {}
+            Ok(true) | Err(StoreError::Locked) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 struct Player<'a> {

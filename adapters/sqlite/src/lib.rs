@@ -2,12 +2,10 @@
 //!
 //! Write-ahead log, `synchronous=FULL`, `secure_delete`: what is committed survives a power cut, and what is erased is
 //! overwritten. A lock file keeps a second process out.
-//!
-//! One thing `secure_delete` does not do: where SQLite moves cells to another place or page as it balances a B-tree, now
-//! and then a copy stays in the unused middle of the page, and is overwritten only as that page fills.
 
 mod code;
 mod read;
+mod wipe;
 mod write;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -54,6 +52,7 @@ impl Sqlite {
             return Err(StoreError::Unusable("its file system does not support a write-ahead log".into()));
         }
         connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON").map_err(error)?;
+        wipe::prepare(&connection)?;
         migrations::migrations::runner()
             .run(&mut connection)
             .map_err(|error| StoreError::Unusable(format!("its schema is not this gateway's: {error}")))?;

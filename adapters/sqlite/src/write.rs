@@ -10,7 +10,7 @@ use samspor_domain::{
     Cause, FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text,
 };
 
-use crate::{Sqlite, code, error};
+use crate::{Sqlite, code, error, wipe};
 
 impl Sqlite {
     fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
@@ -303,10 +303,13 @@ impl Store for Sqlite {
         self.drop_unused(&named)
     }
 
-    fn scrub(&mut self) -> Result<()> {
+    fn scrub(&mut self, after: u32) -> Result<Option<u32>> {
+        if let Some(last) = wipe::slice(&mut self.connection, after)? {
+            return Ok(Some(last));
+        }
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         match self.one(sql, [], |row| row.get::<_, i64>(0))? {
-            Some(0) => Ok(()),
+            Some(0) => Ok(None),
             _ => Err(StoreError::Locked),
         }
     }

@@ -418,6 +418,7 @@ pub trait Store: Read {
     fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
     /// Deletes a posting, its feed records, and the persons that nothing else uses. Balances stay.
     fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
-    /// Makes what was erased unrecoverable from the store's files, its log included.
-    fn scrub(&mut self) -> Result<()>;
+    /// Makes what was erased unrecoverable from the store's files: from a bounded part of them, after a place in them.
+    /// Answers the place to go on after; none when all is done, the log included. Readers may hold that up.
+    fn scrub(&mut self, after: u32) -> Result<Option<u32>>;
 }

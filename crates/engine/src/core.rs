@@ -14,6 +14,7 @@ use crate::intake::Prepared;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
 use crate::retention::Retention;
+use crate::scrub::Scrubbing;
 use crate::tally::Tally;
 
 /// What became of an item.
@@ -43,8 +44,7 @@ pub struct Core {
     slice: usize,
     /// The last registration instant; the next is never earlier.
     last: Timestamp,
-    /// Something was erased, and the store's log may still hold it.
-    pub(crate) to_scrub: bool,
+    pub(crate) scrubbing: Scrubbing,
 }
 
 /// Keys of the store's own values.
@@ -70,9 +70,8 @@ impl Core {
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
-        // A process that ended between erasing and scrubbing left that to this one.
-        let mut core =
-            Self { store, keyring, registry, tally, retention, charts, slice, last, to_scrub: true };
+        let scrubbing = Scrubbing::load(&mut *store)?;
+        let mut core = Self { store, keyring, registry, tally, retention, charts, slice, last, scrubbing };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
             core.note_charts_and_rules()
@@ -150,18 +149,6 @@ impl Core {
         Ok(self.store.pending_work()? > 0)
     }
 
-    /// Makes sure that what was erased is in no file. Answers whether it is so; readers may hold it up.
-    pub fn scrub(&mut self) -> Result<bool> {
-        if self.to_scrub {
-            match self.store.scrub() {
-                Ok(()) => self.to_scrub = false,
-                Err(StoreError::Locked) => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
     /// The store, for its readers' questions.
     pub fn store(&mut self) -> &mut dyn Store {
         &mut *self.store
@@ -192,6 +179,7 @@ impl Core {
         let vault = Arc::clone(&self.keyring.vault);
         (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;
         self.retention = Retention::load(&mut *self.store, self.retention.days)?;
+        self.scrubbing = Scrubbing::load(&mut *self.store)?;
         Ok(())
     }
 

@@ -161,8 +161,7 @@ impl Core {
             self.store.erase_superseded(no)?;
         }
         self.store.erase_fact(consent)?;
-        self.to_scrub = true;
-        Ok(())
+        self.erased()
     }
 
     /// Decides up to a slice of the work list again.

@@ -12,6 +12,7 @@ mod receive;
 mod registry;
 mod retention;
 mod scribe;
+mod scrub;
 mod status;
 mod supervise;
 mod tally;

@@ -116,7 +116,9 @@ impl Core {
         let progress = Progress::load(&mut *self.store)?;
         let mut slice = Slice { progress: progress.clone(), until, left: self.slice(), put_off: false };
         let erased = self.store.erase_quarantine(until, slice.left)?;
-        self.to_scrub |= erased > 0;
+        if erased > 0 {
+            self.erased()?;
+        }
         slice.left -= erased;
         self.purge_facts(&mut slice)?;
         self.purge_postings(&mut slice)?;
@@ -136,7 +138,7 @@ impl Core {
             // Where the newest version is younger, the fact comes up again with that.
             if row.newest.registered <= slice.until && !self.is_used(&row)? {
                 self.store.erase_fact(no)?;
-                self.to_scrub = true;
+                self.erased()?;
             }
         }
         Ok(())
@@ -275,8 +277,7 @@ impl Core {
     fn purge_posting(&mut self, row: &PostingRow) -> Result<()> {
         self.remember_purged(row.source, &row.posting)?;
         self.store.delete_posting(row.no)?;
-        self.to_scrub = true;
-        Ok(())
+        self.erased()
     }
 
     fn remember_purged(&mut self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<()> {

@@ -157,7 +157,7 @@ impl Writer {
                 None => work_left = self.core.work(self.clock.now())? || self.purge()?,
             }
             // What a reader holds up is tried again, whether anything else comes or not.
-            work_left |= !self.core.scrub()?;
+            work_left |= !self.scrub()?;
             let last = self.core.store().last_seq()?;
             self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
         }
@@ -191,6 +191,18 @@ impl Writer {
             self.purge_at = Instant::now() + PURGE_EVERY;
         }
         Ok(left)
+    }
+
+    /// Takes a slice of overwriting what was erased. Answers whether none is left. What fails for now is tried again.
+    fn scrub(&mut self) -> Result<bool, StoreError> {
+        self.core.scrub().or_else(|error| match error {
+            StoreError::Damaged(_) | StoreError::Unusable(_) => Err(error),
+            StoreError::Locked => Ok(false),
+            _ => {
+                self.status.set(PART, Condition::Down(explain(&error)));
+                Ok(false)
+            }
+        })
     }
 
     /// Commits a command together with those that wait behind it. Answers whether there may be more to do.
