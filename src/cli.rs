@@ -87,6 +87,17 @@ pub(crate) enum Command {
     /// Look at the messages that were not understood.
     Quarantine(Quarantine),
 
+    /// List and release what targets do not get for now.
+    ///
+    /// A record that a target refuses again and again is parked, as soon as a later one gets through, so that the rest
+    /// goes on. A record of a month that the configuration says is closed is parked until the month is open again. A newer
+    /// record of the same posting is tried in any case.
+    Parked {
+        /// What to do.
+        #[command(subcommand)]
+        action: ParkedAction,
+    },
+
     /// List the consents whose references cannot all be one person's, and settle who is who.
     ///
     /// Such a consent reaches two CPR numbers that no change connects, or more than 64 references, and nothing is tagged
@@ -170,9 +181,37 @@ pub(crate) struct Reconcile {
     /// The store of a replay, instead of the configuration's own.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// List the postings of this target that are in the state of `--state`, instead of the balance.
+    #[arg(long, value_name = "NAME", requires = "state")]
+    pub(crate) target: Option<Text>,
+    /// Which postings of the target.
+    #[arg(long, requires = "target")]
+    pub(crate) state: Option<TargetState>,
+    /// How many postings at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
     /// Print JSON, with sums in øre as texts.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How far a posting's record has come at a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TargetState {
+    /// The target has not got the newest record yet.
+    Waiting,
+    /// The record is parked.
+    Parked,
+    /// Delivered to a target that gives no receipts.
+    Delivered,
+    /// Delivered, and the receipt is awaited.
+    Awaiting,
+    /// Accepted by the target's books.
+    Accepted,
+    /// Rejected by the target's books.
+    Rejected,
+    /// What the target has is not what is tagged, and nothing is on its way. There should be none.
+    Difference,
 }
 
 /// What `quarantine` does.
@@ -188,6 +227,47 @@ pub(crate) struct Quarantine {
 pub(crate) enum QuarantineAction {
     /// List what lies there, oldest first: where it came from, the reason, the place and what is wrong.
     List(QuarantineList),
+}
+
+/// What can be done with what is parked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParkedAction {
+    /// List what is parked: of which target, which posting, since when and why.
+    List(ParkedList),
+    /// Try again what a target refused, through the running gateway.
+    Release(ParkedRelease),
+}
+
+/// What `parked list` lists.
+#[derive(Debug, Args)]
+pub(crate) struct ParkedList {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Of this target only.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<Text>,
+    /// How many of each target at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `parked release` releases.
+#[derive(Debug, Args)]
+pub(crate) struct ParkedRelease {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Of this target.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Text,
+    /// The record of one posting only: its source.
+    #[arg(long, value_name = "NAME", requires = "posting")]
+    pub(crate) source: Option<Text>,
+    /// The record of one posting only: its id.
+    #[arg(long, value_name = "ID", requires = "source")]
+    pub(crate) posting: Option<Text>,
 }
 
 /// What `quarantine list` lists.

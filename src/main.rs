@@ -1,11 +1,13 @@
 //! The gateway's binary: the command line, the configuration, and what wires the adapters together.
 
+mod books;
 mod check;
 mod cli;
 mod config;
 mod conflicts;
 mod explain;
 mod open;
+mod parked;
 mod quarantine;
 mod reconcile;
 mod record;
@@ -47,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
+        Command::Parked { action } => parked::run(&action),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "samspor", &mut std::io::stdout());

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use samspor_domain::store::{Month, Outcome, Read};
 use samspor_domain::{SourceName, Untagged};
+use samspor_vault::Vault;
 use serde::Serialize;
 
 use crate::cli::Reconcile;
-use crate::{config, open};
+use crate::{books, config, open};
 
 /// Something does not balance.
 const UNBALANCED: u8 = 5;
@@ -21,8 +23,12 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (dir, _) = open::existing(&config, arguments.data_dir.as_deref())?;
-    let sheet = Sheet::read(&mut open::reader(&dir)?)?;
+    let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
+    let mut reader = open::reader(&dir)?;
+    if let Some(target) = &arguments.target {
+        return books::drill(&mut reader, &vault, target, arguments);
+    }
+    let sheet = Sheet::read(&mut reader, &vault)?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&sheet)?);
     } else {
@@ -40,6 +46,8 @@ struct Sheet {
     balanced: bool,
     items: Vec<Items>,
     postings: Vec<Postings>,
+    targets: Vec<books::Target>,
+    control_totals: Vec<books::Control>,
 }
 
 /// What became of the items of one source that arrived in one month.
@@ -66,14 +74,20 @@ struct Postings {
 
 /// A number of postings and their sum in øre.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-struct Sum {
-    postings: i64,
+pub(crate) struct Sum {
+    pub(crate) postings: i64,
     #[serde(serialize_with = "as_text")]
-    ore: i128,
+    pub(crate) ore: i128,
+}
+
+impl From<samspor_domain::Sum> for Sum {
+    fn from(sum: samspor_domain::Sum) -> Self {
+        Self { postings: sum.postings, ore: sum.ore() }
+    }
 }
 
 /// Sums may exceed what a JSON number holds exactly.
-fn as_text<S: serde::Serializer>(ore: &i128, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: serde::Serializer>(ore: &i128, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(ore)
 }
 
@@ -84,7 +98,7 @@ impl Sum {
 }
 
 impl Sheet {
-    fn read(read: &mut dyn Read) -> Result<Self> {
+    fn read(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Self> {
         let names: BTreeMap<_, SourceName> = read.sources()?.into_iter().collect();
         let name = |no| names.get(&no).map(ToString::to_string).unwrap_or_default();
 
@@ -117,7 +131,7 @@ impl Sheet {
                 untagged: BTreeMap::new(),
                 balanced: false,
             });
-            let sum = Sum { postings: balance.postings, ore: balance.ore };
+            let sum = Sum::from(balance.sum);
             match balance.standing {
                 None => entry.all = sum,
                 Some(None) => entry.tagged = sum,
@@ -130,8 +144,14 @@ impl Sheet {
         for row in &mut postings {
             row.balanced = row.untagged.values().fold(row.tagged, |sum, one| sum.plus(*one)) == row.all;
         }
-        let balanced = items.iter().all(|row| row.balanced) && postings.iter().all(|row| row.balanced);
-        Ok(Self { balanced, items, postings })
+        let engine = samspor_engine::books(read, vault)?;
+        let targets: Vec<books::Target> = engine.targets.iter().map(books::Target::from).collect();
+        let control_totals: Vec<books::Control> = engine.controls.iter().map(books::Control::from).collect();
+        let balanced = items.iter().all(|row| row.balanced)
+            && postings.iter().all(|row| row.balanced)
+            && targets.iter().all(|row| row.balanced)
+            && control_totals.iter().all(|row| row.agrees);
+        Ok(Self { balanced, items, postings, targets, control_totals })
     }
 
     fn tables(&self) -> String {
@@ -158,12 +178,19 @@ impl Sheet {
             postings.add_row(start.into_iter().chain(sums).chain([verdict(row.balanced).to_owned()]));
         }
         let verdict = if self.balanced { "Everything balances." } else { "Something does NOT balance." };
-        format!("{}\n\n{}\n\n{verdict}\n", items.trim_fmt(), postings.trim_fmt())
+        let tables = [
+            Some(items),
+            Some(postings),
+            books::targets(&self.targets),
+            books::controls(&self.control_totals),
+        ];
+        let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.trim_fmt()).collect();
+        format!("{}\n\n{verdict}\n", tables.join("\n\n"))
     }
 }
 
 /// A table whose columns from `numbers` on are aligned to the right.
-fn table<'a>(head: impl Iterator<Item = &'a str>, numbers: usize) -> Table {
+pub(crate) fn table<'a>(head: impl Iterator<Item = &'a str>, numbers: usize) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head);
     for (i, column) in table.column_iter_mut().enumerate() {
@@ -174,16 +201,16 @@ fn table<'a>(head: impl Iterator<Item = &'a str>, numbers: usize) -> Table {
     table
 }
 
-fn verdict(balanced: bool) -> &'static str {
+pub(crate) fn verdict(balanced: bool) -> &'static str {
     if balanced { "" } else { "NOT BALANCED" }
 }
 
-fn year_month(month: Month) -> String {
+pub(crate) fn year_month(month: Month) -> String {
     month.strftime("%Y-%m").to_string()
 }
 
 /// Danish writing, `-1.234.567,05`, since Danish users read it.
-fn kroner(ore: i128) -> String {
+pub(crate) fn kroner(ore: i128) -> String {
     let whole = (ore.unsigned_abs() / 100).to_string();
     let mut grouped = String::new();
     for (i, digit) in whole.chars().enumerate() {

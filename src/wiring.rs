@@ -44,7 +44,11 @@ pub(crate) fn intake(source: &Source) -> Intake {
     Intake {
         source: source.name.clone(),
         decoder,
-        may_send: Permissions { postings: source.may_send.postings, facts: source.may_send.facts.clone() },
+        may_send: Permissions {
+            postings: source.may_send.postings,
+            facts: source.may_send.facts.clone(),
+            receipts_of: source.may_send.receipts_of.clone(),
+        },
         max_body_bytes: source.max_body_bytes,
     }
 }
@@ -122,6 +126,7 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         target: Arc::new(exchange),
         scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder),
         window: target.window,
+        policy: target.policy.clone(),
     })
 }
 

@@ -141,8 +141,11 @@ pub(super) struct Source {
     /// What its messages are written in.
     pub(super) format: At<Format>,
     /// The message types that it may send; any other goes to quarantine as `not-permitted`. Without it:
-    /// `posting`, `case`, `grant`, `payment` and `progress`.
+    /// `posting`, `case`, `grant`, `payment` and `progress`. A `receipt` needs `receipts_of`.
     pub(super) may_send: Option<At<Vec<At<String>>>>,
+    /// The target whose receipts come from here, in JSON as `docs/records.md` says. Without `may_send` such a source
+    /// sends receipts and nothing else.
+    pub(super) receipts_of: Option<At<String>>,
     /// The largest body, in bytes. A larger one goes to quarantine as `too-large`.
     #[serde(default)]
     pub(super) max_body_bytes: Number<1_048_576, 1_024, 134_217_728>,
@@ -279,6 +282,47 @@ pub(super) struct Target {
     pub(super) format: TargetFormat,
     /// The queue or exchange that it reads from.
     pub(super) amqp: At<TargetAmqp>,
+    /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
+    /// `samspor parked list`, and delivered when a start finds the month open again.
+    #[serde(default)]
+    pub(super) closed_months: Vec<At<String>>,
+    /// What is done about records that it does not take.
+    #[serde(default)]
+    pub(super) delivery: Delivery,
+    /// That its books give receipts.
+    pub(super) receipts: Option<At<Receipts>>,
+}
+
+/// What is done about records that a target does not take. A record that fails is tried again, and those behind it
+/// wait. When it has failed `tries` times, those behind it are tried; as soon as one of them gets through, the bad
+/// one is parked, listed by `samspor parked list`, and the rest goes on. When `failing` records in a row fail, it is
+/// the target that is out of order: nothing is parked, and it is tried again with growing waits.
+#[derive(Debug, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.delivery]")]
+pub(super) struct Delivery {
+    /// How often a record is tried before it may be parked.
+    #[serde(default)]
+    pub(super) tries: Number<5, 1, 1_000>,
+    /// How many records may fail one after the other.
+    #[serde(default)]
+    pub(super) failing: Number<10, 1, 1_000>,
+    /// The first wait between tries, in milliseconds. The waits grow, and vary by chance.
+    #[serde(default)]
+    pub(super) retry_from_ms: Number<200, 10, 60_000>,
+    /// The longest wait between tries, in milliseconds; not less than `retry_from_ms`.
+    #[serde(default)]
+    pub(super) retry_to_ms: Number<30_000, 10, 3_600_000>,
+}
+
+/// That a target's books say of each record whether they accept it. A source with `receipts_of` brings the receipts.
+#[derive(Debug, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.receipts]")]
+pub(super) struct Receipts {
+    /// How long a receipt may take, in seconds. While one takes longer, the status of the receipts is down.
+    #[serde(default)]
+    pub(super) within_s: Number<86_400, 1, 31_536_000>,
 }
 
 /// Who reads a target.

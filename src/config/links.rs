@@ -21,7 +21,7 @@ impl Resolver {
         let amqp = &source.amqp;
         let name = self.reading.text(&source.name);
         let format = self.format(source);
-        let may_send = self.may_send(source.may_send.as_ref());
+        let may_send = self.may_send(source);
         let broker = self.broker_named(&amqp.broker);
         let queue = self.amqp_name(&amqp.queue, amqp.topology);
         let prefetch: u16 = self.reading.number(&amqp.prefetch);
@@ -108,10 +108,18 @@ impl Resolver {
         types
     }
 
-    fn may_send(&mut self, written: Option<&At<Vec<At<String>>>>) -> Option<MaySend> {
+    fn may_send(&mut self, source: &file::Source) -> Option<MaySend> {
+        let receipts_of = match &source.receipts_of {
+            Some(target) => Some(self.reading.text(target)?),
+            None => None,
+        };
+        let written = source.may_send.as_ref();
         let Some(written) = written else {
             let facts = Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect();
-            return Some(MaySend { postings: true, facts });
+            return Some(match receipts_of {
+                None => MaySend { postings: true, facts, receipts_of },
+                Some(_) => MaySend { postings: false, facts: BTreeSet::new(), receipts_of },
+            });
         };
         if written.is_empty() {
             self.reading.fault(
@@ -119,11 +127,20 @@ impl Resolver {
                 "this names no message type; without any, every message goes to quarantine",
             );
         }
-        let mut may_send = MaySend { postings: false, facts: BTreeSet::new() };
+        let mut may_send = MaySend { postings: false, facts: BTreeSet::new(), receipts_of: None };
         let mut is_good = true;
         for word in &**written {
             if word.as_str() == "posting" {
                 may_send.postings = true;
+            } else if word.as_str() == "receipt" {
+                if receipts_of.is_none() {
+                    is_good = false;
+                    self.reading.fault(
+                        word.span(),
+                        "`receipt` needs `receipts_of`, which says of which target they are",
+                    );
+                }
+                may_send.receipts_of.clone_from(&receipts_of);
             } else if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word.as_str()) {
                 may_send.facts.insert(kind);
             } else {
@@ -131,7 +148,7 @@ impl Resolver {
                 let known: Vec<&str> = Kind::ALL.map(Kind::word).into();
                 self.reading
                     .fault(word.span(), "this is not a message type")
-                    .help(format!("there are posting, {}", known.join(", ")));
+                    .help(format!("there are posting, receipt, {}", known.join(", ")));
             }
         }
         is_good.then_some(may_send)
@@ -143,6 +160,7 @@ impl Resolver {
         let broker = self.broker_named(&amqp.broker);
         let route = self.route(amqp);
         let confirm_timeout = self.milliseconds(&amqp.confirm_timeout_ms);
+        let policy = self.policy(target);
         Some(Target {
             name: name?,
             audience: target.audience,
@@ -154,6 +172,37 @@ impl Resolver {
             allow_unrouted: *amqp.allow_unrouted,
             confirm_timeout,
             window: self.reading.number(&amqp.window),
+            policy: policy?,
+        })
+    }
+
+    fn policy(&mut self, target: &file::Target) -> Option<samspor_engine::Policy> {
+        let written = &target.delivery;
+        let waits = (self.milliseconds(&written.retry_from_ms), self.milliseconds(&written.retry_to_ms));
+        if waits.1 < waits.0 && written.retry_to_ms.get().is_ok() {
+            let message = format!("this is less than `retry_from_ms`, {}", waits.0.as_millis());
+            self.reading.fault(written.retry_to_ms.span(), message);
+        }
+        let mut closed_months = BTreeSet::new();
+        for month in &target.closed_months {
+            let day = format!("{}-01", **month);
+            match day.parse::<jiff::civil::Date>() {
+                Ok(day) if month.len() == 7 => {
+                    closed_months.insert(day);
+                }
+                _ => {
+                    let message = "this is not a month: expected `YYYY-MM`, such as 2026-01";
+                    self.reading.fault(month.span(), message);
+                }
+            }
+        }
+        let within = target.receipts.as_ref().map(|receipts| self.reading.number(&receipts.within_s));
+        Some(samspor_engine::Policy {
+            tries: self.reading.number(&written.tries),
+            failing: self.reading.number(&written.failing),
+            waits,
+            closed_months,
+            receipt_within: within.map(std::time::Duration::from_secs),
         })
     }
 
@@ -268,12 +317,44 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
                 .also(first, "and here");
         }
     }
+    receipts(sources, targets, reading);
     for target in targets {
         let Some(queue) = &target.amqp.queue else { continue };
         if let Some(at) = consumed.get(&(target.amqp.broker.as_str(), queue.as_str())) {
             reading
                 .fault(queue.span(), "a target publishes to a queue that a source consumes from")
                 .also(at.clone(), "the source");
+        }
+    }
+}
+
+/// Receipts that nobody brings, and those of a target that gives none.
+fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
+    for source in sources {
+        let Some(of) = &source.receipts_of else { continue };
+        match targets.iter().find(|target| *target.name == **of) {
+            None => {
+                reading.fault(of.span(), format!("there is no target `{}`", **of));
+            }
+            Some(target) if target.receipts.is_none() => {
+                reading
+                    .fault(of.span(), format!("the target `{}` gives no receipts", **of))
+                    .help("add [targets.receipts] to it");
+            }
+            Some(_) => {}
+        }
+        if *source.format != file::Format::Json {
+            reading.fault(source.format.span(), "receipts come in JSON");
+        }
+    }
+    for target in targets {
+        let Some(receipts) = &target.receipts else { continue };
+        let is_of =
+            |source: &file::Source| source.receipts_of.as_ref().is_some_and(|of| **of == *target.name);
+        if !sources.iter().any(is_of) {
+            reading
+                .fault(receipts.span(), "no source brings these receipts, so all would be missing")
+                .help(format!("add `receipts_of = \"{}\"` to the source that does", *target.name));
         }
     }
 }

@@ -166,6 +166,8 @@ pub(crate) struct MaySend {
     pub(crate) postings: bool,
     /// Which facts it may send.
     pub(crate) facts: BTreeSet<Kind>,
+    /// Of which target it may send receipts, which gives some.
+    pub(crate) receipts_of: Option<Text>,
 }
 
 /// A system that tagged postings go to.
@@ -191,6 +193,8 @@ pub(crate) struct Target {
     pub(crate) confirm_timeout: Duration,
     /// How many records may be on their way without a confirm.
     pub(crate) window: usize,
+    /// What is done about records that it does not take, and its closed months.
+    pub(crate) policy: samspor_engine::Policy,
 }
 
 /// Where to publish.

@@ -123,7 +123,10 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
     let types = [("01234567-89ab-cdef-0123-456789abcdef", Payload::Case), ("urn:oio:grant", Payload::Grant)];
     let message_types = types.map(|(id, payload)| (id.to_owned(), payload)).into();
     assert_eq!(sapa.format, Format::Oio { message_types });
-    assert_eq!(sapa.may_send, MaySend { postings: false, facts: [Kind::Case, Kind::Grant].into() });
+    assert_eq!(
+        sapa.may_send,
+        MaySend { postings: false, facts: [Kind::Case, Kind::Grant].into(), receipts_of: None }
+    );
     assert_eq!((sapa.prefetch, sapa.batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
 
     let routes: Vec<&Route> = config.targets.iter().map(|target| &target.route).collect();
@@ -221,7 +224,7 @@ routing_key = "k"
 retention_days = 36526
 "#,
     );
-    let known = "posting, case, grant, payment, progress, identity, consent, enrolment, solution, split, estimate, \
+    let known = "posting, receipt, case, grant, payment, progress, identity, consent, enrolment, solution, split, estimate, \
         budget, target, investment-case, control-total";
     let expected = [
         "4:7: this must not be empty",
@@ -328,6 +331,45 @@ fn a_secret_written_directly_is_refused_and_never_shown() {
         let error = load(&folder.path()).expect_err("it has problems");
         let shown = format!("{error} {error:?} {}", load(&folder.path()).expect_err("again").render());
         assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn what_a_target_does_not_take_and_its_receipts_are_resolved() {
+    let more = "amqp = { broker = \"bf\", queue = \"tagged\" }\nclosed_months = [\"2026-01\"]\n\
+                delivery = { tries = 2, retry_from_ms = 50, retry_to_ms = 60 }\nreceipts = { within_s = 7 }\n\
+                [[sources]]\nname = \"receipts\"\nformat = \"json\"\nreceipts_of = \"ledger\"\n\
+                amqp = { broker = \"bf\", queue = \"receipts\" }";
+    let ledger = r#"amqp = { broker = "bf", queue = "tagged" }"#;
+    let config = load(&with(ledger, more).path()).expect("good");
+    let policy = &config.targets[0].policy;
+    assert_eq!((policy.tries, policy.failing), (2, 10));
+    assert_eq!(policy.waits, (Duration::from_millis(50), Duration::from_millis(60)));
+    assert_eq!(policy.receipt_within, Some(Duration::from_secs(7)));
+    assert_eq!(policy.closed_months, [jiff::civil::date(2026, 1, 1)].into());
+    assert_eq!(config.targets[1].policy, samspor_engine::Policy::default());
+    let may_send = &config.sources[2].may_send;
+    assert_eq!((may_send.postings, may_send.facts.len()), (false, 0));
+    assert_eq!(may_send.receipts_of.as_ref().map(Text::as_str), Some("ledger"));
+
+    for (old, new, expected) in [
+        ("[\"2026-01\"]", "[\"2026-13\"]", "41:18: this is not a month: expected `YYYY-MM`, such as 2026-01"),
+        ("retry_to_ms = 60", "retry_to_ms = 49", "42:55: this is less than `retry_from_ms`, 50"),
+        (
+            "receipts = { within_s = 7 }",
+            "",
+            "47:15: the target `ledger` gives no receipts; add [targets.receipts] to it",
+        ),
+        ("receipts_of = \"ledger\"", "receipts_of = \"other\"", "47:15: there is no target `other`"),
+        ("format = \"json\"", "format = \"g69\"", "46:10: receipts come in JSON"),
+        (
+            "receipts_of = \"ledger\"",
+            "may_send = [\"receipt\"]",
+            "47:13: `receipt` needs `receipts_of`, which says of which target they are",
+        ),
+    ] {
+        let problems = with(ledger, &more.replacen(old, new, 1)).problems();
+        assert!(problems.contains(&format!("gateway.toml:{expected}")), "{new}: {problems:?}");
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod client;
 mod conflicts;
+mod delivery;
 mod facts;
 mod health;
 mod private;

@@ -39,7 +39,7 @@ impl Registry {
             Some(Became::Stale) => Outcome::Stale,
             Some(Became::Duplicate) => Outcome::Duplicate,
             Some(Became::Quarantined(fault)) => return Err(refusal::quarantined(fault)),
-            Some(Became::Posting) | None => {
+            Some(Became::Posting | Became::Receipt) | None => {
                 return Err(Status::internal("a fact became something else; please report it"));
             }
         };

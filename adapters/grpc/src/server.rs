@@ -10,8 +10,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 
+use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::registry::Registry;
+use crate::v1::delivery_service_server::DeliveryServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
 use crate::{DESCRIPTORS, wire};
 
@@ -146,6 +148,7 @@ impl Bound {
         let _cut_when_dropped = cut.clone().drop_guard();
 
         let source = SourceName::new(SOURCE).expect("a name of four bytes");
+        let delivery = Delivery { handle: handle.clone() };
         let registry = Registry { handle, source };
         let health = Health { parts: status.watch(), stopping: stopping.clone() };
         let reflection = tonic_reflection::server::Builder::configure()
@@ -161,6 +164,9 @@ impl Bound {
             .max_connection_age(settings.max_connection_age)
             .add_service(
                 RegistryServiceServer::new(registry).max_decoding_message_size(settings.max_message_bytes),
+            )
+            .add_service(
+                DeliveryServiceServer::new(delivery).max_decoding_message_size(settings.max_message_bytes),
             )
             .add_service(HealthServer::new(health).max_decoding_message_size(settings.max_message_bytes))
             .add_service(reflection.max_decoding_message_size(settings.max_message_bytes));

@@ -91,7 +91,49 @@ CREATE TABLE feed (
 );
 CREATE UNIQUE INDEX feed_posting ON feed (posting, revision);
 
-CREATE TABLE target (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE target (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, cursor INTEGER NOT NULL);
+
+-- The newest record of a posting that a target has. change: 0 a tag, 1 an untag. stage: 0 delivered, 1 awaiting its
+-- receipt, 2 accepted, 3 rejected; given: when the receipt was; receipt: what else it says, sealed.
+CREATE TABLE handed (
+    posting INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    stage INTEGER NOT NULL,
+    given INTEGER,
+    receipt BLOB,
+    PRIMARY KEY (posting, target)
+) WITHOUT ROWID;
+CREATE INDEX handed_awaiting ON handed (target, at) WHERE stage = 1;
+
+-- Sums of what targets have. debit, credit: 128-bit sums; hash: keyed hashes of the postings' ids, added up.
+CREATE TABLE shelf (
+    target INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    stage INTEGER NOT NULL,
+    postings INTEGER NOT NULL,
+    debit BLOB NOT NULL,
+    credit BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (target, source, month, change, stage)
+) WITHOUT ROWID;
+
+-- A posting's newest record that a target does not get for now. tries: how often it was refused; 0: its month is closed.
+CREATE TABLE parked (
+    target INTEGER NOT NULL,
+    posting INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    released INTEGER NOT NULL,
+    PRIMARY KEY (target, posting)
+) WITHOUT ROWID;
+CREATE INDEX parked_posting ON parked (posting);
 
 -- reach: 0 a person, 1 unreferenced accounts, 2 a solution, 3 all tagged, 4 all.
 CREATE TABLE work (
@@ -115,13 +157,15 @@ CREATE TABLE count (
     PRIMARY KEY (source, month, outcome)
 ) WITHOUT ROWID;
 
--- standing: -1 all as received, 0 tagged, else the reason. ore: a 128-bit sum.
+-- standing: -1 all as received, 0 tagged, else the reason. debit, credit, hash: as of a shelf.
 CREATE TABLE balance (
     source INTEGER NOT NULL,
     month INTEGER NOT NULL,
     standing INTEGER NOT NULL,
     postings INTEGER NOT NULL,
-    ore BLOB NOT NULL,
+    debit BLOB NOT NULL,
+    credit BLOB NOT NULL,
+    hash BLOB NOT NULL,
     PRIMARY KEY (source, month, standing)
 ) WITHOUT ROWID;
 

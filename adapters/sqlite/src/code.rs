@@ -13,7 +13,7 @@ use samspor_domain::{
 };
 
 /// A column holds something that this gateway never wrote.
-fn strange(column: usize) -> Error {
+pub(crate) fn strange(column: usize) -> Error {
     Error::InvalidColumnType(column, "unknown code".into(), Type::Integer)
 }
 
@@ -90,6 +90,10 @@ pub(crate) fn instant(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(at)?).map_err(|_| strange(at))
 }
 
+pub(crate) fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<Text> {
+    optional_text(row, at)?.ok_or_else(|| strange(at))
+}
+
 fn optional_text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Text>> {
     match row.get_ref(at)?.as_str_or_null()? {
         Some(text) => Text::new(text).map(Some).map_err(|_| strange(at)),
@@ -116,7 +120,7 @@ pub(crate) fn posting(row: &Row<'_>, at: usize) -> rusqlite::Result<PostingRow> 
         no: PostingNo(row.get(at)?),
         source: SourceNo(row.get(at + 1)?),
         posting: Posting {
-            id: optional_text(row, at + 2)?.ok_or_else(|| strange(at + 2))?,
+            id: text(row, at + 2)?,
             date: read_date(row.get(at + 3)?).ok_or_else(|| strange(at + 3))?,
             account: Account::from_code(row.get(at + 4)?).ok_or_else(|| strange(at + 4))?,
             amount: Amount::from_ore(row.get(at + 5)?).map_err(|_| strange(at + 5))?,

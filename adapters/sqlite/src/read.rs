@@ -5,9 +5,12 @@ use rusqlite::{OptionalExtension, Params, Row, params};
 use samspor_domain::store::{
     Balance, Count, FactRow, FactVersion, FeedRow, PostingRow, Quarantined, Reach, Read, Result,
 };
-use samspor_domain::{FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text};
+use samspor_domain::{
+    FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Span, Stage,
+    Text,
+};
 
-use crate::{Sqlite, code, error};
+use crate::{Sqlite, books, code, error};
 
 /// The first and last date that there are, for spans with open ends.
 const FIRST: i64 = -99_991_231;
@@ -62,6 +65,14 @@ fn record_where(condition: &str) -> String {
 }
 
 impl Read for Sqlite {
+    fn hold(&mut self) -> Result<()> {
+        self.connection.execute_batch("BEGIN").map_err(error)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.connection.execute_batch("COMMIT").map_err(error)
+    }
+
     fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>> {
         let rows = self.all("SELECT no, name FROM source ORDER BY no", [], |row| {
             Ok((SourceNo(row.get(0)?), Text::new(row.get_ref(1)?.as_str()?)))
@@ -222,6 +233,59 @@ impl Read for Sqlite {
         Ok(rows.into_iter().filter_map(|(name, cursor)| Some((name.ok()?, cursor))).collect())
     }
 
+    fn handed(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Handed>> {
+        let sql = format!(
+            "SELECT {} FROM handed h WHERE h.posting = ? AND h.target = (SELECT no FROM target WHERE name = ?)",
+            books::HANDED
+        );
+        self.one(&sql, params![posting.0, target.as_str()], books::handed)
+    }
+
+    fn handed_of(&mut self, posting: PostingNo) -> Result<Vec<(Text, Handed)>> {
+        let sql = format!(
+            "SELECT {}, t.name FROM handed h JOIN target t ON t.no = h.target WHERE h.posting = ? ORDER BY t.name",
+            books::HANDED
+        );
+        self.all(&sql, [posting.0], |row| Ok((code::text(row, books::HANDED_COLUMNS)?, books::handed(row)?)))
+    }
+
+    fn handed_in(
+        &mut self,
+        target: &Text,
+        stage: Option<Stage>,
+        after: PostingNo,
+        limit: usize,
+    ) -> Result<Vec<(PostingNo, Handed)>> {
+        let sql = format!(
+            "SELECT {}, h.posting FROM handed h WHERE h.target = (SELECT no FROM target WHERE name = ?1) \
+             AND (?2 IS NULL OR h.stage = ?2) AND h.posting > ?3 ORDER BY h.posting LIMIT ?4",
+            books::HANDED
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let params = params![target.as_str(), stage.map(books::stage), after.0, limit];
+        self.all(&sql, params, |row| Ok((PostingNo(row.get(books::HANDED_COLUMNS)?), books::handed(row)?)))
+    }
+
+    fn shelves(&mut self) -> Result<Vec<Shelf>> {
+        let sql = "SELECT s.postings, s.debit, s.credit, s.hash, t.name, s.source, s.month, s.change, s.stage \
+                   FROM shelf s JOIN target t ON t.no = s.target";
+        self.all(sql, [], books::shelf)
+    }
+
+    fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64> {
+        let sql = "SELECT count(*) FROM handed WHERE stage = 1 AND at <= ? \
+                   AND target = (SELECT no FROM target WHERE name = ?)";
+        let count = self.one(sql, params![until.as_microsecond(), target.as_str()], |row| row.get(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
+    fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>> {
+        let sql = "SELECT t.name, p.posting, p.seq, p.tries, p.why, p.since, p.released FROM parked p \
+                   JOIN target t ON t.no = p.target WHERE t.name = ? AND p.posting > ? ORDER BY p.posting LIMIT ?";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(sql, params![target.as_str(), after.0, limit], books::parked)
+    }
+
     fn counts(&mut self) -> Result<Vec<Count>> {
         let rows = self.all("SELECT source, month, outcome, items FROM count", [], |row| {
             Ok((SourceNo(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
@@ -238,17 +302,16 @@ impl Read for Sqlite {
     }
 
     fn balances(&mut self) -> Result<Vec<Balance>> {
-        let rows = self.all("SELECT source, month, standing, postings, ore FROM balance", [], |row| {
-            Ok((SourceNo(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, [u8; 16]>(4)?))
-        })?;
-        let read = |(source, month, standing, postings, ore)| {
+        let sql = "SELECT postings, debit, credit, hash, source, month, standing FROM balance";
+        let rows =
+            self.all(sql, [], |row| Ok((books::sum(row)?, SourceNo(row.get(4)?), row.get(5)?, row.get(6)?)))?;
+        let read = |(sum, source, month, standing)| {
             let standing = match standing {
                 -1 => None,
                 0 => Some(None),
                 reason => Some(Some(code::read_untagged(reason)?)),
             };
-            let (month, ore) = (code::read_date(month)?, i128::from_be_bytes(ore));
-            Some(Balance { source, month, standing, postings, ore })
+            Some(Balance { source, month: code::read_date(month)?, standing, sum })
         };
         Ok(rows.into_iter().filter_map(read).collect())
     }

@@ -1,19 +1,21 @@
 //! What the one writer does.
 
 use jiff::Timestamp;
+use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{
     Balance, Count, FactVersion, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result, Sealed,
     Standing, Store, StoreError, Work, WorkNo,
 };
 use samspor_domain::{
-    Cause, FactNo, Kind, PostingNo, Pseudonym, Scope, Seq, SourceName, SourceNo, Span, Text,
+    Cause, FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Receipted, Scope, Seq, Shelf, SourceName,
+    SourceNo, Span, Text, Why,
 };
 
-use crate::{Sqlite, code, error, wipe};
+use crate::{Sqlite, books, code, error, wipe};
 
 impl Sqlite {
-    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+    pub(crate) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(error)
     }
 
@@ -198,9 +200,56 @@ impl Store for Sqlite {
     }
 
     fn advance(&mut self, target: &Text, to: Seq) -> Result<()> {
-        let sql = "INSERT INTO target VALUES (?, ?) \
+        let sql = "INSERT INTO target (name, cursor) VALUES (?, ?) \
                    ON CONFLICT DO UPDATE SET cursor = max(cursor, excluded.cursor)";
         self.run(sql, params![target.as_str(), to.0]).map(drop)
+    }
+
+    fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()> {
+        let (given, receipt) = match &handed.receipt {
+            Receipted::Given(_, given, receipt) => (Some(given.as_microsecond()), Some(&receipt.0)),
+            Receipted::NotAsked | Receipted::Awaited => (None, None),
+        };
+        let sql = "INSERT OR REPLACE INTO handed VALUES (?, (SELECT no FROM target WHERE name = ?), ?, ?, ?, ?, ?, ?)";
+        let (change, stage) = (books::change(handed.change), books::stage(handed.receipt.stage()));
+        let (at, target) = (handed.at.as_microsecond(), target.as_str());
+        self.run(sql, params![posting.0, target, handed.revision, change, at, stage, given, receipt])
+            .map(drop)
+    }
+
+    fn shelve(&mut self, shelves: &[Shelf]) -> Result<()> {
+        for shelf in shelves {
+            let sql = "SELECT no FROM target WHERE name = ?";
+            let target: Option<i64> = self.one(sql, [shelf.target.as_str()], |row| row.get(0))?;
+            let (month, change) = (code::date(shelf.month), books::change(shelf.change));
+            let stage = books::stage(shelf.stage);
+            let key: [(&str, &dyn ToSql); 5] = [
+                ("target", &target),
+                ("source", &shelf.source.0),
+                ("month", &month),
+                ("change", &change),
+                ("stage", &stage),
+            ];
+            self.add("shelf", &key, shelf.sum)?;
+        }
+        Ok(())
+    }
+
+    fn park(&mut self, parked: &Parked) -> Result<()> {
+        let (tries, why) = match &parked.why {
+            Why::Refused(tries, why) => (*tries, why.as_str()),
+            Why::ClosedMonth => (0, ""),
+        };
+        let sql =
+            "INSERT OR REPLACE INTO parked VALUES ((SELECT no FROM target WHERE name = ?), ?, ?, ?, ?, ?, ?)";
+        let (target, posting) = (parked.target.as_str(), parked.posting.0);
+        let since = parked.since.as_microsecond();
+        self.run(sql, params![target, posting, parked.seq.0, tries, why, since, parked.is_released]).map(drop)
+    }
+
+    fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool> {
+        let sql = "DELETE FROM parked WHERE target = (SELECT no FROM target WHERE name = ?) AND posting = ?";
+        Ok(self.run(sql, params![target.as_str(), posting.0])? > 0)
     }
 
     fn add_work(&mut self, reach: &Reach, cause: Cause) -> Result<()> {
@@ -253,22 +302,15 @@ impl Store for Sqlite {
 
     fn weigh(&mut self, balances: &[Balance]) -> Result<()> {
         for balance in balances {
-            let month = code::date(balance.month);
             let standing = match balance.standing {
                 None => -1,
                 Some(None) => 0,
                 Some(Some(reason)) => code::untagged(reason),
             };
-            // SQLite adds in 64 bits, so the sum is added here.
-            let sql = "SELECT ore FROM balance WHERE source = ? AND month = ? AND standing = ?";
-            let key = params![balance.source.0, month, standing];
-            let before = self.one(sql, key, |row| row.get::<_, [u8; 16]>(0))?.map_or(0, i128::from_be_bytes);
-            let ore = before
-                .checked_add(balance.ore)
-                .ok_or_else(|| StoreError::Damaged("a sum of amounts is beyond 128 bits".into()))?;
-            let sql = "INSERT INTO balance VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE \
-                       SET postings = postings + excluded.postings, ore = excluded.ore";
-            self.run(sql, params![balance.source.0, month, standing, balance.postings, ore.to_be_bytes()])?;
+            let month = code::date(balance.month);
+            let key: [(&str, &dyn ToSql); 3] =
+                [("source", &balance.source.0), ("month", &month), ("standing", &standing)];
+            self.add("balance", &key, balance.sum)?;
         }
         Ok(())
     }
@@ -299,6 +341,8 @@ impl Store for Sqlite {
         })?;
         self.run("DELETE FROM posting WHERE no = ?", [no.0])?;
         self.run("DELETE FROM feed WHERE posting = ?", [no.0])?;
+        self.run("DELETE FROM handed WHERE posting = ?", [no.0])?;
+        self.run("DELETE FROM parked WHERE posting = ?", [no.0])?;
         let named: Vec<PersonNo> = named.into_iter().flatten().flatten().map(PersonNo).collect();
         self.drop_unused(&named)
     }

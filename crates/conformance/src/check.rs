@@ -195,8 +195,10 @@ impl Seen {
                 *ore += i128::from(row.posting.amount.ore());
             }
         }
-        let kept =
-            store.balances()?.into_iter().map(|b| ((b.source, b.month, b.standing), (b.postings, b.ore)));
+        let kept = store
+            .balances()?
+            .into_iter()
+            .map(|b| ((b.source, b.month, b.standing), (b.sum.postings, b.sum.ore())));
         let kept: BTreeMap<_, _> = kept.filter(|(_, sum)| *sum != (0, 0)).collect();
         same(Check::Balance, "balances", &kept, &sums)
     }

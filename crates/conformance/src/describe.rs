@@ -32,6 +32,7 @@ fn content(content: &Content) -> String {
         Content::Broken(_) => "something broken".into(),
         Content::Message(message) => match &**message {
             Message::Posting(posting) => self::posting(posting),
+            Message::Receipt(receipt) => format!("receipt {}", receipt.id),
             Message::Fact(fact) => {
                 let says = match &fact.state {
                     State::Live(body) => serde_json::to_string(body).unwrap_or_default(),

@@ -300,6 +300,7 @@ fn outcome(became: &Became) -> Outcome {
         Became::Stale => Outcome::Stale,
         Became::Posting => Outcome::Posting,
         Became::Duplicate => Outcome::Duplicate,
+        Became::Receipt => Outcome::Receipt,
         Became::Quarantined(_) => Outcome::Quarantined,
     }
 }

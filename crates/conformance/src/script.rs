@@ -95,7 +95,7 @@ fn fact(corpus: &Corpus, i: usize) -> Option<&Fact> {
     match &corpus.items[i].content {
         Content::Message(message) => match &**message {
             Message::Fact(fact) => Some(fact),
-            Message::Posting(_) => None,
+            Message::Posting(_) | Message::Receipt(_) => None,
         },
         Content::Broken(_) => None,
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Whether a record puts a tag on a posting or takes it off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
     /// The posting has this tag.
     Tag,

@@ -8,6 +8,7 @@ mod cpr;
 mod decide;
 mod fault;
 mod feed;
+mod handed;
 mod message;
 mod money;
 mod personal;
@@ -16,6 +17,7 @@ mod reference;
 mod rule;
 mod split;
 pub mod store;
+mod sum;
 mod text;
 
 pub use account::{Account, AccountError, AccountPrefix, AccountString, Grouping};
@@ -29,10 +31,12 @@ pub use decide::{
 };
 pub use fault::{Fault, Reason};
 pub use feed::{Cause, Change, FilterKey, LedgerRecord, LisRecord, Record, Revision};
+pub use handed::{Handed, Parked, Receipted, Shelf, Stage, Verdict, Why};
 pub use message::{
     Body, Budget, Case, Condition, Consent, ControlTotal, CostKind, Enrolment, Estimate, Expected, Fact,
     Grant, Identity, IdentityKind, InvestmentCase, Kind, Message, Payment, Period, Posting, PowerRule,
-    Powers, Progress, Rank, Rate, Share, Side, SideRule, Solution, Span, Split, State, Target as TargetGoal,
+    Powers, Progress, Rank, Rate, Receipt, Share, Side, SideRule, Solution, Span, Split, State,
+    Target as TargetGoal,
 };
 pub use money::{Amount, AmountError, MAX_ORE};
 pub use personal::check_names;
@@ -44,4 +48,5 @@ pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};
 pub use rule::best;
 pub use split::split;
 pub use store::{FactNo, PostingNo, Scope, Seq, SourceNo};
+pub use sum::Sum;
 pub use text::{MAX_TEXT_BYTES, SourceName, Text, TextError};

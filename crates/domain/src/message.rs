@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AccountPrefix, Amount, CitizenRef, Grouping, SourceName, Text};
+use crate::{Account, AccountPrefix, Amount, CitizenRef, Grouping, SourceName, Text, Verdict};
 
 /// One message: an immutable posting or a versioned fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,29 @@ pub enum Message {
     Posting(Posting),
     /// Something that is so until a higher version says otherwise.
     Fact(Fact),
+    /// What a target's books say of a record that they were handed.
+    Receipt(Receipt),
+}
+
+/// What a target's books say of a record (*forretningskvittering*).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id.
+    pub id: Text,
+    /// The posting's source.
+    pub source: SourceName,
+    /// The posting's id.
+    pub posting: Text,
+    /// The record's revision.
+    pub revision: i64,
+    /// Accepted or rejected.
+    pub verdict: Verdict,
+    /// When the books said so. Of several about one revision the latest counts; at one instant a rejection.
+    pub at: Timestamp,
+    /// The books' own code.
+    pub code: Option<Text>,
+    /// In words, which may be personal.
+    pub text: Option<String>,
 }
 
 /// One line of a voucher in the finance system, with references of type `R`: as decoded a [`CitizenRef`], as kept a

@@ -14,7 +14,7 @@ pub fn check_names(message: &Message) -> Result<(), Fault> {
         Message::Posting(posting) => check_posting(posting),
         Message::Fact(Fact { id, state: State::Live(body), .. }) => check_fact(id, body),
         // Of what is withdrawn or deleted only the id was read.
-        Message::Fact(_) => Ok(()),
+        Message::Fact(_) | Message::Receipt(_) => Ok(()),
     }
 }
 

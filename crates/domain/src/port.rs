@@ -144,8 +144,10 @@ pub type Confirms = Pin<Box<dyn Future<Output = Result<Vec<Sent>, LinkError>> + 
 pub enum Sent {
     /// The receiver confirmed it, and it was routed.
     Delivered,
-    /// The receiver said no, or nothing takes such messages: why.
+    /// The receiver said no to this message, or nothing takes such messages: why, without personal data.
     Refused(String),
+    /// The receiver takes nothing for now: why. The message is tried again, however often.
+    Later(String),
 }
 
 /// What time it is. Only the binary reads the machine's clock.

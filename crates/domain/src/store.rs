@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::{Cause, Kind, Posting, Pseudonym, Rank, Reason, SourceName, Span, Text, Untagged};
+use crate::{
+    Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, Reason, Shelf, SourceName, Span, Stage, Sum, Text,
+    Untagged,
+};
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
@@ -167,6 +170,8 @@ pub enum Outcome {
     Stale,
     /// A new posting.
     Posting,
+    /// A receipt for a record.
+    Receipt,
     /// Something that was known already.
     Duplicate,
     /// Put in quarantine.
@@ -179,11 +184,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Received,
         Self::Fact,
         Self::Stale,
         Self::Posting,
+        Self::Receipt,
         Self::Duplicate,
         Self::Quarantined,
         Self::Discarded,
@@ -198,6 +204,7 @@ impl Outcome {
             Self::Fact => "facts",
             Self::Stale => "stale",
             Self::Posting => "postings",
+            Self::Receipt => "receipts",
             Self::Duplicate => "duplicates",
             Self::Quarantined => "quarantined",
             Self::Discarded => "discarded",
@@ -231,10 +238,8 @@ pub struct Balance {
     pub month: Month,
     /// None: all postings as they were received; `Some(None)`: the tagged ones; `Some(Some(_))`: untagged by reason.
     pub standing: Option<Option<Untagged>>,
-    /// How many.
-    pub postings: i64,
-    /// Their sum in øre.
-    pub ore: i128,
+    /// What they add up to.
+    pub sum: Sum,
 }
 
 /// Something that could not be understood, kept whole.
@@ -281,6 +286,11 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What readers ask. A reader sees committed transactions only; a writer its own as well.
 pub trait Read: Send {
+    /// Lets what is read from now on be of one moment, until it is released.
+    fn hold(&mut self) -> Result<()>;
+    /// Ends that.
+    fn release(&mut self) -> Result<()>;
+
     /// The sources in order of their numbers.
     fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>>;
     /// A value of the store's own.
@@ -335,6 +345,24 @@ pub trait Read: Send {
     fn cursor(&mut self, target: &Text) -> Result<Seq>;
     /// Up to where each target has everything.
     fn cursors(&mut self) -> Result<Vec<(Text, Seq)>>;
+    /// What a target has of a posting.
+    fn handed(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Handed>>;
+    /// What each target has of a posting.
+    fn handed_of(&mut self, posting: PostingNo) -> Result<Vec<(Text, Handed)>>;
+    /// Which records of a stage a target has, after a posting, by posting, at most `limit`.
+    fn handed_in(
+        &mut self,
+        target: &Text,
+        stage: Option<Stage>,
+        after: PostingNo,
+        limit: usize,
+    ) -> Result<Vec<(PostingNo, Handed)>>;
+    /// What each target has, added up.
+    fn shelves(&mut self) -> Result<Vec<Shelf>>;
+    /// For how many records handed to a target up to an instant the receipt is awaited.
+    fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
+    /// What is parked of a target after a posting, by posting, at most `limit`.
+    fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
 
     /// Items by source, month of arrival and outcome.
     fn counts(&mut self) -> Result<Vec<Count>>;
@@ -394,6 +422,14 @@ pub trait Store: Read {
     fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
     /// Moves a target's cursor forward; never back.
     fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;
+    /// Says what a target has of a posting.
+    fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()>;
+    /// Adds to what targets have.
+    fn shelve(&mut self, shelves: &[Shelf]) -> Result<()>;
+    /// Parks a record, in place of an older one of the same posting.
+    fn park(&mut self, parked: &Parked) -> Result<()>;
+    /// A target has a posting's newest record, so nothing of it is parked. Answers whether something was.
+    fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
 
     /// Puts postings on the work list.
     fn add_work(&mut self, reach: &Reach, cause: Cause) -> Result<()>;
@@ -416,7 +452,8 @@ pub trait Store: Read {
     fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
     /// Keeps the keyed hashes of a purged posting's id and of what it said.
     fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
-    /// Deletes a posting, its feed records, and the persons that nothing else uses. Balances stay.
+    /// Deletes a posting, its feed records, what targets have of it, and the persons that nothing else uses. Balances
+    /// stay.
     fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
     /// Makes what was erased unrecoverable from the store's files: from a bounded part of them, after a place in them.
     /// Answers the place to go on after; none when all is done, the log included. Readers may hold that up.

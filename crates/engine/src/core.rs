@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError};
-use samspor_domain::{
-    Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, Seq, SourceName, SourceNo, Text,
-};
+use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
 use samspor_vault::{Purpose, Vault};
 
+use crate::books::Advance;
 use crate::intake::Prepared;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
@@ -26,6 +25,8 @@ pub enum Became {
     Stale,
     /// A new posting.
     Posting,
+    /// A receipt that says more than was known.
+    Receipt,
     /// Something known already.
     Duplicate,
     /// It lies in quarantine.
@@ -104,7 +105,7 @@ impl Core {
     pub(crate) fn take_in_group(
         &mut self,
         batches: &[impl AsRef<[Prepared]>],
-        advances: &[(Text, Seq)],
+        advances: &[Advance],
         now: Timestamp,
     ) -> Result<Vec<Vec<Became>>> {
         self.transaction(|core| {
@@ -119,9 +120,10 @@ impl Core {
                 .iter()
                 .map(|items| items.as_ref().iter().map(&mut take_in).collect())
                 .collect::<Result<Vec<_>>>()?;
-            let now = core.last;
-            for (target, to) in advances {
-                core.store.advance(target, *to)?;
+            // Only a live gateway has targets; a replay's time is that of its items.
+            let now = if advances.is_empty() { core.last } else { core.instant(now) };
+            for advance in advances {
+                core.advance(advance, now)?;
             }
             core.work_slice(now)?;
             Ok(became)
@@ -198,6 +200,10 @@ impl Core {
         let became = match &item.content {
             Ok(Message::Posting(posting)) => self.posting(source, posting, now)?,
             Ok(Message::Fact(fact)) => self.fact(source, &item.source, fact, now)?,
+            Ok(Message::Receipt(receipt)) => match &item.receipts_of {
+                Some(target) => self.receipt(target, receipt, now)?,
+                None => Became::Quarantined(not_permitted(&item.source, "receipt")),
+            },
             Err(fault) => Became::Quarantined(fault.clone()),
         };
         let became = match became {
@@ -208,6 +214,7 @@ impl Core {
             Became::Fact => Outcome::Fact,
             Became::Stale => Outcome::Stale,
             Became::Posting => Outcome::Posting,
+            Became::Receipt => Outcome::Receipt,
             Became::Duplicate => Outcome::Duplicate,
             Became::Quarantined(_) => Outcome::Quarantined,
         };

@@ -26,7 +26,7 @@ impl Core {
         }
         let (mut decision, standing) = self.decide(source, &kept)?;
         if self.purge_new_posting(source, &kept, standing, now)? {
-            self.tally.posting(source, &kept, standing);
+            self.tally.posting(self.entry(source, &kept), standing);
             return Ok(Became::Posting);
         }
 
@@ -42,7 +42,7 @@ impl Core {
                 return Ok(Became::Quarantined(conflict()));
             }
         };
-        self.tally.posting(source, &kept, standing);
+        self.tally.posting(self.entry(source, &kept), standing);
 
         let mut row = PostingRow { no, source, posting: kept, registered: now, standing };
         if row.posting.reverses.is_some() {
@@ -267,7 +267,7 @@ impl Core {
     fn stand(&mut self, row: &mut PostingRow, standing: Standing) -> Result<()> {
         if row.standing != standing {
             self.store.set_standing(row.no, standing)?;
-            self.tally.moved(row.source, &row.posting, row.standing, standing);
+            self.tally.moved(self.entry(row.source, &row.posting), row.standing, standing);
             row.standing = standing;
         }
         Ok(())

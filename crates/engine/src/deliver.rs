@@ -1,13 +1,17 @@
 //! Delivery: each target is a cursor over the feed. It publishes newest records in order, and advances when the
-//! receiver has confirmed them.
+//! receiver has confirmed them. Where something goes wrong, [`careful`](crate::careful) finds out what.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use samspor_domain::store::{Read, Result as StoreResult, StoreError};
-use samspor_domain::{Confirms, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text};
+use jiff::SignedDuration;
+use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
+use samspor_domain::{Confirms, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
 use tokio_util::sync::CancellationToken;
 
+use crate::books::{Advance, Handing, Parking};
+use crate::careful::Doubts;
 use crate::scribe::Scribe;
 use crate::status::{Condition, Status};
 use crate::supervise::Backoff;
@@ -15,6 +19,10 @@ use crate::writer::{Handle, explain};
 
 /// Batches that may wait for their confirms at once.
 const IN_FLIGHT: usize = 4;
+/// How often missing receipts are looked for.
+const LOOK_FOR_RECEIPTS: Duration = Duration::from_secs(10);
+/// What is parked is read in pages of so many records.
+const PAGE: usize = 500;
 
 /// One target, as it runs.
 pub struct Outlet {
@@ -26,17 +34,72 @@ pub struct Outlet {
     pub scribe: Scribe,
     /// How many records may wait for their confirms at once.
     pub window: usize,
+    /// What is done where it does not go well.
+    pub policy: Policy,
+}
+
+/// What is done about records that a receiver does not take, and which ones it is not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// How often a record is tried before it is parked, 1 or more.
+    pub tries: u32,
+    /// How many records may fail one after the other. With more, it is the receiver that is out of order, none of them
+    /// is parked, and delivery waits.
+    pub failing: usize,
+    /// The shortest and the longest wait between tries; they grow from one to the other.
+    pub waits: (Duration, Duration),
+    /// The months, by their first day, whose books are closed: their records are parked until a start without the month.
+    pub closed_months: BTreeSet<Month>,
+    /// How long the receiver may take to give a receipt; none: it gives none.
+    pub receipt_within: Option<Duration>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            failing: 10,
+            waits: (Duration::from_millis(200), Duration::from_secs(30)),
+            closed_months: BTreeSet::new(),
+            receipt_within: None,
+        }
+    }
 }
 
 /// Why a delivery came to an end.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(crate) enum Failure {
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error("the feed cannot be read")]
     Store(#[from] StoreError),
     #[error("the receiver refused a record: {0}")]
     Refused(String),
+    #[error("the receiver takes nothing for now: {0}")]
+    Later(String),
+}
+
+/// A record on its way.
+pub(crate) struct Step {
+    pub(crate) seq: Seq,
+    pub(crate) handing: Handing,
+    /// None for a record of a closed month.
+    pub(crate) messages: Option<Vec<Outgoing>>,
+}
+
+/// What an outlet works with.
+pub(crate) struct Means<'a> {
+    pub(crate) reader: &'a mut dyn Read,
+    pub(crate) handle: &'a Handle,
+    pub(crate) status: &'a Status,
+    pub(crate) stop: &'a CancellationToken,
+    pub(crate) backoff: &'a mut Backoff,
+}
+
+/// Records that wait for their confirms, and how many messages each is.
+struct Flight {
+    steps: Vec<(Step, usize)>,
+    confirms: Confirms,
 }
 
 impl Outlet {
@@ -49,7 +112,8 @@ impl Outlet {
         stop: CancellationToken,
     ) {
         let part = format!("target {}", self.name);
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::between(self.policy.waits);
+        let mut doubts = Doubts::default();
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let connected = tokio::select! {
@@ -58,8 +122,9 @@ impl Outlet {
             };
             let outcome = match connected {
                 Ok(mut publisher) => {
-                    status.set(&part, Condition::Up);
-                    self.deliver(&mut *publisher, &mut *reader, &handle, &stop, &mut backoff).await
+                    let (reader, handle, status) = (&mut *reader, &handle, &status);
+                    let mut means = Means { reader, handle, status, stop: &stop, backoff: &mut backoff };
+                    self.serve(&mut *publisher, &mut means, &mut doubts, &part).await
                 }
                 Err(error) => Err(Failure::Link(error)),
             };
@@ -71,29 +136,56 @@ impl Outlet {
         status.set(&part, Condition::Stopped);
     }
 
+    /// Serves one connection.
+    async fn serve(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+        part: &str,
+    ) -> Result<(), Failure> {
+        let kept = tokio::task::block_in_place(|| means.reader.cursor(&self.name))?;
+        // What was said to the writer may not be committed yet.
+        doubts.position = doubts.position.max(kept);
+        if doubts.is_careful() {
+            self.go_carefully(publisher, means, doubts).await?;
+        }
+        means.status.set(part, Condition::Up);
+        self.deliver(publisher, means, doubts).await
+    }
+
     async fn deliver(
         &mut self,
         publisher: &mut dyn Publisher,
-        reader: &mut dyn Read,
-        handle: &Handle,
-        stop: &CancellationToken,
-        backoff: &mut Backoff,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
     ) -> Result<(), Failure> {
-        let mut newest = handle.newest();
-        let mut read = reader.cursor(&self.name)?;
-        let mut in_flight: VecDeque<(Seq, Confirms)> = VecDeque::new();
+        let (mut newest, mut released) = (means.handle.newest(), means.handle.released());
+        let mut read = doubts.position;
+        let mut in_flight: VecDeque<Flight> = VecDeque::new();
+        let mut look_for_receipts = tokio::time::interval(LOOK_FOR_RECEIPTS);
+        self.send_released(publisher, means, doubts).await?;
         loop {
-            let stopping = stop.is_cancelled();
+            let stopping = means.stop.is_cancelled();
             if stopping && in_flight.is_empty() {
                 return Ok(());
             }
             newest.mark_unchanged();
             let mut more = false;
             if !stopping && in_flight.len() < IN_FLIGHT {
-                let (last, messages) = tokio::task::block_in_place(|| self.read(reader, read))?;
-                if last > read {
-                    in_flight.push_back((last, publisher.publish(messages).await?));
-                    read = last;
+                let mut steps = tokio::task::block_in_place(|| self.read(means.reader, read))?;
+                if let Some(last) = steps.last() {
+                    read = last.seq;
+                    let mut messages = Vec::with_capacity(steps.len());
+                    let mut counted = Vec::with_capacity(steps.len());
+                    for mut step in steps.drain(..) {
+                        let before = messages.len();
+                        messages.extend(step.messages.iter_mut().flat_map(std::mem::take));
+                        counted.push((step, messages.len() - before));
+                    }
+                    let published = publisher.publish(messages).await;
+                    let confirms = published.inspect_err(|_| doubts.lost(read))?;
+                    in_flight.push_back(Flight { steps: counted, confirms });
                     more = in_flight.len() < IN_FLIGHT;
                 }
             }
@@ -103,41 +195,178 @@ impl Outlet {
             tokio::select! {
                 biased;
                 sent = settled(&mut in_flight), if !in_flight.is_empty() => {
-                    let (last, _) = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
-                    for sent in sent? {
-                        if let Sent::Refused(why) = sent {
-                            return Err(Failure::Refused(why));
+                    let flight = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
+                    let sent = sent.inspect_err(|_| doubts.lost(read))?;
+                    if let Some(failure) = note(&flight, &sent, doubts) {
+                        doubts.begin(read);
+                        // What else is under way is answered too, and need not go twice.
+                        while let Some(mut flight) = in_flight.pop_front() {
+                            let sent = (&mut flight.confirms).await?;
+                            note(&flight, &sent, doubts);
                         }
+                        return Err(failure);
                     }
-                    backoff.reset();
-                    handle.advance(self.name.clone(), last).await;
+                    means.backoff.reset();
+                    let steps = flight.steps.into_iter().map(|(step, _)| step);
+                    self.advance(means.handle, doubts, steps).await;
                 }
                 changed = newest.changed(), if !stopping && in_flight.len() < IN_FLIGHT => {
                     if changed.is_err() {
                         return Ok(()); // The writer is gone, and nothing new will come.
                     }
                 }
-                () = stop.cancelled(), if !stopping => {}
+                changed = released.changed(), if !stopping && in_flight.is_empty() => {
+                    if changed.is_ok() {
+                        self.send_released(publisher, means, doubts).await?;
+                    }
+                }
+                _ = look_for_receipts.tick(), if self.policy.receipt_within.is_some() => {
+                    tokio::task::block_in_place(|| self.look_for_receipts(means))?;
+                }
+                () = means.stop.cancelled(), if !stopping => {}
             }
         }
     }
 
-    /// The messages of the next records, and the last record's number.
-    fn read(&mut self, reader: &mut dyn Read, after: Seq) -> StoreResult<(Seq, Vec<Outgoing>)> {
-        let rows = reader.newest_after(after, (self.window / IN_FLIGHT).max(1))?;
-        let last = rows.last().map_or(after, |(row, _)| row.seq);
-        let mut messages = Vec::with_capacity(rows.len());
-        for (row, posting) in &rows {
-            messages.extend(self.scribe.messages(reader, row, posting)?);
+    /// Says that the target has these records, or that they are parked because their month is closed.
+    pub(crate) async fn advance(
+        &self,
+        handle: &Handle,
+        doubts: &mut Doubts,
+        steps: impl Iterator<Item = Step>,
+    ) {
+        let mut advance = self.no_advance();
+        for step in steps {
+            advance.to = step.seq;
+            if step.messages.is_some() {
+                advance.handed.push(step.handing);
+            } else {
+                advance.parked.push(step.park(Why::ClosedMonth));
+            }
         }
-        Ok((last, messages))
+        self.say(handle, doubts, advance).await;
+    }
+
+    pub(crate) async fn say(&self, handle: &Handle, doubts: &mut Doubts, advance: Advance) {
+        doubts.passed(advance.to);
+        handle.advance(advance).await;
+    }
+
+    pub(crate) fn no_advance(&self) -> Advance {
+        Advance {
+            target: self.name.clone(),
+            to: Seq::default(),
+            handed: Vec::new(),
+            parked: Vec::new(),
+            gives_receipts: self.policy.receipt_within.is_some(),
+        }
+    }
+
+    /// The next records.
+    pub(crate) fn read(&mut self, reader: &mut dyn Read, after: Seq) -> StoreResult<Vec<Step>> {
+        let rows = reader.newest_after(after, (self.window / IN_FLIGHT).max(1))?;
+        rows.iter().map(|(row, posting)| self.step(reader, row, posting)).collect()
+    }
+
+    fn step(
+        &mut self,
+        reader: &mut dyn Read,
+        row: &samspor_domain::store::FeedRow,
+        posting: &samspor_domain::store::PostingRow,
+    ) -> StoreResult<Step> {
+        let (handing, messages) = self.scribe.messages(reader, row, posting)?;
+        let is_open = !self.policy.closed_months.contains(&posting.posting.date.first_of_month());
+        Ok(Step { seq: row.seq, handing, messages: is_open.then_some(messages) })
+    }
+
+    /// Tries once more what is parked and was released, or whose month is open again.
+    async fn send_released(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+    ) -> Result<(), Failure> {
+        let mut after = PostingNo::default();
+        while !means.stop.is_cancelled() {
+            let page = tokio::task::block_in_place(|| means.reader.parked(&self.name, after, PAGE))?;
+            let Some(last) = page.last() else { break };
+            after = last.posting;
+            for parked in page {
+                let tries = match &parked.why {
+                    Why::Refused(tries, _) if parked.is_released => *tries,
+                    Why::ClosedMonth => 0,
+                    Why::Refused(..) => continue,
+                };
+                let step = tokio::task::block_in_place(|| self.newest(means.reader, parked.posting))?;
+                // One that the cursor has not passed comes in its turn.
+                let Some(mut step) = step.filter(|step| step.seq <= doubts.position) else { continue };
+                let Some(messages) = step.messages.take() else { continue };
+                let sent = publisher.publish(messages).await?.await?;
+                let mut advance = self.no_advance();
+                match sent.into_iter().find(|sent| *sent != Sent::Delivered) {
+                    None => advance.handed.push(step.handing),
+                    Some(Sent::Later(why)) => return Err(Failure::Later(why)),
+                    Some(Sent::Refused(why)) => {
+                        advance.parked.push(step.park(Why::Refused(tries + 1, why)));
+                    }
+                    Some(Sent::Delivered) => {}
+                }
+                self.say(means.handle, doubts, advance).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn newest(&mut self, reader: &mut dyn Read, posting: PostingNo) -> StoreResult<Option<Step>> {
+        let (row, posting) = (reader.newest_record(posting)?, reader.posting(posting)?);
+        let Some((row, posting)) = row.zip(posting) else { return Ok(None) };
+        self.step(reader, &row, &posting).map(Some)
+    }
+
+    /// Raises an alarm while receipts are missing for longer than they may.
+    fn look_for_receipts(&self, means: &mut Means<'_>) -> StoreResult<()> {
+        let Some(within) = self.policy.receipt_within else { return Ok(()) };
+        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        let until = means.handle.now().saturating_sub(within).unwrap_or(jiff::Timestamp::MIN);
+        let condition = match means.reader.awaited(&self.name, until)? {
+            0 => Condition::Up,
+            missing => Condition::Down(format!(
+                "{missing} records were handed over and have had no receipt for longer than {} s",
+                within.as_secs()
+            )),
+        };
+        means.status.set(&format!("receipts {}", self.name), condition);
+        Ok(())
     }
 }
 
+impl Step {
+    pub(crate) fn park(&self, why: Why) -> Parking {
+        Parking { posting: self.handing.posting, seq: self.seq, why }
+    }
+}
+
+/// Notes which records of a flight were delivered, if not all of them were, and answers why not.
+fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) -> Option<Failure> {
+    let failure = sent.iter().find_map(|sent| match sent {
+        Sent::Delivered => None,
+        Sent::Refused(why) => Some(Failure::Refused(why.clone())),
+        Sent::Later(why) => Some(Failure::Later(why.clone())),
+    })?;
+    let mut sent = sent.iter();
+    for (step, count) in &flight.steps {
+        let all = sent.by_ref().take(*count).filter(|sent| **sent == Sent::Delivered).count() == *count;
+        if all && step.messages.is_some() {
+            doubts.delivered(step.seq);
+        }
+    }
+    Some(failure)
+}
+
 /// Waits for the oldest batch in flight.
-async fn settled(in_flight: &mut VecDeque<(Seq, Confirms)>) -> Result<Vec<Sent>, LinkError> {
+async fn settled(in_flight: &mut VecDeque<Flight>) -> Result<Vec<Sent>, LinkError> {
     match in_flight.front_mut() {
-        Some((_, confirms)) => confirms.await,
+        Some(flight) => (&mut flight.confirms).await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName};
+use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName, Text};
 
 use crate::core::not_permitted;
 
@@ -14,6 +14,8 @@ use crate::core::not_permitted;
 #[derive(Clone)]
 pub struct Prepared {
     pub(crate) source: SourceName,
+    /// Of which target it is, if it is a receipt.
+    pub(crate) receipts_of: Option<Text>,
     pub(crate) content: Result<Message, Fault>,
     /// The item's own bytes.
     pub(crate) bytes: Bytes,
@@ -31,13 +33,15 @@ pub struct Permissions {
     pub postings: bool,
     /// Kinds of facts.
     pub facts: BTreeSet<Kind>,
+    /// Of which target it may send receipts, if of any.
+    pub receipts_of: Option<Text>,
 }
 
 impl Permissions {
     /// Everything.
     #[must_use]
     pub fn all() -> Self {
-        Self { postings: true, facts: Kind::ALL.into() }
+        Self { postings: true, facts: Kind::ALL.into(), receipts_of: None }
     }
 }
 
@@ -47,6 +51,7 @@ impl Default for Permissions {
         Self {
             postings: true,
             facts: Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect(),
+            receipts_of: None,
         }
     }
 }
@@ -94,6 +99,7 @@ impl Intake {
             let (allowed, word) = match &message {
                 Message::Posting(_) => (self.may_send.postings, "posting"),
                 Message::Fact(fact) => (self.may_send.facts.contains(&fact.kind), fact.kind.word()),
+                Message::Receipt(_) => (self.may_send.receipts_of.is_some(), "receipt"),
             };
             if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
         });
@@ -104,6 +110,7 @@ impl Intake {
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
         Prepared {
             source: self.source.clone(),
+            receipts_of: self.may_send.receipts_of.clone(),
             content,
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
@@ -123,6 +130,14 @@ impl Prepared {
     /// A message that comes from a caller instead of a queue. `bytes` is what stands for it if it goes to quarantine.
     #[must_use]
     pub fn from_caller(source: SourceName, message: Message, bytes: Bytes) -> Self {
-        Self { source, content: Ok(message), bytes, content_type: None, ignored_fields: 0, registered: None }
+        Self {
+            source,
+            receipts_of: None,
+            content: Ok(message),
+            bytes,
+            content_type: None,
+            ignored_fields: 0,
+            registered: None,
+        }
     }
 }

@@ -250,8 +250,22 @@ impl Core {
         for member in chain {
             last =
                 last.max(self.store.newest_record(member.no)?.map(|record| record.seq).unwrap_or_default());
+            if self.is_parked(member.no)? {
+                return Ok(Fate::Stays);
+            }
         }
         Ok(if passed.is_some_and(|at| at < last) { Fate::Waits(last) } else { Fate::Goes })
+    }
+
+    /// Whether a target has not got the last record of a posting because it is parked.
+    fn is_parked(&mut self, no: PostingNo) -> Result<bool> {
+        for (target, _) in self.store.cursors()? {
+            let next = self.store.parked(&target, PostingNo(no.0 - 1), 1)?;
+            if next.first().is_some_and(|parked| parked.posting == no) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The postings that take each other's answers, one of them given; each before those that follow it.
@@ -276,6 +290,7 @@ impl Core {
 
     fn purge_posting(&mut self, row: &PostingRow) -> Result<()> {
         self.remember_purged(row.source, &row.posting)?;
+        self.unhand(row)?;
         self.store.delete_posting(row.no)?;
         self.erased()
     }
@@ -337,6 +352,11 @@ impl Core {
             self.purging_came(&Progress::default())?;
         }
         Ok(())
+    }
+
+    /// Lets purging begin anew, since something that held it up is gone.
+    pub(crate) fn purge_anew_all(&mut self) -> Result<()> {
+        if self.retention.begun { self.purging_came(&Progress::default()) } else { Ok(()) }
     }
 
     /// Notes how far purging came, and so that it has begun.

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use samspor_domain::store::{FeedRow, PostingRow, Read, Result, StoreError};
 use samspor_domain::{
-    Change, Encode, LedgerRecord, LisRecord, Outgoing, Record, Revision, SourceName, SourceNo, Text,
+    Change, Encode, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision, SourceName, SourceNo,
+    Sum, Text,
 };
 use samspor_vault::{Pseudonyms, Vault};
 
+use crate::books::Handing;
 use crate::kept;
+use crate::tally::Entry;
 
 /// What kind of reader a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +31,8 @@ pub struct Scribe {
     audience: Audience,
     encoder: Arc<dyn Encode>,
     pseudonyms: Pseudonyms,
-    sources: BTreeMap<SourceNo, SourceName>,
+    /// Their names, and the keys under which the books hash the ids of their postings.
+    sources: BTreeMap<SourceNo, (SourceName, Pseudonyms)>,
 }
 
 impl Scribe {
@@ -39,28 +43,42 @@ impl Scribe {
         Self { vault, audience, encoder, pseudonyms, sources: BTreeMap::new() }
     }
 
-    /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left.
+    /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left; and
+    /// what stands in the books when they are delivered.
     pub(crate) fn messages(
         &mut self,
         reader: &mut dyn Read,
         row: &FeedRow,
         posting: &PostingRow,
-    ) -> Result<Vec<Outgoing>> {
+    ) -> Result<(Handing, Vec<Outgoing>)> {
         let revision = kept::open_revision(&self.vault, row)?
             .ok_or_else(|| StoreError::Damaged("a newest feed record is empty".into()))?;
-        let source = self.source(reader, posting.source)?;
-        match self.audience {
-            Audience::Ledger => Ok(vec![self.to_ledger(source, row, posting, revision)]),
-            Audience::Lis => Ok(self.to_lis(source, row, posting, revision)),
-        }
+        let (source, id) = self.source(reader, posting)?;
+        let said = &posting.posting;
+        let entry = Entry::new(posting.source, said.date, Sum::of(said.amount, &id));
+        let handing =
+            Handing { posting: posting.no, revision: row.revision, change: revision.change(), entry };
+        let messages = match self.audience {
+            Audience::Ledger => vec![self.to_ledger(source, row, posting, revision)],
+            Audience::Lis => self.to_lis(source, row, posting, revision),
+        };
+        Ok((handing, messages))
     }
 
-    fn source(&mut self, reader: &mut dyn Read, no: SourceNo) -> Result<SourceName> {
-        if !self.sources.contains_key(&no) {
-            self.sources = reader.sources()?.into_iter().collect();
+    /// A posting's source, and the keyed hash of its id.
+    fn source(&mut self, reader: &mut dyn Read, posting: &PostingRow) -> Result<(SourceName, Pseudonym)> {
+        if !self.sources.contains_key(&posting.source) {
+            let sources = reader.sources()?.into_iter();
+            let keyed = |(no, name)| {
+                let keys = self.vault.source(&name);
+                (no, (name, keys))
+            };
+            self.sources = sources.map(keyed).collect();
         }
-        let name = self.sources.get(&no).cloned();
-        name.ok_or_else(|| StoreError::Damaged("a posting's source is not in the store".into()))
+        let Some((name, keys)) = self.sources.get(&posting.source) else {
+            return Err(StoreError::Damaged("a posting's source is not in the store".into()));
+        };
+        Ok((name.clone(), keys.text("posting", posting.posting.id.as_str())))
     }
 
     fn to_ledger(

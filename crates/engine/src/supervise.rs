@@ -15,28 +15,37 @@ use crate::receive::Inlet;
 use crate::status::Status;
 use crate::writer::{Handle, Writer};
 
-/// Growing, jittered waits between tries, from a fifth of a second to half a minute.
-pub(crate) struct Backoff(ExponentialBackoff);
+/// Growing, jittered waits between tries; from a fifth of a second to half a minute where nothing else is said.
+pub(crate) struct Backoff {
+    shape: ExponentialBuilder,
+    delays: ExponentialBackoff,
+    longest: Duration,
+}
 
 impl Default for Backoff {
     fn default() -> Self {
-        let shape = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(30))
-            .with_jitter()
-            .without_max_times();
-        Self(shape.build())
+        Self::between((Duration::from_millis(200), Duration::from_secs(30)))
     }
 }
 
 impl Backoff {
+    /// Waits that grow from the first to the second.
+    pub(crate) fn between(waits: (Duration, Duration)) -> Self {
+        let shape = ExponentialBuilder::default()
+            .with_min_delay(waits.0)
+            .with_max_delay(waits.1)
+            .with_jitter()
+            .without_max_times();
+        Self { shape, delays: shape.build(), longest: waits.1 }
+    }
+
     pub(crate) fn reset(&mut self) {
-        *self = Self::default();
+        self.delays = self.shape.build();
     }
 
     /// Waits the next delay, or until told to stop.
     pub(crate) async fn wait(&mut self, stop: &CancellationToken) {
-        let delay = self.0.next().unwrap_or(Duration::from_secs(30));
+        let delay = self.delays.next().unwrap_or(self.longest);
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = stop.cancelled() => {}

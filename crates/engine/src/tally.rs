@@ -1,4 +1,4 @@
-//! The balance of one transaction: what came in, what became of it, and how postings stand.
+//! The balance of one transaction: what came in, what became of it, how postings stand, and what targets have.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,37 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use samspor_domain::store::{Balance, Count, Month, Outcome, Result, Standing, Store};
-use samspor_domain::{Posting, SourceNo, Untagged};
+use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 
 /// Counts and sums that are written once, with the transaction that they are about.
 pub(crate) struct Tally {
     zone: TimeZone,
     counts: BTreeMap<(SourceNo, Month, Outcome), i64>,
-    /// Number and sum, by how the postings stand as [`Balance`] has it.
-    balances: BTreeMap<Cell, (i64, i128)>,
+    /// By how the postings stand as [`Balance`] has it.
+    balances: BTreeMap<(SourceNo, Month, Option<Option<Untagged>>), Sum>,
+    shelves: BTreeMap<(Text, SourceNo, Month, Change, Stage), Sum>,
 }
 
-/// A source, a month of posting, and how postings stand.
-type Cell = (SourceNo, Month, Option<Option<Untagged>>);
+/// One posting as the books hold it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) source: SourceNo,
+    /// The month of its date.
+    pub(crate) month: Month,
+    pub(crate) sum: Sum,
+}
+
+impl Entry {
+    pub(crate) fn new(source: SourceNo, date: Date, sum: Sum) -> Self {
+        Self { source, month: date.first_of_month(), sum }
+    }
+}
 
 impl Tally {
     pub(crate) fn new() -> Self {
         // Months of arrival are Danish ones; the time zone comes with the binary, so it is always there.
         let zone = TimeZone::get("Europe/Copenhagen").unwrap_or(TimeZone::UTC);
-        Self { zone, counts: BTreeMap::new(), balances: BTreeMap::new() }
+        Self { zone, counts: BTreeMap::new(), balances: BTreeMap::new(), shelves: BTreeMap::new() }
     }
 
     /// An item arrived, this became of it, and so many of its fields were ignored.
@@ -45,28 +58,39 @@ impl Tally {
     }
 
     /// A posting came to the journal and stands so.
-    pub(crate) fn posting<R>(&mut self, source: SourceNo, posting: &Posting<R>, standing: Standing) {
-        self.add(source, posting, None, 1);
-        self.add(source, posting, Some(reason(standing)), 1);
+    pub(crate) fn posting(&mut self, entry: Entry, standing: Standing) {
+        *self.balance(entry, None) += entry.sum;
+        *self.balance(entry, Some(reason(standing))) += entry.sum;
     }
 
     /// A posting stands differently.
-    pub(crate) fn moved<R>(&mut self, source: SourceNo, posting: &Posting<R>, from: Standing, to: Standing) {
-        self.add(source, posting, Some(reason(from)), -1);
-        self.add(source, posting, Some(reason(to)), 1);
+    pub(crate) fn moved(&mut self, entry: Entry, from: Standing, to: Standing) {
+        *self.balance(entry, Some(reason(from))) -= entry.sum;
+        *self.balance(entry, Some(reason(to))) += entry.sum;
     }
 
-    fn add<R>(
+    fn balance(&mut self, entry: Entry, standing: Option<Option<Untagged>>) -> &mut Sum {
+        self.balances.entry((entry.source, entry.month, standing)).or_default()
+    }
+
+    /// What a target has of a posting is no longer so, but so.
+    pub(crate) fn handed(
         &mut self,
-        source: SourceNo,
-        posting: &Posting<R>,
-        standing: Option<Option<Untagged>>,
-        sign: i8,
+        target: &Text,
+        entry: Entry,
+        from: Option<(Change, Stage)>,
+        to: Option<(Change, Stage)>,
     ) {
-        let month: Date = posting.date.first_of_month();
-        let (postings, ore) = self.balances.entry((source, month, standing)).or_default();
-        *postings += i64::from(sign);
-        *ore += i128::from(posting.amount.ore()) * i128::from(sign);
+        if from == to {
+            return;
+        }
+        let key = |(change, stage)| (target.clone(), entry.source, entry.month, change, stage);
+        if let Some(from) = from {
+            *self.shelves.entry(key(from)).or_default() -= entry.sum;
+        }
+        if let Some(to) = to {
+            *self.shelves.entry(key(to)).or_default() += entry.sum;
+        }
     }
 
     /// Writes everything and begins anew.
@@ -80,20 +104,27 @@ impl Tally {
         });
         store.count(&counts.collect::<Vec<_>>())?;
         let balances = std::mem::take(&mut self.balances);
-        let changed = balances.into_iter().filter(|(_, (postings, ore))| *postings != 0 || *ore != 0);
-        let balances = changed.map(|((source, month, standing), (postings, ore))| Balance {
+        let changed = balances.into_iter().filter(|(_, sum)| *sum != Sum::default());
+        let balances =
+            changed.map(|((source, month, standing), sum)| Balance { source, month, standing, sum });
+        store.weigh(&balances.collect::<Vec<_>>())?;
+        let shelves = std::mem::take(&mut self.shelves);
+        let changed = shelves.into_iter().filter(|(_, sum)| *sum != Sum::default());
+        let shelves = changed.map(|((target, source, month, change, stage), sum)| Shelf {
+            target,
             source,
             month,
-            standing,
-            postings,
-            ore,
+            change,
+            stage,
+            sum,
         });
-        store.weigh(&balances.collect::<Vec<_>>())
+        store.shelve(&shelves.collect::<Vec<_>>())
     }
 
     pub(crate) fn clear(&mut self) {
         self.counts.clear();
         self.balances.clear();
+        self.shelves.clear();
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use samspor_domain::store::{Read, StoreError};
-use samspor_domain::{Clock, Seq, Text};
+use samspor_domain::{Clock, Seq, SourceName, Text};
 use samspor_vault::Vault;
 use tokio::runtime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
+use crate::books::Advance;
 use crate::core::{Became, Core};
 use crate::intake::Prepared;
 use crate::status::{Condition, Status};
@@ -43,7 +44,15 @@ impl Unavailable {
 
 enum Command {
     TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
-    Advance(Text, Seq),
+    Advance(Advance),
+    Release(Release, oneshot::Sender<Result<usize, Unavailable>>),
+}
+
+/// What is to be released of what is parked of a target.
+struct Release {
+    target: Text,
+    /// That of one posting; none: everything.
+    posting: Option<(SourceName, Text)>,
 }
 
 /// The way to the writer, and to what it has written.
@@ -54,6 +63,8 @@ pub struct Handle {
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
     newest: watch::Receiver<Seq>,
+    released: watch::Receiver<u64>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Handle {
@@ -92,10 +103,32 @@ impl Handle {
         }
     }
 
-    /// Says that a target has everything up to a record. It becomes durable with the next transaction; if it does not,
-    /// those records are delivered again.
-    pub(crate) async fn advance(&self, target: Text, to: Seq) {
-        let _ = self.commands.send(Command::Advance(target, to)).await;
+    /// Says that a target has come further. It becomes durable with the next transaction; if it does not, those records
+    /// are delivered again.
+    pub(crate) async fn advance(&self, advance: Advance) {
+        let _ = self.commands.send(Command::Advance(advance)).await;
+    }
+
+    /// Releases what is parked of a target, so that it is tried again: everything, or that of one posting. What a closed
+    /// month holds is not released. Answers how much was.
+    pub async fn release_parked(
+        &self,
+        target: Text,
+        posting: Option<(SourceName, Text)>,
+    ) -> Result<usize, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::Release(Release { target, posting }, reply)).await;
+        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+    }
+
+    /// Changes when something parked was released.
+    pub(crate) fn released(&self) -> watch::Receiver<u64> {
+        self.released.clone()
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
     }
 
     /// The newest record's number, and every change of it.
@@ -111,6 +144,7 @@ pub(crate) struct Writer {
     status: Status,
     commands: mpsc::Receiver<Command>,
     newest: watch::Sender<Seq>,
+    released: watch::Sender<u64>,
     /// When to look for something to purge.
     purge_at: Instant,
 }
@@ -125,9 +159,17 @@ impl Writer {
         let newest = watch::Sender::new(core.store().last_seq()?);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
-        let handle = Handle { reader, vault, commands: send, newest: newest.subscribe() };
+        let released = watch::Sender::new(0);
+        let handle = Handle {
+            reader,
+            vault,
+            commands: send,
+            newest: newest.subscribe(),
+            released: released.subscribe(),
+            clock: Arc::clone(&clock),
+        };
         status.set(PART, Condition::Up);
-        Ok((Self { core, clock, status, commands, newest, purge_at: Instant::now() }, handle))
+        Ok((Self { core, clock, status, commands, newest, released, purge_at: Instant::now() }, handle))
     }
 
     /// A reader beside the writer.
@@ -210,6 +252,7 @@ impl Writer {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
         let mut advances = Vec::new();
+        let mut releases = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
         for command in std::iter::once(first).chain(waiting.take(GROUP - 1)) {
             match command {
@@ -217,7 +260,8 @@ impl Writer {
                     batches.push(items);
                     replies.push(reply);
                 }
-                Command::Advance(target, to) => advances.push((target, to)),
+                Command::Advance(advance) => advances.push(advance),
+                Command::Release(release, reply) => releases.push((release, reply)),
             }
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
@@ -237,6 +281,13 @@ impl Writer {
                     return Err(error); // Going on could only make it worse.
                 }
             }
+        }
+        for (release, reply) in releases {
+            let released = self.core.release(&release.target, release.posting.as_ref());
+            let _ = reply.send(
+                released.map_err(|error| Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) }),
+            );
+            self.released.send_modify(|count| *count += 1);
         }
         let purge_left = self.core.purges_at_once() && self.purge()?;
         Ok(purge_left || self.core.store().pending_work()? > 0)

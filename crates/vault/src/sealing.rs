@@ -18,6 +18,8 @@ pub enum Purpose {
     Revision,
     /// What lies in quarantine.
     Quarantine,
+    /// What a target's books say of a record.
+    Receipt,
 }
 
 /// The bytes were not sealed with this key for this purpose, or were changed.
@@ -26,13 +28,13 @@ pub enum Purpose {
 pub struct OpenError;
 
 pub(crate) struct Keys {
-    ciphers: [Aes256Gcm; 4],
+    ciphers: [Aes256Gcm; 5],
 }
 
 impl Keys {
     pub(crate) fn new(derive: impl Fn(&str) -> Zeroizing<[u8; 32]>) -> Self {
         let cipher = |label| Aes256Gcm::new(&(*derive(label)).into());
-        Self { ciphers: ["reference", "fact", "revision", "quarantine"].map(cipher) }
+        Self { ciphers: ["reference", "fact", "revision", "quarantine", "receipt"].map(cipher) }
     }
 }
 

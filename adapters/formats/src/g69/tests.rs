@@ -24,7 +24,7 @@ fn decode(line: &str) -> Result<Posting, Fault> {
     assert_eq!(items.len(), 1, "{line}");
     match items.remove(0).content? {
         Message::Posting(posting) => Ok(posting),
-        Message::Fact(_) => panic!("a fact: {line}"),
+        Message::Fact(_) | Message::Receipt(_) => panic!("a fact: {line}"),
     }
 }
 

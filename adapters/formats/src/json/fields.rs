@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use samspor_domain::{
     Account, AccountPrefix, AccountString, Amount, CostKind, Fault, Grouping, Reason, Side, SourceName, Span,
@@ -153,6 +154,13 @@ impl<'p> Field<'p> {
     pub(super) fn date(self) -> Result<Date, Fault> {
         calendar::date(self.string(Reason::InvalidField)?)
             .ok_or_else(|| self.invalid("is not a date: expected a day that exists as 'YYYY-MM-DD'"))
+    }
+
+    /// RFC 3339; without an offset Danish time.
+    pub(super) fn instant(self) -> Result<Timestamp, Fault> {
+        calendar::Moment::parse(self.string(Reason::InvalidField)?)
+            .and_then(calendar::Moment::instant)
+            .ok_or_else(|| self.invalid("is not an instant: expected one such as '2026-03-15T06:00:00Z'"))
     }
 
     /// `true` or `false`.

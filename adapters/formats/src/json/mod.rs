@@ -6,6 +6,7 @@ mod fields;
 mod node;
 mod plans;
 mod posting;
+mod receipt;
 mod reference;
 mod solution;
 #[cfg(test)]
@@ -52,12 +53,16 @@ fn read(source: &SourceName, delivery: &Delivery, ignored: &Cell<u32>) -> Result
             let context = Context { system: Some(source), ignored };
             Message::Posting(posting::read(&Object::root(entries, &context, posting::FIELDS))?)
         }
+        "receipt" => {
+            let context = Context { system: None, ignored };
+            Message::Receipt(receipt::read(&Object::root(entries, &context, receipt::FIELDS))?)
+        }
         word => {
             let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(|| {
                 Fault::at(
                     Reason::UnknownType,
                     "type",
-                    "is neither 'posting' nor a kind of fact that the contract has",
+                    "is neither 'posting' nor 'receipt' nor a kind of fact that the contract has",
                 )
             })?;
             let context = Context { system: kind.is_named_in_source().then_some(source), ignored };

@@ -54,6 +54,7 @@ impl Knowledge {
                 }
             }
             Message::Fact(fact) => self.learn_fact(source, fact),
+            Message::Receipt(_) => unreachable!("no corpus holds receipts"),
         }
     }
 

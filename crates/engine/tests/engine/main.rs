@@ -1,5 +1,6 @@
 //! The engine over the embedded store.
 
+mod delivery;
 mod retention;
 mod retention_by_chance;
 mod stage;

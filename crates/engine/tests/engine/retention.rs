@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use samspor_domain::store::{Outcome, Reach, Standing};
 use samspor_domain::{Charts, Clock, LinkError, PostingNo, Publisher, Reason, Target, Untagged};
-use samspor_engine::{Audience, Became, Gateway, Outlet, Scribe};
+use samspor_engine::{Audience, Became, Gateway, Outlet, Policy, Scribe};
 use samspor_formats::json;
 
 use crate::stage::{Stage, instant, prepare, text};
@@ -363,7 +363,7 @@ fn where_nothing_is_kept_for_a_day_only_hashes_of_the_unreached_are_ever_written
     assert_eq!(facts_left(&stage), 4);
     let all = stage.core().store().balances().expect("balances");
     let all: i64 =
-        all.iter().filter(|balance| balance.standing.is_none()).map(|balance| balance.postings).sum();
+        all.iter().filter(|balance| balance.standing.is_none()).map(|balance| balance.sum.postings).sum();
     assert_eq!(all, 2);
     // And what it reaches goes when it ends.
     stage.send(THEN, "registry", &withdrawal(2));
@@ -420,7 +420,8 @@ async fn the_gateway_purges_what_is_due_when_it_has_nothing_else_to_do() {
     }
     stage.open(Charts::default(), 4, Some(30));
     let scribe = Scribe::new(stage.vault.clone(), &text("ledger"), Audience::Ledger, Arc::new(json::Encoder));
-    let outlet = Outlet { name: text("ledger"), target: Arc::new(Away), scribe, window: 8 };
+    let outlet =
+        Outlet { name: text("ledger"), target: Arc::new(Away), scribe, window: 8, policy: Policy::default() };
     let clock = Arc::new(Stands(instant(LATER)));
     let gateway = Gateway::start(stage.close(), clock, Vec::new(), vec![outlet]).expect("it starts");
     let handle = gateway.handle();

@@ -262,7 +262,7 @@ impl<'a> Player<'a> {
         let balances = self.stage.core().store().balances().expect("balances");
         let sum = |all: bool| {
             let some = balances.iter().filter(|balance| balance.standing.is_none() == all);
-            some.fold((0, 0), |(count, ore), balance| (count + balance.postings, ore + balance.ore))
+            some.fold((0, 0), |(count, ore), balance| (count + balance.sum.postings, ore + balance.sum.ore()))
         };
         assert_eq!((sum(true), sum(false)), (self.came, self.came), "all that came is tagged or untagged");
     }

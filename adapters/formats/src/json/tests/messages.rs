@@ -298,6 +298,28 @@ fn a_message_does_not_hold_its_citizens_number_in_a_name() {
 }
 
 #[test]
+fn receipts_are_read_to_the_letter() {
+    let value = json!({"type": "receipt", "id": "R-1", "source": "opus", "posting": "2026-1", "revision": 2,
+        "status": "rejected", "at": "2026-03-16T05:10:00+01:00", "code": "K07", "text": "Kontoen er lukket"});
+    let Ok(Message::Receipt(receipt)) = decode(&value).content else { panic!("a receipt") };
+    assert_eq!((receipt.revision, receipt.verdict), (2, samspor_domain::Verdict::Rejected));
+    assert_eq!(receipt.at.to_string(), "2026-03-16T04:10:00Z");
+    assert_eq!(receipt.text.as_deref(), Some("Kontoen er lukket"));
+    for field in ["id", "source", "posting", "revision", "status", "at"] {
+        assert_fault(&with(&value, &format!("/{field}"), json!(null)), Reason::MissingField, field);
+    }
+    for (field, wrong) in [
+        ("status", json!("maybe")),
+        ("revision", json!(0)),
+        ("at", json!("yesterday")),
+        ("code", json!("x".repeat(121))),
+        ("text", json!("x".repeat(2_001))),
+    ] {
+        assert_fault(&with(&value, &format!("/{field}"), wrong), Reason::InvalidField, field);
+    }
+}
+
+#[test]
 fn the_contracts_own_examples() {
     for example in [
         r#"{"type":"posting","id":"2026-000123-1","date":"2026-03-14","account":"5.28.21.1","amount":"12450.00",

@@ -40,14 +40,14 @@ fn message(value: &Value) -> Message {
 fn posting(value: &Value) -> Posting {
     match message(value) {
         Message::Posting(posting) => posting,
-        Message::Fact(_) => panic!("a fact: {value}"),
+        Message::Fact(_) | Message::Receipt(_) => panic!("a fact: {value}"),
     }
 }
 
 fn fact(value: &Value) -> Fact {
     match message(value) {
         Message::Fact(fact) => fact,
-        Message::Posting(_) => panic!("a posting: {value}"),
+        Message::Posting(_) | Message::Receipt(_) => panic!("a posting: {value}"),
     }
 }
 

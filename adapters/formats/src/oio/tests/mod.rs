@@ -42,7 +42,7 @@ fn decode(text: &str) -> Vec<Item> {
 fn results(text: &str) -> Vec<Result<Fact, Fault>> {
     let fact = |message| match message {
         Message::Fact(fact) => fact,
-        Message::Posting(_) => panic!("a posting"),
+        Message::Posting(_) | Message::Receipt(_) => panic!("a posting"),
     };
     decode(text).into_iter().map(|item| item.content.map(fact)).collect()
 }

@@ -1,0 +1,116 @@
+//! How what targets have is written in columns, and sums.
+
+use rusqlite::Row;
+use rusqlite::types::ToSql;
+use samspor_domain::store::{PostingNo, Result, Sealed, Seq, SourceNo, StoreError};
+use samspor_domain::{Change, Handed, Parked, Receipted, Shelf, Stage, Sum, Verdict, Why};
+
+use crate::Sqlite;
+use crate::code::{instant, read_date, strange, text};
+
+/// Reads number, debit, credit and hash from the first columns.
+pub(crate) fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
+    Ok(Sum {
+        postings: row.get(0)?,
+        debit: i128::from_be_bytes(row.get(1)?),
+        credit: i128::from_be_bytes(row.get(2)?),
+        hash: u128::from_be_bytes(row.get(3)?),
+    })
+}
+
+impl Sqlite {
+    /// Adds to the sum that stands in a table under a key of named columns. SQLite adds in 64 bits, so it is added here.
+    pub(crate) fn add(&self, table: &str, key: &[(&str, &dyn ToSql)], change: Sum) -> Result<()> {
+        let names: Vec<&str> = key.iter().map(|(name, _)| *name).collect();
+        let mut params: Vec<&dyn ToSql> = key.iter().map(|(_, value)| *value).collect();
+        let which: Vec<String> = names.iter().map(|name| format!("{name} = ?")).collect();
+        let sql = format!("SELECT postings, debit, credit, hash FROM {table} WHERE {}", which.join(" AND "));
+        let Sum { postings, debit, credit, hash } = self.one(&sql, &*params, sum)?.unwrap_or_default();
+        let beyond = || StoreError::Damaged("a sum of amounts is beyond 128 bits".into());
+        let postings = postings.checked_add(change.postings).ok_or_else(beyond)?;
+        let debit = debit.checked_add(change.debit).ok_or_else(beyond)?.to_be_bytes();
+        let credit = credit.checked_add(change.credit).ok_or_else(beyond)?.to_be_bytes();
+        let hash = hash.wrapping_add(change.hash).to_be_bytes();
+        let sql = format!(
+            "INSERT INTO {table} ({}, postings, debit, credit, hash) VALUES ({}?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+             postings = excluded.postings, debit = excluded.debit, credit = excluded.credit, hash = excluded.hash",
+            names.join(", "),
+            "?, ".repeat(names.len()),
+        );
+        params.extend([&postings as &dyn ToSql, &debit, &credit, &hash]);
+        self.run(&sql, &*params).map(drop)
+    }
+}
+
+pub(crate) fn change(change: Change) -> i64 {
+    match change {
+        Change::Tag => 0,
+        Change::Untag => 1,
+    }
+}
+
+fn read_change(row: &Row<'_>, at: usize) -> rusqlite::Result<Change> {
+    match row.get(at)? {
+        0 => Ok(Change::Tag),
+        1 => Ok(Change::Untag),
+        _ => Err(strange(at)),
+    }
+}
+
+pub(crate) fn stage(stage: Stage) -> i64 {
+    stage as i64
+}
+
+fn read_stage(row: &Row<'_>, at: usize) -> rusqlite::Result<Stage> {
+    let code = row.get(at)?;
+    Stage::ALL.into_iter().find(|known| stage(*known) == code).ok_or_else(|| strange(at))
+}
+
+/// The columns that [`handed`] reads, of `handed h`.
+pub(crate) const HANDED: &str = "h.revision, h.change, h.at, h.stage, h.given, h.receipt";
+/// How many they are.
+pub(crate) const HANDED_COLUMNS: usize = 6;
+
+pub(crate) fn handed(row: &Row<'_>) -> rusqlite::Result<Handed> {
+    let given = |verdict| -> rusqlite::Result<Receipted> {
+        Ok(Receipted::Given(verdict, instant(row, 4)?, Sealed(row.get(5)?)))
+    };
+    Ok(Handed {
+        revision: row.get(0)?,
+        change: read_change(row, 1)?,
+        at: instant(row, 2)?,
+        receipt: match read_stage(row, 3)? {
+            Stage::Delivered => Receipted::NotAsked,
+            Stage::Awaiting => Receipted::Awaited,
+            Stage::Accepted => given(Verdict::Accepted)?,
+            Stage::Rejected => given(Verdict::Rejected)?,
+        },
+    })
+}
+
+/// Reads a [`sum`], the target's name, source, month, change and stage.
+pub(crate) fn shelf(row: &Row<'_>) -> rusqlite::Result<Shelf> {
+    Ok(Shelf {
+        target: text(row, 4)?,
+        source: SourceNo(row.get(5)?),
+        month: read_date(row.get(6)?).ok_or_else(|| strange(6))?,
+        change: read_change(row, 7)?,
+        stage: read_stage(row, 8)?,
+        sum: sum(row)?,
+    })
+}
+
+/// Reads the target's name, posting, record, tries, reason, since when, and whether it is released.
+pub(crate) fn parked(row: &Row<'_>) -> rusqlite::Result<Parked> {
+    Ok(Parked {
+        target: text(row, 0)?,
+        posting: PostingNo(row.get(1)?),
+        seq: Seq(row.get(2)?),
+        why: match row.get(3)? {
+            0 => Why::ClosedMonth,
+            tries => Why::Refused(tries, row.get(4)?),
+        },
+        since: instant(row, 5)?,
+        is_released: row.get(6)?,
+    })
+}

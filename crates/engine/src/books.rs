@@ -1,0 +1,137 @@
+//! The books of the targets: what each has of a posting, in the transaction that moves its cursor.
+
+use jiff::Timestamp;
+use samspor_domain::store::{PostingNo, PostingRow, Result, Scope, Seq};
+use samspor_domain::{
+    Change, Handed, Parked, Posting, Pseudonym, Receipted, SourceName, SourceNo, Sum, Text, Why,
+};
+
+use crate::core::Core;
+use crate::tally::Entry;
+
+/// A target has come further.
+#[derive(Debug, Clone)]
+pub(crate) struct Advance {
+    pub(crate) target: Text,
+    /// It has every record up to this one, but for what is parked.
+    pub(crate) to: Seq,
+    /// What the receiver confirmed.
+    pub(crate) handed: Vec<Handing>,
+    /// What it does not get for now.
+    pub(crate) parked: Vec<Parking>,
+    /// Whether it gives receipts.
+    pub(crate) gives_receipts: bool,
+}
+
+/// A record that a receiver confirmed.
+#[derive(Debug, Clone)]
+pub(crate) struct Handing {
+    pub(crate) posting: PostingNo,
+    pub(crate) revision: i64,
+    pub(crate) change: Change,
+    pub(crate) entry: Entry,
+}
+
+/// A record that is parked.
+#[derive(Debug, Clone)]
+pub(crate) struct Parking {
+    pub(crate) posting: PostingNo,
+    pub(crate) seq: Seq,
+    pub(crate) why: Why,
+}
+
+impl Core {
+    /// Notes how far a target has come.
+    pub(crate) fn advance(&mut self, advance: &Advance, now: Timestamp) -> Result<()> {
+        let target = &advance.target;
+        for handing in &advance.handed {
+            let before = self.store.handed(target, handing.posting)?;
+            // A receipt may be quicker than the confirm; and a record may be delivered again.
+            let receipt = match &before {
+                Some(had) if had.revision > handing.revision => continue,
+                Some(had) if had.revision == handing.revision && had.receipt != Receipted::NotAsked => {
+                    had.receipt.clone()
+                }
+                _ if advance.gives_receipts => Receipted::Awaited,
+                _ => Receipted::NotAsked,
+            };
+            let (revision, change) = (handing.revision, handing.change);
+            let handed = Handed { revision, change, at: now, receipt };
+            self.hand(target, handing.posting, handing.entry, before.as_ref(), &handed)?;
+            if self.store.unpark(target, handing.posting)? {
+                self.purge_anew_all()?;
+            }
+        }
+        for Parking { posting, seq, why } in &advance.parked {
+            // A newer record has come since, and is tried in its turn, or has gone already.
+            if self.store.newest_record(*posting)?.is_none_or(|newest| newest.seq != *seq) {
+                self.store.unpark(target, *posting)?;
+                continue;
+            }
+            let (target, why) = (target.clone(), why.clone());
+            let parked = Parked { target, posting: *posting, seq: *seq, why, since: now, is_released: false };
+            self.store.park(&parked)?;
+        }
+        self.store.advance(target, advance.to)
+    }
+
+    /// Releases what is parked of a target, all or that of one posting, so that it is tried again. Answers how much.
+    pub(crate) fn release(&mut self, target: &Text, posting: Option<&(SourceName, Text)>) -> Result<usize> {
+        let no = match posting {
+            None => None,
+            Some((source, id)) => match self.keyring.no(source) {
+                Some(source) => match self.store.find_posting(source, id)? {
+                    Some(row) => Some(row.no),
+                    None => return Ok(0),
+                },
+                None => return Ok(0),
+            },
+        };
+        self.transaction(|core| core.release_postings(target, no))
+    }
+
+    fn release_postings(&mut self, target: &Text, posting: Option<PostingNo>) -> Result<usize> {
+        let (mut after, mut released) = (PostingNo::default(), 0);
+        loop {
+            let page = self.store.parked(target, after, self.slice())?;
+            let Some(last) = page.last() else { return Ok(released) };
+            after = last.posting;
+            for parked in page {
+                let is_meant = posting.is_none_or(|no| no == parked.posting);
+                // What a closed month holds goes when the configuration opens the month.
+                if is_meant && !parked.is_released && parked.why != Why::ClosedMonth {
+                    self.store.park(&Parked { is_released: true, ..parked })?;
+                    released += 1;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn hand(
+        &mut self,
+        target: &Text,
+        posting: PostingNo,
+        entry: Entry,
+        before: Option<&Handed>,
+        now: &Handed,
+    ) -> Result<()> {
+        let shelf = |handed: &Handed| (handed.change, handed.receipt.stage());
+        self.tally.handed(target, entry, before.map(shelf), Some(shelf(now)));
+        self.store.set_handed(target, posting, now)
+    }
+
+    /// A posting is purged, and what targets have of it with it.
+    pub(crate) fn unhand(&mut self, row: &PostingRow) -> Result<()> {
+        let entry = self.entry(row.source, &row.posting);
+        for (target, handed) in self.store.handed_of(row.no)? {
+            self.tally.handed(&target, entry, Some((handed.change, handed.receipt.stage())), None);
+        }
+        Ok(())
+    }
+
+    /// A posting as the books hold it.
+    pub(crate) fn entry<R>(&self, source: SourceNo, posting: &Posting<R>) -> Entry {
+        let id: Pseudonym = self.keyring.scope(Scope::Source(source)).text("posting", posting.id.as_str());
+        Entry::new(source, posting.date, Sum::of(posting.amount, &id))
+    }
+}

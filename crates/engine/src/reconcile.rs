@@ -1,0 +1,409 @@
+//! Reconciliation with those outside: what each target has against what is tagged, and the finance system's control
+//! totals against what came in. Everything is read as of one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use samspor_domain::store::{Month, PostingNo, PostingRow, Read, Result, Seq, Standing};
+use samspor_domain::{
+    Amount, Body, Change, Handed, Kind, Receipted, SourceName, SourceNo, Stage, Sum, Text, Why,
+};
+use samspor_vault::{Pseudonyms, Vault};
+
+use crate::kept;
+
+/// Rows that are read at a time.
+const PAGE: usize = 1_000;
+
+/// All books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Books {
+    /// By target, source and month of posting.
+    pub targets: Vec<Book>,
+    /// The control totals that are live.
+    pub controls: Vec<Control>,
+}
+
+/// What a target has of one source's postings of one month, against what is tagged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Book {
+    /// The target.
+    pub target: Text,
+    /// The source.
+    pub source: SourceName,
+    /// The month of the postings' dates.
+    pub month: Month,
+    /// The postings that are tagged.
+    pub tagged: Sum,
+    /// Those of them of which the target has no tag yet, because it is behind or they are parked.
+    pub coming: Sum,
+    /// Those that are tagged no longer, of which the target does not know that yet.
+    pub going: Sum,
+    /// Those of which the target has an older tag.
+    pub outdated: Sum,
+    /// Records that are parked, of all the above.
+    pub parked: i64,
+    /// The postings of which the target has a tag, by how far their records have come.
+    pub has: BTreeMap<Stage, Sum>,
+    /// The postings of which the target has that the tag was taken off, by how far those records have come.
+    pub untagged: BTreeMap<Stage, Sum>,
+}
+
+impl Book {
+    /// What the target has a tag of.
+    #[must_use]
+    pub fn all(&self) -> Sum {
+        self.has.values().copied().sum()
+    }
+
+    /// Whether what it has is what is tagged, but for what is on its way.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        let mut right = self.tagged;
+        right -= self.coming;
+        right += self.going;
+        right == self.all()
+    }
+
+    /// Whether everything is there, and in the target's books where those give receipts.
+    #[must_use]
+    pub fn is_reconciled(&self) -> bool {
+        let is_open = |stages: &BTreeMap<Stage, Sum>| {
+            [Stage::Awaiting, Stage::Rejected]
+                .iter()
+                .any(|stage| stages.get(stage).is_some_and(|sum| sum.postings > 0))
+        };
+        let is_behind = [self.coming, self.going, self.outdated].iter().any(|sum| sum.postings > 0);
+        self.is_balanced() && !is_behind && !is_open(&self.has) && !is_open(&self.untagged)
+    }
+}
+
+/// A control total of the finance system against what came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Its id.
+    pub id: Text,
+    /// The source that it is about.
+    pub source: SourceName,
+    /// The first and last date of the postings that it counts.
+    pub dates: (Date, Date),
+    /// How many the finance system counts.
+    pub count: i64,
+    /// Their sum there.
+    pub sum: Amount,
+    /// What came in.
+    pub ours: Sum,
+}
+
+impl Control {
+    /// Whether both are the same.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.ours.postings == self.count && self.ours.ore() == i128::from(self.sum.ore())
+    }
+}
+
+/// Reads all books.
+pub fn books(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Books> {
+    let mut reader = Reader::new(read, vault)?;
+    Ok(Books { targets: reader.targets()?, controls: reader.controls()? })
+}
+
+/// Which postings of a target are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The target has not got their newest record yet.
+    Waiting,
+    /// Their record is parked.
+    Parked,
+    /// Their record has come so far.
+    Stage(Stage),
+    /// What the target has differs from what is tagged, and nothing is on its way: there should be none.
+    Difference,
+}
+
+/// A posting of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The source.
+    pub source: SourceName,
+    /// The posting.
+    pub posting: Text,
+    /// Its date.
+    pub date: Date,
+    /// Its amount.
+    pub amount: Amount,
+    /// Whether it is tagged.
+    pub is_tagged: bool,
+    /// What the target has of it.
+    pub handed: Option<Handed>,
+    /// Why its record is parked.
+    pub parked: Option<Why>,
+}
+
+/// The postings of a target in a state, at most `limit`.
+pub fn drill(
+    read: &mut dyn Read,
+    vault: &Arc<Vault>,
+    target: &Text,
+    state: State,
+    limit: usize,
+) -> Result<Vec<Line>> {
+    Reader::new(read, vault)?.drill(target, state, limit)
+}
+
+/// Reads as of one moment, as long as it lives.
+struct Reader<'a> {
+    read: &'a mut dyn Read,
+    vault: &'a Arc<Vault>,
+    names: BTreeMap<SourceNo, (SourceName, Pseudonyms)>,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let _ = self.read.release(); // It changed nothing, so nothing depends on it.
+    }
+}
+
+/// A source and a month.
+type Key = (SourceNo, Month);
+
+impl<'a> Reader<'a> {
+    fn new(read: &'a mut dyn Read, vault: &'a Arc<Vault>) -> Result<Self> {
+        read.hold()?;
+        let mut reader = Self { read, vault, names: BTreeMap::new() };
+        let sources = reader.read.sources()?;
+        let keyed = |(no, name): (SourceNo, SourceName)| {
+            let keys = vault.source(&name);
+            (no, (name, keys))
+        };
+        reader.names = sources.into_iter().map(keyed).collect();
+        Ok(reader)
+    }
+
+    fn name(&self, source: SourceNo) -> SourceName {
+        match self.names.get(&source) {
+            Some((name, _)) => name.clone(),
+            None => unreachable!("every source that the store names is one of its sources"),
+        }
+    }
+
+    fn targets(&mut self) -> Result<Vec<Book>> {
+        let balances = self.read.balances()?;
+        let shelves = self.read.shelves()?;
+        let mut books = Vec::new();
+        for (target, cursor) in self.read.cursors()? {
+            let mut of: BTreeMap<Key, Book> = BTreeMap::new();
+            for balance in balances.iter().filter(|balance| balance.standing == Some(None)) {
+                self.book(&mut of, &target, (balance.source, balance.month)).tagged = balance.sum;
+            }
+            for shelf in shelves.iter().filter(|shelf| shelf.target == target) {
+                let book = self.book(&mut of, &target, (shelf.source, shelf.month));
+                let stages = if shelf.change == Change::Tag { &mut book.has } else { &mut book.untagged };
+                stages.insert(shelf.stage, shelf.sum);
+            }
+            self.on_its_way(&target, cursor, |reader, row, handed, is_parked| {
+                let key = (row.source, row.posting.date.first_of_month());
+                let sum = reader.sum(row);
+                let book = reader.book(&mut of, &target, key);
+                book.parked += i64::from(is_parked);
+                let has_tag = handed.as_ref().is_some_and(|handed| handed.change == Change::Tag);
+                match (matches!(row.standing, Standing::Tagged(_)), has_tag) {
+                    (true, false) => book.coming += sum,
+                    (false, true) => book.going += sum,
+                    (true, true) => book.outdated += sum,
+                    (false, false) => {}
+                }
+                true
+            })?;
+            let is_empty = |book: &Book| {
+                book.tagged.postings == 0
+                    && book.parked == 0
+                    && book.has.values().chain(book.untagged.values()).all(|sum| sum.postings == 0)
+            };
+            books.extend(of.into_values().filter(|book| !is_empty(book)));
+        }
+        Ok(books)
+    }
+
+    fn book<'b>(&self, of: &'b mut BTreeMap<Key, Book>, target: &Text, key: Key) -> &'b mut Book {
+        of.entry(key).or_insert_with(|| Book {
+            target: target.clone(),
+            source: self.name(key.0),
+            month: key.1,
+            tagged: Sum::default(),
+            coming: Sum::default(),
+            going: Sum::default(),
+            outdated: Sum::default(),
+            parked: 0,
+            has: BTreeMap::new(),
+            untagged: BTreeMap::new(),
+        })
+    }
+
+    fn sum(&self, row: &PostingRow) -> Sum {
+        let id = self.names.get(&row.source).map(|(_, keys)| keys.text("posting", row.posting.id.as_str()));
+        id.map(|id| Sum::of(row.posting.amount, &id)).unwrap_or_default()
+    }
+
+    /// Goes through the postings whose newest record a target has not got: those after its cursor, and those parked.
+    fn on_its_way(
+        &mut self,
+        target: &Text,
+        cursor: Seq,
+        mut each: impl FnMut(&mut Self, &PostingRow, Option<Handed>, bool) -> bool,
+    ) -> Result<()> {
+        let mut after = PostingNo::default();
+        loop {
+            let page = self.read.parked(target, after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.posting;
+            for parked in page {
+                let newest = self.read.newest_record(parked.posting)?;
+                let is_passed = newest.is_some_and(|record| record.seq <= cursor);
+                if let Some(row) = self.read.posting(parked.posting)?.filter(|_| is_passed) {
+                    let handed = self.read.handed(target, row.no)?;
+                    if !each(self, &row, handed, true) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        let mut after = cursor;
+        loop {
+            let page = self.read.newest_after(after, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = last.seq;
+            for (_, row) in page {
+                let handed = self.read.handed(target, row.no)?;
+                if !each(self, &row, handed, false) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn controls(&mut self) -> Result<Vec<Control>> {
+        let balances = self.read.balances()?;
+        let mut controls = Vec::new();
+        for fact in self.read.facts(Kind::ControlTotal)? {
+            let Some((id, Body::ControlTotal(total))) = kept::open_live(self.vault, &fact)? else { continue };
+            let no = self.names.iter().find(|(_, (name, _))| *name == total.source).map(|(no, _)| *no);
+            let (Some(from), Some(to)) = (total.span.from, total.span.to) else { continue };
+            let ours = match no {
+                None => Sum::default(),
+                Some(no) if from.day() == 1 && to.last_of_month() == to => balances
+                    .iter()
+                    .filter(|balance| balance.source == no && balance.standing.is_none())
+                    .filter(|balance| (from..=to).contains(&balance.month))
+                    .map(|balance| balance.sum)
+                    .sum(),
+                // Balances are kept by month, so other dates are looked up one by one.
+                Some(no) => self.sum_of_days(no, from, to)?,
+            };
+            let (count, sum) = (total.count, total.sum);
+            controls.push(Control { id, source: total.source, dates: (from, to), count, sum, ours });
+        }
+        controls.sort_by(|a, b| (&a.source, a.dates, &a.id).cmp(&(&b.source, b.dates, &b.id)));
+        Ok(controls)
+    }
+
+    fn sum_of_days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Sum> {
+        let (mut sum, mut after) = (Sum::default(), None);
+        loop {
+            let page = self.read.postings_by_id(source, after.as_ref(), PAGE)?;
+            let Some(last) = page.last() else { return Ok(sum) };
+            after = Some(last.posting.id.clone());
+            for row in page.iter().filter(|row| (from..=to).contains(&row.posting.date)) {
+                sum += self.sum(row);
+            }
+        }
+    }
+
+    fn drill(&mut self, target: &Text, state: State, limit: usize) -> Result<Vec<Line>> {
+        let cursor = self.read.cursor(target)?;
+        let mut parked = BTreeMap::new();
+        let mut waiting = Vec::new();
+        self.on_its_way(target, cursor, |_, row, handed, is_parked| {
+            if is_parked {
+                parked.insert(row.no, (row.clone(), handed));
+            } else if state == State::Waiting {
+                waiting.push((row.clone(), handed));
+            }
+            state != State::Waiting || waiting.len() < limit
+        })?;
+        let mut lines = Vec::new();
+        match state {
+            State::Waiting => {
+                for (row, handed) in waiting {
+                    lines.push(self.line(&row, handed, None));
+                }
+            }
+            State::Parked => {
+                for (no, (row, handed)) in parked {
+                    let why =
+                        self.read.parked(target, PostingNo(no.0 - 1), 1)?.pop().map(|parked| parked.why);
+                    lines.push(self.line(&row, handed, why));
+                }
+            }
+            State::Stage(stage) => {
+                let handed = self.read.handed_in(target, Some(stage), PostingNo::default(), limit)?;
+                for (no, handed) in handed {
+                    if let Some(row) = self.read.posting(no)? {
+                        lines.push(self.line(&row, Some(handed), None));
+                    }
+                }
+            }
+            State::Difference => {
+                let mut after = PostingNo::default();
+                while lines.len() < limit {
+                    let page = self.read.postings(&samspor_domain::store::Reach::All, after, PAGE)?;
+                    let Some(last) = page.last() else { break };
+                    after = last.no;
+                    for row in page {
+                        let newest = self.read.newest_record(row.no)?;
+                        let is_passed = newest.is_none_or(|record| record.seq <= cursor);
+                        let handed = self.read.handed(target, row.no)?;
+                        let has_tag = handed.as_ref().is_some_and(|handed| handed.change == Change::Tag);
+                        let is_tagged = matches!(row.standing, Standing::Tagged(_));
+                        if is_tagged != has_tag && is_passed && !parked.contains_key(&row.no) {
+                            lines.push(self.line(&row, handed, None));
+                        }
+                    }
+                }
+            }
+        }
+        lines.truncate(limit);
+        Ok(lines)
+    }
+
+    fn line(&self, row: &PostingRow, handed: Option<Handed>, parked: Option<Why>) -> Line {
+        Line {
+            source: self.name(row.source),
+            posting: row.posting.id.clone(),
+            date: row.posting.date,
+            amount: row.posting.amount,
+            is_tagged: matches!(row.standing, Standing::Tagged(_)),
+            handed,
+            parked,
+        }
+    }
+}
+
+impl Line {
+    /// How far the target's record has come.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.handed.as_ref().map(|handed| handed.receipt.stage())
+    }
+
+    /// When its receipt was given.
+    #[must_use]
+    pub fn receipt_given(&self) -> Option<jiff::Timestamp> {
+        match self.handed.as_ref()?.receipt {
+            Receipted::Given(_, at, _) => Some(at),
+            _ => None,
+        }
+    }
+}
