@@ -354,7 +354,7 @@ fn what_a_target_does_not_take_and_its_receipts_are_resolved() {
 
     for (old, new, expected) in [
         ("[\"2026-01\"]", "[\"2026-13\"]", "41:18: this is not a month: expected `YYYY-MM`, such as 2026-01"),
-        ("retry_to_ms = 60", "retry_to_ms = 49", "42:55: this is less than `retry_from_ms`, 50"),
+        ("retry_to_ms = 60", "retry_to_ms = 49", "42:59: this is less than `retry_from_ms`, 50"),
         (
             "receipts = { within_s = 7 }",
             "",
