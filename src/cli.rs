@@ -87,6 +87,17 @@ pub(crate) enum Command {
     /// Look at the messages that were not understood.
     Quarantine(Quarantine),
 
+    /// List and release changes of the registry that would change many postings.
+    ///
+    /// A fact that would change more postings than `engine.brake_postings` allows is held: postings that arrive are decided
+    /// by it, and those that were decided before stay as they are until someone releases it. To refuse it, put a version of
+    /// the fact that says what is right.
+    Held {
+        /// What to do.
+        #[command(subcommand)]
+        action: HeldAction,
+    },
+
     /// List and release what targets do not get for now.
     ///
     /// A record that a target refuses again and again is parked, as soon as a later one gets through, so that the rest
@@ -227,6 +238,38 @@ pub(crate) struct Quarantine {
 pub(crate) enum QuarantineAction {
     /// List what lies there, oldest first: where it came from, the reason, the place and what is wrong.
     List(QuarantineList),
+}
+
+/// What can be done with changes that are held.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HeldAction {
+    /// List what is held, and what it would change: by month, from which answer to which, how many and how much.
+    List(HeldList),
+    /// Let a held change happen, through the running gateway.
+    Release(HeldRelease),
+}
+
+/// What `held list` lists.
+#[derive(Debug, Args)]
+pub(crate) struct HeldList {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Print JSON, with sums in øre as texts.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `held release` releases.
+#[derive(Debug, Args)]
+pub(crate) struct HeldRelease {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// The number that `held list` shows.
+    #[arg(long, value_name = "N")]
+    pub(crate) number: i64,
+    /// The version that `held list` shows, so that nothing else is released than what was looked at.
+    #[arg(long, value_name = "N")]
+    pub(crate) fact_version: i64,
 }
 
 /// What can be done with what is parked.

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod conflicts;
 mod explain;
+mod held;
 mod open;
 mod parked;
 mod quarantine;
@@ -49,6 +50,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
+        Command::Held { action } => held::run(&action),
         Command::Parked { action } => parked::run(&action),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Completions { shell } => {

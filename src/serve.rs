@@ -37,6 +37,9 @@ async fn serve(config: &Config) -> Result<()> {
         .with_context(|| format!("cannot open the store in {}", store_settings.dir.display()))?;
     let mut core =
         Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
+    if let Some(postings) = config.engine.brake_postings {
+        core = core.braking_above(postings);
+    }
     if let Some(days) = config.journal.retention_days {
         core = core.purging_after(days);
         if days == 0 {

@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "samspor/v1/messages.proto",
         "samspor/v1/registry.proto",
         "samspor/v1/delivery.proto",
+        "samspor/v1/change.proto",
     ])?;
 
     #[expect(clippy::disallowed_methods, reason = "it is how cargo tells a build script where to write")]

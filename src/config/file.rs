@@ -89,6 +89,10 @@ pub(super) struct Engine {
     /// How many postings are decided again in one transaction when a fact changes.
     #[serde(default)]
     pub(super) slice_postings: Number<2_000, 1, 100_000>,
+    /// How many postings a change of a fact may change. One that would change more is held, with a preview of what it
+    /// would change, until someone releases it (`samspor held`); postings that arrive are decided by it meanwhile. A
+    /// withdrawal of a consent is never held. Without it nothing is held.
+    pub(super) brake_postings: Option<Number<0, 1, 1_000_000_000>>,
     /// How long a shutdown may take, in milliseconds. What is not finished by then is redone after the next
     /// start.
     #[serde(default)]

@@ -80,6 +80,8 @@ pub(crate) struct Grpc {
 pub(crate) struct Engine {
     /// How many postings are decided again in one transaction.
     pub(crate) slice_postings: usize,
+    /// How many postings a fact may change without someone's consent; none is any number.
+    pub(crate) brake_postings: Option<usize>,
     /// How long a shutdown may take.
     pub(crate) shutdown_deadline: Duration,
 }

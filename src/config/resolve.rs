@@ -52,6 +52,7 @@ impl Resolver {
             grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
             engine: Engine {
                 slice_postings: self.reading.number(&file.engine.slice_postings),
+                brake_postings: file.engine.brake_postings.map(|number| self.reading.number(&number)),
                 shutdown_deadline: self.milliseconds(&file.engine.shutdown_deadline_ms),
             },
             journal: Journal {

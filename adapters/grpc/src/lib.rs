@@ -3,6 +3,7 @@
 //! The services stand in `proto/samspor/v1`. They are served on loopback alone: there is neither TLS nor a check of who
 //! calls yet.
 
+mod change;
 pub mod client;
 mod conflicts;
 mod delivery;

@@ -10,9 +10,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 
+use crate::change::Change;
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::registry::Registry;
+use crate::v1::change_service_server::ChangeServiceServer;
 use crate::v1::delivery_service_server::DeliveryServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
 use crate::{DESCRIPTORS, wire};
@@ -148,6 +150,7 @@ impl Bound {
         let _cut_when_dropped = cut.clone().drop_guard();
 
         let source = SourceName::new(SOURCE).expect("a name of four bytes");
+        let change = Change { handle: handle.clone() };
         let delivery = Delivery { handle: handle.clone() };
         let registry = Registry { handle, source };
         let health = Health { parts: status.watch(), stopping: stopping.clone() };
@@ -164,6 +167,9 @@ impl Bound {
             .max_connection_age(settings.max_connection_age)
             .add_service(
                 RegistryServiceServer::new(registry).max_decoding_message_size(settings.max_message_bytes),
+            )
+            .add_service(
+                ChangeServiceServer::new(change).max_decoding_message_size(settings.max_message_bytes),
             )
             .add_service(
                 DeliveryServiceServer::new(delivery).max_decoding_message_size(settings.max_message_bytes),

@@ -146,7 +146,19 @@ CREATE TABLE work (
     cause INTEGER NOT NULL,
     cause_no INTEGER,
     cause_version INTEGER,
-    after INTEGER NOT NULL DEFAULT 0
+    after INTEGER NOT NULL DEFAULT 0,
+    -- 0 decide, 1 weigh, 2 held.
+    phase INTEGER NOT NULL
+);
+CREATE INDEX work_cause ON work (cause_no) WHERE cause = 1;
+
+-- What facts would change that are weighed or held.
+CREATE TABLE held_change (
+    fact INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    preview BLOB NOT NULL
 );
 
 CREATE TABLE count (

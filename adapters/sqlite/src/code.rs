@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 use samspor_domain::store::{
-    FactRow, FactVersion, FeedRow, Outcome, PostingRow, Quarantined, Sealed, Standing,
+    FactRow, FactVersion, FeedRow, HeldChange, Outcome, PostingRow, Quarantined, Sealed, Standing,
 };
 use samspor_domain::{
     Account, Amount, Cause, FactNo, Grouping, Kind, Posting, PostingNo, Pseudonym, Rank, Reason, Scope, Seq,
@@ -182,6 +182,17 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<FeedRow> {
         cause: read_cause(row, 3)?,
         registered: instant(row, 6)?,
         payload: row.get::<_, Option<Vec<u8>>>(7)?.map(Sealed),
+    })
+}
+
+/// Reads fact, version, since when, whether it is held, and the preview.
+pub(crate) fn held_change(row: &Row<'_>) -> rusqlite::Result<HeldChange> {
+    Ok(HeldChange {
+        fact: FactNo(row.get(0)?),
+        version: row.get(1)?,
+        since: instant(row, 2)?,
+        is_held: row.get(3)?,
+        preview: row.get(4)?,
     })
 }
 

@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, Row, params};
 use samspor_domain::store::{
-    Balance, Count, FactRow, FactVersion, FeedRow, PostingRow, Quarantined, Reach, Read, Result,
+    Balance, Count, FactRow, FactVersion, FeedRow, HeldChange, PostingRow, Quarantined, Reach, Read, Result,
+    Work,
 };
 use samspor_domain::{
     FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Span, Stage,
     Text,
 };
 
-use crate::{Sqlite, books, code, error};
+use crate::{Sqlite, books, code, error, write};
 
 /// The first and last date that there are, for spans with open ends.
 const FIRST: i64 = -99_991_231;
@@ -322,7 +323,50 @@ impl Read for Sqlite {
         self.all(sql, [i64::try_from(limit).unwrap_or(i64::MAX)], code::quarantined)
     }
 
+    fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let count = |row: &Row<'_>| row.get::<_, i64>(0);
+        let counted = |condition: &str| {
+            format!("SELECT count(*) FROM (SELECT 1 FROM posting p WHERE {condition} LIMIT ?)")
+        };
+        let size = match reach {
+            Reach::Person(source, pseudonym, span) => {
+                let Some(person) = self.person_no(Scope::Source(*source), pseudonym)? else { return Ok(0) };
+                let (from, to) = dates(*span);
+                let sql = counted("coalesce(p.citizen, p.granted) = ? AND p.date BETWEEN ? AND ?");
+                self.one(&sql, params![person, from, to, limit], count)?
+            }
+            Reach::Unreferenced(low, high, span) => {
+                let (from, to) = dates(*span);
+                let sql = counted(
+                    "coalesce(p.citizen, p.granted) IS NULL AND p.account BETWEEN ? AND ? AND p.date BETWEEN ? AND ?",
+                );
+                self.one(&sql, params![low, high, from, to, limit], count)?
+            }
+            Reach::Solution(solution) => {
+                self.one(&counted("p.solution = ?"), params![solution.0, limit], count)?
+            }
+            Reach::Tagged => self.one(&counted("p.solution IS NOT NULL"), [limit], count)?,
+            Reach::All => self.one(&counted("true"), [limit], count)?,
+        };
+        Ok(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0))
+    }
+
+    fn work_of(&mut self, fact: FactNo) -> Result<Vec<Work>> {
+        self.all(&write::work_where("w.cause = 1 AND w.cause_no = ? ORDER BY w.no"), [fact.0], write::work)
+    }
+
+    fn held_changes(&mut self) -> Result<Vec<HeldChange>> {
+        let sql = "SELECT fact, version, since, held, preview FROM held_change ORDER BY fact";
+        self.all(sql, [], code::held_change)
+    }
+
+    fn held_change(&mut self, fact: FactNo) -> Result<Option<HeldChange>> {
+        let sql = "SELECT fact, version, since, held, preview FROM held_change WHERE fact = ?";
+        self.one(sql, [fact.0], code::held_change)
+    }
+
     fn pending_work(&mut self) -> Result<i64> {
-        Ok(self.one("SELECT count(*) FROM work", [], |row| row.get(0))?.unwrap_or(0))
+        Ok(self.one("SELECT count(*) FROM work WHERE phase <> 2", [], |row| row.get(0))?.unwrap_or(0))
     }
 }

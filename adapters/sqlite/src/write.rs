@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{
-    Balance, Count, FactVersion, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result, Sealed,
-    Standing, Store, StoreError, Work, WorkNo,
+    Balance, Count, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result,
+    Sealed, Standing, Store, StoreError, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
     Cause, FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Receipted, Scope, Seq, Shelf, SourceName,
@@ -24,14 +24,14 @@ impl Sqlite {
     }
 }
 
-fn work_where(condition: &str) -> String {
+pub(crate) fn work_where(condition: &str) -> String {
     format!(
         "SELECT w.no, w.reach, w.a, w.b, w.from_date, w.to_date, w.cause, w.cause_no, w.cause_version, \
-         w.after, p.scope, p.pseudonym FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a WHERE {condition}"
+         w.after, p.scope, p.pseudonym, w.phase FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a WHERE {condition}"
     )
 }
 
-fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
+pub(crate) fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
     let date = |at| row.get::<_, Option<i64>>(at).map(|code| code.and_then(code::read_date));
     let span = Span { from: date(4)?, to: date(5)? };
     let reach = match row.get::<_, i64>(1)? {
@@ -45,7 +45,12 @@ fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
         _ => Reach::All,
     };
     let (no, cause, after) = (WorkNo(row.get(0)?), code::read_cause(row, 6)?, PostingNo(row.get(9)?));
-    Ok(Work { no, reach, cause, after })
+    let phase = match row.get(12)? {
+        0 => WorkPhase::Decide,
+        1 => WorkPhase::Weigh,
+        _ => WorkPhase::Held,
+    };
+    Ok(Work { no, reach, cause, after, phase })
 }
 
 impl Store for Sqlite {
@@ -252,7 +257,7 @@ impl Store for Sqlite {
         Ok(self.run(sql, params![target.as_str(), posting.0])? > 0)
     }
 
-    fn add_work(&mut self, reach: &Reach, cause: Cause) -> Result<()> {
+    fn add_work(&mut self, reach: &Reach, cause: Cause, phase: WorkPhase) -> Result<()> {
         let (kind, a, b, span) = match reach {
             Reach::Person(source, pseudonym, span) => {
                 match self.person_no(Scope::Source(*source), pseudonym)? {
@@ -267,13 +272,13 @@ impl Store for Sqlite {
         };
         let (from, to) = (span.from.map(code::date), span.to.map(code::date));
         let (cause, cause_no, cause_version) = code::cause(cause);
-        let sql = "INSERT INTO work (reach, a, b, from_date, to_date, cause, cause_no, cause_version) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        self.run(sql, params![kind, a, b, from, to, cause, cause_no, cause_version]).map(drop)
+        let sql = "INSERT INTO work (reach, a, b, from_date, to_date, cause, cause_no, cause_version, phase) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.run(sql, params![kind, a, b, from, to, cause, cause_no, cause_version, phase as i64]).map(drop)
     }
 
     fn next_work(&mut self) -> Result<Option<Work>> {
-        self.one(&work_where("true ORDER BY w.no LIMIT 1"), [], work)
+        self.one(&work_where("w.phase <> 2 ORDER BY w.no LIMIT 1"), [], work)
     }
 
     fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()> {
@@ -284,8 +289,29 @@ impl Store for Sqlite {
         self.run("DELETE FROM work WHERE no = ?", [no.0]).map(drop)
     }
 
+    fn finish_weighing(&mut self, no: WorkNo, fact: FactNo) -> Result<i64> {
+        self.run("UPDATE work SET phase = 2, after = 0 WHERE no = ?", [no.0])?;
+        let sql = "SELECT count(*) FROM work WHERE cause = 1 AND cause_no = ? AND phase = 1";
+        Ok(self.one(sql, [fact.0], |row| row.get(0))?.unwrap_or(0))
+    }
+
+    fn set_phase(&mut self, fact: FactNo, phase: WorkPhase) -> Result<()> {
+        let sql = "UPDATE work SET phase = ?, after = 0 WHERE cause = 1 AND cause_no = ?";
+        self.run(sql, params![phase as i64, fact.0]).map(drop)
+    }
+
+    fn set_held_change(&mut self, change: &HeldChange) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO held_change VALUES (?, ?, ?, ?, ?)";
+        let since = change.since.as_microsecond();
+        self.run(sql, params![change.fact.0, change.version, since, change.is_held, change.preview]).map(drop)
+    }
+
+    fn drop_held_change(&mut self, fact: FactNo) -> Result<()> {
+        self.run("DELETE FROM held_change WHERE fact = ?", [fact.0]).map(drop)
+    }
+
     fn take_work_of(&mut self, fact: FactNo) -> Result<Vec<Reach>> {
-        let caused = self.all(&work_where("w.cause = 1 AND w.cause_no = ? ORDER BY w.no"), [fact.0], work)?;
+        let caused = self.work_of(fact)?;
         self.run("DELETE FROM work WHERE cause = 1 AND cause_no = ?", [fact.0])?;
         Ok(caused.into_iter().map(|work| work.reach).collect())
     }

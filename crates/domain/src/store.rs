@@ -146,6 +146,26 @@ pub enum Reach {
     All,
 }
 
+impl Reach {
+    /// Whether a posting is in it.
+    #[must_use]
+    pub fn holds(&self, row: &PostingRow) -> bool {
+        let reference = row.posting.reference();
+        match self {
+            Self::Person(source, pseudonym, span) => {
+                row.source == *source && reference == Some(pseudonym) && span.contains(row.posting.date)
+            }
+            Self::Unreferenced(low, high, span) => {
+                let code = row.posting.account.code();
+                reference.is_none() && (*low..=*high).contains(&code) && span.contains(row.posting.date)
+            }
+            Self::Solution(solution) => row.standing == Standing::Tagged(*solution),
+            Self::Tagged => matches!(row.standing, Standing::Tagged(_)),
+            Self::All => true,
+        }
+    }
+}
+
 /// Postings that must be decided again, in slices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
@@ -157,6 +177,34 @@ pub struct Work {
     pub cause: Cause,
     /// Up to which it is done.
     pub after: PostingNo,
+    /// What is done with them.
+    pub phase: WorkPhase,
+}
+
+/// What is done with postings on the work list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkPhase {
+    /// They are decided again.
+    Decide,
+    /// It is found out what deciding them again would change; nothing is changed.
+    Weigh,
+    /// They wait until someone releases the fact that is the cause.
+    Held,
+}
+
+/// What a fact would change, where that may be more than is allowed without someone's consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldChange {
+    /// The fact.
+    pub fact: FactNo,
+    /// Its version.
+    pub version: i64,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it waits for its release; otherwise it is still being weighed.
+    pub is_held: bool,
+    /// What it would change, as the engine writes it; nothing in it is personal.
+    pub preview: Vec<u8>,
 }
 
 /// What became of items received, by source and month of arrival.
@@ -370,7 +418,15 @@ pub trait Read: Send {
     fn balances(&mut self) -> Result<Vec<Balance>>;
     /// What lies in quarantine, oldest first, at most `limit`.
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
-    /// How many work items there are.
+    /// How many postings are in reach, if it is not more than `limit`; else `limit`.
+    fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize>;
+    /// The work that a fact caused, in order.
+    fn work_of(&mut self, fact: FactNo) -> Result<Vec<Work>>;
+    /// The changes that are weighed or held, by fact.
+    fn held_changes(&mut self) -> Result<Vec<HeldChange>>;
+    /// What is weighed or held of a fact.
+    fn held_change(&mut self, fact: FactNo) -> Result<Option<HeldChange>>;
+    /// How many work items there are that are not held.
     fn pending_work(&mut self) -> Result<i64>;
 }
 
@@ -432,13 +488,21 @@ pub trait Store: Read {
     fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
 
     /// Puts postings on the work list.
-    fn add_work(&mut self, reach: &Reach, cause: Cause) -> Result<()>;
-    /// The first work item.
+    fn add_work(&mut self, reach: &Reach, cause: Cause, phase: WorkPhase) -> Result<()>;
+    /// The first work item that is not held.
     fn next_work(&mut self) -> Result<Option<Work>>;
     /// Says up to which posting a work item is done.
     fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()>;
     /// Takes a work item off the list.
     fn finish_work(&mut self, no: WorkNo) -> Result<()>;
+    /// A work item that was weighed waits for the others that its fact caused. Answers how many those are.
+    fn finish_weighing(&mut self, no: WorkNo, fact: FactNo) -> Result<i64>;
+    /// Changes what is done with all the work that a fact caused, and lets it begin anew.
+    fn set_phase(&mut self, fact: FactNo, phase: WorkPhase) -> Result<()>;
+    /// Says what a fact would change, in place of what was said before.
+    fn set_held_change(&mut self, change: &HeldChange) -> Result<()>;
+    /// Forgets what a fact would change.
+    fn drop_held_change(&mut self, fact: FactNo) -> Result<()>;
     /// Takes all work off the list that a fact caused, and answers what it was to reach.
     fn take_work_of(&mut self, fact: FactNo) -> Result<Vec<Reach>>;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError};
+use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError, WorkPhase};
 use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
 use samspor_vault::{Purpose, Vault};
 
@@ -46,6 +46,8 @@ pub struct Core {
     /// The last registration instant; the next is never earlier.
     last: Timestamp,
     pub(crate) scrubbing: Scrubbing,
+    /// How many postings a fact may change without someone's consent.
+    pub(crate) brake: Option<usize>,
 }
 
 /// Keys of the store's own values.
@@ -72,7 +74,8 @@ impl Core {
         let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
         let scrubbing = Scrubbing::load(&mut *store)?;
-        let mut core = Self { store, keyring, registry, tally, retention, charts, slice, last, scrubbing };
+        let mut core =
+            Self { store, keyring, registry, tally, retention, charts, slice, last, scrubbing, brake: None };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
             core.note_charts_and_rules()
@@ -87,9 +90,9 @@ impl Core {
         let rules = RULES_VERSION.to_be_bytes();
         let (known_charts, known_rules) = (self.store.meta(CHARTS)?, self.store.meta(RULES)?);
         if known_rules.as_deref().is_some_and(|known| known != rules) {
-            self.store.add_work(&Reach::All, Cause::Start)?;
+            self.store.add_work(&Reach::All, Cause::Start, WorkPhase::Decide)?;
         } else if known_charts.as_deref().is_some_and(|known| known != charts) {
-            self.store.add_work(&Reach::Tagged, Cause::Start)?;
+            self.store.add_work(&Reach::Tagged, Cause::Start, WorkPhase::Decide)?;
         }
         self.store.set_meta(CHARTS, &charts)?;
         self.store.set_meta(RULES, &rules)

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use samspor_domain::store::{
-    FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError,
+    FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError, WorkPhase,
 };
 use samspor_domain::{
     Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision,
@@ -124,13 +124,10 @@ impl Core {
         let changed = Changed { no, kind: fact.kind, source: name, id: &fact.id, old: old.as_ref(), new };
         let affected = self.registry.change(&mut *self.store, &mut self.keyring, &changed)?;
         self.purge_anew()?;
-        let cause = Cause::Fact(no, fact.version);
         if matches!(old, Some(Body::Consent(_))) && fact.state.rank() != Rank::Live {
             self.forget(no, &affected, now)?;
         } else {
-            for reach in &affected {
-                self.store.add_work(reach, cause)?;
-            }
+            self.put_to_work(no, fact.version, affected, now)?;
         }
         Ok(Became::Fact)
     }
@@ -139,6 +136,7 @@ impl Core {
     fn forget(&mut self, consent: FactNo, affected: &[Reach], now: Timestamp) -> Result<()> {
         // What its earlier versions reached may not have been decided again yet.
         let unfinished = self.store.take_work_of(consent)?;
+        self.store.drop_held_change(consent)?;
         let mut told = BTreeSet::new();
         for reach in affected.iter().chain(&unfinished) {
             let mut after = PostingNo::default();
@@ -171,9 +169,15 @@ impl Core {
             let Some(work) = self.store.next_work()? else { break };
             let rows = self.store.postings(&work.reach, work.after, left)?;
             let (found, last) = (rows.len(), rows.last().map(|row| row.no));
-            self.decide_again(rows.into(), work.cause, now, false)?;
+            let is_weighed = work.phase == WorkPhase::Weigh;
+            if is_weighed {
+                self.weigh(&work, &rows)?;
+            } else {
+                self.decide_again(rows.into(), work.cause, now, false)?;
+            }
             match last {
                 Some(last) if found == left => self.store.advance_work(work.no, last)?,
+                _ if is_weighed => self.weighed(&work)?,
                 _ => self.store.finish_work(work.no)?,
             }
             left -= found;
@@ -220,17 +224,7 @@ impl Core {
         cause: Cause,
         now: Timestamp,
     ) -> Result<bool> {
-        let before = match row.standing {
-            Standing::Untagged(reason) if decision.answer == Answer::Untagged(reason) => return Ok(false),
-            _ => self.newest(row.no)?,
-        };
-        // Whose enrolment it is goes to readers too, so that it changes with the fact that says it.
-        let said = before.as_ref().map(|(_, revision)| (revision.tag.as_ref(), &revision.subject));
-        if matches!(row.standing, Standing::Tagged(_))
-            && said == Some((decision.answer.tag(), &decision.subject))
-        {
-            return Ok(false);
-        }
+        let Some(before) = self.differs(row, &decision)? else { return Ok(false) };
         let had_tag = matches!(row.standing, Standing::Tagged(_));
         self.stand(row, standing)?;
         match decision.answer {
@@ -239,6 +233,24 @@ impl Core {
             Answer::Untagged(_) => {} // From one reason to another; the feed says nothing of reasons.
         }
         Ok(true)
+    }
+
+    /// What a posting's newest record says, if a decision says something else; none if it says the same.
+    #[expect(clippy::type_complexity, reason = "there may be a difference, and there may be a record")]
+    pub(crate) fn differs(
+        &mut self,
+        row: &PostingRow,
+        decision: &Decision,
+    ) -> Result<Option<Option<(i64, Revision)>>> {
+        let before = match row.standing {
+            Standing::Untagged(reason) if decision.answer == Answer::Untagged(reason) => return Ok(None),
+            _ => self.newest(row.no)?,
+        };
+        // Whose enrolment it is goes to readers too, so that it changes with the fact that says it.
+        let said = before.as_ref().map(|(_, revision)| (revision.tag.as_ref(), &revision.subject));
+        let is_same = matches!(row.standing, Standing::Tagged(_))
+            && said == Some((decision.answer.tag(), &decision.subject));
+        Ok((!is_same).then_some(before))
     }
 
     fn newest(&mut self, no: PostingNo) -> Result<Option<(i64, Revision)>> {

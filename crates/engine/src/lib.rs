@@ -1,6 +1,7 @@
 //! Intake, the registry in memory, deciding again, delivery and supervision.
 
 mod books;
+mod brake;
 mod careful;
 mod conflicts;
 mod core;
@@ -22,6 +23,7 @@ mod supervise;
 mod tally;
 mod writer;
 
+pub use brake::{Held, Shift, held};
 pub use conflicts::{Conflict, Tie, conflicts};
 pub use core::{Became, Core};
 pub use deliver::{Outlet, Policy};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use samspor_domain::store::{Read, StoreError};
-use samspor_domain::{Clock, Seq, SourceName, Text};
+use samspor_domain::{Clock, FactNo, Seq, SourceName, Text};
 use samspor_vault::Vault;
 use tokio::runtime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -46,6 +46,7 @@ enum Command {
     TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
     Advance(Advance),
     Release(Release, oneshot::Sender<Result<usize, Unavailable>>),
+    ReleaseChange(FactNo, i64, oneshot::Sender<Result<bool, Unavailable>>),
 }
 
 /// What is to be released of what is parked of a target.
@@ -118,6 +119,13 @@ impl Handle {
     ) -> Result<usize, Unavailable> {
         let (reply, answer) = oneshot::channel();
         let _ = self.commands.send(Command::Release(Release { target, posting }, reply)).await;
+        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+    }
+
+    /// Lets a held version of a fact change what it would. Answers whether it was held.
+    pub async fn release_change(&self, fact: FactNo, version: i64) -> Result<bool, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::ReleaseChange(fact, version, reply)).await;
         answer.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
@@ -253,6 +261,7 @@ impl Writer {
         let mut replies = Vec::new();
         let mut advances = Vec::new();
         let mut releases = Vec::new();
+        let mut changes = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
         for command in std::iter::once(first).chain(waiting.take(GROUP - 1)) {
             match command {
@@ -262,6 +271,7 @@ impl Writer {
                 }
                 Command::Advance(advance) => advances.push(advance),
                 Command::Release(release, reply) => releases.push((release, reply)),
+                Command::ReleaseChange(fact, version, reply) => changes.push((fact, version, reply)),
             }
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
@@ -282,12 +292,14 @@ impl Writer {
                 }
             }
         }
+        let refused = |error: StoreError| Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) };
         for (release, reply) in releases {
             let released = self.core.release(&release.target, release.posting.as_ref());
-            let _ = reply.send(
-                released.map_err(|error| Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) }),
-            );
+            let _ = reply.send(released.map_err(refused));
             self.released.send_modify(|count| *count += 1);
+        }
+        for (fact, version, reply) in changes {
+            let _ = reply.send(self.core.release_change(fact, version).map_err(refused));
         }
         let purge_left = self.core.purges_at_once() && self.purge()?;
         Ok(purge_left || self.core.store().pending_work()? > 0)

@@ -8,8 +8,9 @@ use aho_corasick::AhoCorasick;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use samspor_conformance::{Content, Item};
 use samspor_domain::store::{PostingRow, Reach};
-use samspor_domain::{Charts, Decode, Delivery, PostingNo, Tag, Text};
+use samspor_domain::{Charts, Decode, Delivery, FactNo, PostingNo, Tag, Text};
 use samspor_engine::{Became, Core, Intake, Permissions, Prepared, newest_tag};
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
@@ -80,6 +81,27 @@ impl Stage {
 
     pub(crate) fn finish(&mut self, now: Timestamp) {
         while self.core().work(now).expect("work goes on") {}
+    }
+
+    /// Holds what would change more than so many postings.
+    pub(crate) fn brake(&mut self, postings: usize) {
+        self.core = Some(self.close().braking_above(postings));
+    }
+
+    /// Lets a held change happen. Answers whether it was held.
+    pub(crate) fn release(&mut self, fact: FactNo, version: i64) -> bool {
+        self.core().release_change(fact, version).expect("it answers")
+    }
+
+    /// Takes in a message of a corpus.
+    pub(crate) fn take(&mut self, i: usize, item: &Item) {
+        let Content::Message(message) = &item.content else { return };
+        let item = Prepared::from_caller(
+            item.source.clone(),
+            (**message).clone(),
+            i.to_string().into_bytes().into(),
+        );
+        self.core().take_in(&[item], instant("2026-03-10T08:00:00Z")).expect("it is taken in");
     }
 
     /// Purges all that is due, and scrubs the files. Answers in how many transactions.

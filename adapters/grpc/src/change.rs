@@ -1,0 +1,70 @@
+//! The change service: changes that would change many postings, and their release.
+
+use samspor_domain::FactNo;
+use samspor_engine::{Handle, Held};
+use tonic::{Request, Response, Status};
+
+use crate::v1::change_service_server::ChangeService;
+use crate::v1::{
+    HeldChange, ListHeldChangesRequest, ListHeldChangesResponse, ReleaseHeldChangeRequest,
+    ReleaseHeldChangeResponse, Shift,
+};
+use crate::{reading, refusal};
+
+/// The service, on the way to the engine.
+pub(crate) struct Change {
+    pub(crate) handle: Handle,
+}
+
+#[tonic::async_trait]
+impl ChangeService for Change {
+    async fn list_held_changes(
+        &self,
+        _: Request<ListHeldChangesRequest>,
+    ) -> Result<Response<ListHeldChangesResponse>, Status> {
+        let held = self.handle.read(samspor_engine::held).await;
+        let held = held.map_err(|error| refusal::unavailable(&error))?;
+        Ok(Response::new(ListHeldChangesResponse { changes: held.into_iter().map(change).collect() }))
+    }
+
+    async fn release_held_change(
+        &self,
+        request: Request<ReleaseHeldChangeRequest>,
+    ) -> Result<Response<ReleaseHeldChangeResponse>, Status> {
+        let request = request.into_inner();
+        let read = reading::request(|at| {
+            let number = at.field("number").integer(request.number, 1..=i64::MAX);
+            let version = at.field("version").integer(request.version, 1..=i64::MAX);
+            Ok((number?, version?))
+        });
+        let (number, version): (i64, i64) = read.map_err(|faults| refusal::invalid(&faults))?;
+        let released = self.handle.release_change(FactNo(number), version).await;
+        let released = released.map_err(|error| refusal::unavailable(&error))?;
+        Ok(Response::new(ReleaseHeldChangeResponse { released }))
+    }
+}
+
+fn change(held: Held) -> HeldChange {
+    let preview = held.preview.into_iter().map(|shift| Shift {
+        month: shift.month.strftime("%Y-%m").to_string(),
+        from: shift.from,
+        to: shift.to,
+        postings: shift.postings,
+        amount: kroner(shift.ore),
+    });
+    HeldChange {
+        number: held.fact.0,
+        kind: held.kind.word().to_owned(),
+        id: held.id.map(|id| id.to_string()).unwrap_or_default(),
+        version: held.version,
+        since: held.since.to_string(),
+        weighing: !held.is_held,
+        preview: preview.collect(),
+    }
+}
+
+/// Sums may be longer than amounts may.
+fn kroner(ore: i128) -> String {
+    let sign = if ore < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", ore.unsigned_abs() / 100, ore.unsigned_abs() % 100)
+}

@@ -1,0 +1,162 @@
+//! The brake: what would change many postings is held with a preview, and nothing else is.
+
+use rand::{SeedableRng as _, seq::SliceRandom as _};
+use rand_chacha::ChaCha8Rng;
+use samspor_conformance::{Corpus, Size};
+use samspor_domain::Charts;
+use samspor_domain::store::Standing;
+use samspor_engine::{Held, held};
+
+use crate::stage::{Stage, instant};
+
+const THEN: &str = "2026-03-10T08:00:00Z";
+
+fn solution(version: u8, more: &str) -> String {
+    format!(r#"{{"type":"solution","id":"s","version":{version},"name":"S"{more}}}"#)
+}
+
+/// Ten tagged postings of 100 kroner, five in each of two months, and a brake at four.
+fn stage() -> Stage {
+    let mut stage = Stage::new();
+    stage.brake(4);
+    stage.send(THEN, "registry", &solution(1, ""));
+    stage.send(THEN, "registry", r#"{"type":"enrolment","id":"E-1","version":1,"solution":"s","family":"F-1","citizen":{"cpr":"6112801234"},"from":"2025-01-01"}"#);
+    stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":1,"citizen":{"cpr":"6112801234"},"sources":["opus"],"covers_from":"2025-01-01"}"#);
+    for i in 0..10 {
+        arrive(&mut stage, i);
+    }
+    assert_eq!(tagged(&mut stage), 10);
+    stage
+}
+
+fn arrive(stage: &mut Stage, i: usize) {
+    let month = 1 + i % 2;
+    let posting = format!(
+        r#"{{"type":"posting","id":"P-{i}","date":"2026-0{month}-05","account":"5.28.21.1","amount":"100.00","citizen":{{"cpr":"6112801234"}}}}"#
+    );
+    stage.send(THEN, "opus", &posting);
+}
+
+fn tagged(stage: &mut Stage) -> usize {
+    let journal = stage.journal();
+    journal.iter().filter(|(row, _)| matches!(row.standing, Standing::Tagged(_))).count()
+}
+
+fn is_held(stage: &mut Stage) -> Vec<Held> {
+    let vault = stage.vault.clone();
+    held(stage.core().store(), &vault).expect("what is held")
+}
+
+const GONE: &str = r#","from":"2020-01-01","to":"2020-01-01""#;
+
+#[test]
+fn a_change_of_many_is_held_with_its_preview_and_released_as_it_was_shown() {
+    let mut stage = stage();
+    stage.send(THEN, "registry", &solution(2, GONE));
+    assert_eq!(tagged(&mut stage), 10, "nothing has changed");
+    let all = is_held(&mut stage);
+    let [held] = all.as_slice() else { panic!("{all:?}") };
+    assert!(held.is_held && held.version == 2 && held.id.as_ref().is_some_and(|id| id.as_str() == "s"));
+    let preview: Vec<(String, &str, &str, i64, i128)> = held
+        .preview
+        .iter()
+        .map(|shift| {
+            (shift.month.to_string(), shift.from.as_str(), shift.to.as_str(), shift.postings, shift.ore)
+        })
+        .collect();
+    let month = |month: &str| (month.to_owned(), "s", "not-enrolled", 5, 50_000);
+    assert_eq!(preview, [month("2026-01-01"), month("2026-02-01")]);
+
+    // What arrives is decided by it, and a process that ends forgets nothing of it.
+    arrive(&mut stage, 11);
+    stage.open(Charts::default(), 3, None);
+    stage.brake(4);
+    stage.finish(instant(THEN));
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (10, 1));
+
+    // Only what was shown is released.
+    let number = held.fact;
+    assert!(!stage.release(number, 1) && !stage.release(number, 3));
+    assert!(stage.release(number, 2));
+    assert!(!stage.release(number, 2), "once");
+    stage.finish(instant(THEN));
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (0, 0));
+}
+
+#[test]
+fn a_correction_takes_the_place_of_what_is_held() {
+    let mut stage = stage();
+    stage.send(THEN, "registry", &solution(2, GONE));
+    arrive(&mut stage, 11);
+    assert_eq!(tagged(&mut stage), 10);
+    // Back to what it was: only what arrived meanwhile changes, which is few.
+    stage.send(THEN, "registry", &solution(3, ""));
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (11, 0));
+    // Something else that changes many is weighed on its own.
+    stage.send(THEN, "registry", &solution(4, GONE));
+    stage.send(THEN, "registry", &solution(5, r#","from":"2026-02-01""#));
+    let all = is_held(&mut stage);
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].preview.iter().map(|shift| shift.postings).sum::<i64>(), 5);
+    assert!(stage.release(all[0].fact, 5));
+    stage.finish(instant(THEN));
+    assert_eq!(tagged(&mut stage), 6);
+}
+
+#[test]
+fn few_changes_and_withdrawals_are_never_held() {
+    let mut stage = stage();
+    // It reaches many and changes few.
+    stage.send(THEN, "registry", &solution(2, r#","to":"2026-02-05""#));
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (10, 0));
+    stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":2,"withdrawn":true}"#);
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (0, 0));
+    // Nor is what was held of a consent that ends kept.
+    stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":3,"citizen":{"cpr":"6112801234"},"sources":["opus"],"covers_from":"2025-01-01"}"#);
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (0, 1));
+    stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":4,"withdrawn":true}"#);
+    assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (0, 0));
+}
+
+/// Whatever is held, and in whatever order it is released: in the end everything is as if there were no brake.
+#[test]
+fn with_everything_released_all_is_as_without_a_brake() {
+    let mut times_held = 0;
+    for seed in 0..25 {
+        println!("seed {seed}");
+        let mut corpus = Corpus::random(seed, Size::of(150));
+        corpus.items.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut stages = [Stage::new(), Stage::new()];
+        stages[1].open(Charts::default(), 7, None);
+        stages[1].brake(2);
+        for stage in &mut stages {
+            for (i, item) in corpus.items.iter().enumerate() {
+                stage.take(i, item);
+                if i % 5 == 0 {
+                    stage.finish(instant(THEN));
+                }
+            }
+            stage.finish(instant(THEN));
+        }
+        loop {
+            let all = is_held(&mut stages[1]);
+            times_held += all.len();
+            let Some(last) = all.last() else { break };
+            assert!(last.is_held, "all is weighed");
+            assert!(stages[1].release(last.fact, last.version));
+            stages[1].finish(instant(THEN));
+        }
+        let [free, braked] = &mut stages;
+        let answers = |stage: &mut Stage| -> Vec<_> {
+            let journal = stage.journal().into_iter();
+            journal
+                .map(|(row, tag)| {
+                    (row.source, row.posting.id.clone(), tag, matches!(row.standing, Standing::Tagged(_)))
+                })
+                .collect()
+        };
+        let (free, braked) = (answers(free), answers(braked));
+        assert!(free == braked, "seed {seed}");
+    }
+    assert!(times_held > 50, "something was held: {times_held}");
+}
