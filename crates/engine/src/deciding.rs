@@ -236,7 +236,6 @@ impl Core {
     }
 
     /// What a posting's newest record says, if a decision says something else; none if it says the same.
-    #[expect(clippy::type_complexity, reason = "there may be a difference, and there may be a record")]
     pub(crate) fn differs(
         &mut self,
         row: &PostingRow,
