@@ -1,6 +1,7 @@
 //! Faults caused for real: the short forms of what `cargo xtask soak` runs at length.
 
 mod kills;
+mod points;
 
 use std::path::Path;
 

@@ -82,22 +82,22 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
 
     // All facts, so that it is known what must become of each posting; of the postings, what is attempted and not confirmed
     // by now stays so.
-    sender.finish(&[source::REGISTRY, source::DUBU, source::JOBCENTRE]).await?;
+    sender.send_surely(&[source::REGISTRY, source::DUBU, source::JOBCENTRE], 1, 1).await?;
     let published = site.feeder.traffic().published;
     tokio::select! {
-        _ = sender.send(of, of) => {}
+        _ = sender.send(&source::ALL, 1, 1) => {}
         cut = site.feeder.wait_for_traffic("more is sent", LIMIT, |now| now.published > published) => drop(cut?),
     }
     report.unknown = sender.unknown();
-    site.wait_until_idle(&mut running).await?;
+    site.wait_until_done(node, &mut running).await?;
     (ledger.collect().await?, lis.collect().await?);
     ensure!(running.stop().await?.success(), "the gateway does not end well");
     report.midway = Verdict::of(&site, &sender, &ledger, &lis).await?;
 
     // And now everything.
     let mut running = site.start().await?;
-    sender.send_surely(of, of).await?;
-    site.wait_until_idle(&mut running).await?;
+    sender.send_surely(&source::ALL, 1, 1).await?;
+    site.wait_until_done(node, &mut running).await?;
     (ledger.collect().await?, lis.collect().await?);
     let balance = site.program.balance().await?;
     report.balances_read += 1;
@@ -143,7 +143,7 @@ async fn until_the_moment(
             while *share < of - 1 {
                 *share += 1;
                 // Where it is cut, the next part begins with what was not confirmed.
-                sender.send(*share, of).await;
+                sender.send(&source::ALL, *share, of).await;
             }
             // Nothing more is to be sent, and so the moment must come of what there is.
             std::future::pending::<()>().await;

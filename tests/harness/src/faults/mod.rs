@@ -5,6 +5,7 @@
 //! seed chooses or at a point that it holds on to, and asks for the [`Zeros`] afterwards.
 
 mod kills;
+mod points;
 mod receiver;
 mod sender;
 mod site;
@@ -15,6 +16,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 pub use kills::{Kills, kills};
+pub use points::{POINTS, Point, Points, points};
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use site::{LEDGER, LIS, Options, QUEUE, Site};

@@ -74,42 +74,24 @@ impl Sender {
         self.outboxes.iter().map(|outbox| outbox.attempted - outbox.confirmed).sum()
     }
 
-    /// Publishes until each source has sent that share of its messages, counted in parts of `of`, and all are confirmed:
-    /// from the first that is not. Answers `false` if the connection ended before. Dropped, it ends the connection too.
-    pub async fn send(&mut self, share: usize, of: usize) -> bool {
+    /// Publishes until each of the sources has sent that share of its messages, counted in parts of `of`, and all are
+    /// confirmed: from the first that is not. Answers `false` if the connection ended before. Dropped, it ends the
+    /// connection too.
+    pub async fn send(&mut self, sources: &[&str], share: usize, of: usize) -> bool {
         let connecting = Connection::connect(&self.url, ConnectionProperties::default());
         let Ok(Ok(connection)) = timeout(LIMIT, connecting).await else { return false };
-        let sending = self.outboxes.iter_mut().map(|outbox| {
+        let wanted = self.outboxes.iter_mut().filter(|outbox| sources.contains(&outbox.source));
+        let sending = wanted.map(|outbox| {
             let until = (outbox.messages.len() * share).div_ceil(of).min(outbox.messages.len());
             outbox.send(&connection, until)
         });
         try_join_all(sending).await.is_ok()
     }
 
-    /// Publishes all that some sources have to send, as often as it takes until it is confirmed.
-    pub async fn finish(&mut self, sources: &[&str]) -> Result<()> {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            let connecting = Connection::connect(&self.url, ConnectionProperties::default());
-            if let Ok(Ok(connection)) = timeout(LIMIT, connecting).await {
-                let wanted = self.outboxes.iter_mut().filter(|outbox| sources.contains(&outbox.source));
-                let sending = wanted.map(|outbox| {
-                    let all = outbox.messages.len();
-                    outbox.send(&connection, all)
-                });
-                if try_join_all(sending).await.is_ok() {
-                    return Ok(());
-                }
-            }
-            ensure!(Instant::now() < deadline, "the broker does not take the messages");
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
     /// The same, as often as it takes.
-    pub async fn send_surely(&mut self, share: usize, of: usize) -> Result<()> {
+    pub async fn send_surely(&mut self, sources: &[&str], share: usize, of: usize) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
-        while !self.send(share, of).await {
+        while !self.send(sources, share, of).await {
             ensure!(Instant::now() < deadline, "the broker does not take the messages");
             tokio::time::sleep(AGAIN).await;
         }

@@ -25,7 +25,7 @@ pub const LEDGER: &str = "samspor.demo.ledger";
 pub const LIS: &str = "samspor.demo.lis";
 
 /// How often a condition is looked at that nothing announces.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// What a site's configuration says other than the demo's.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct Options {
     pub patience_ms: i64,
     /// How long it may take to confirm, in milliseconds.
     pub confirm_timeout_ms: i64,
+    /// How many postings one transaction decides again, if not as many as by default.
+    pub slice_postings: Option<i64>,
     /// Where the store lies, if not in the site's own folder.
     pub store: Option<PathBuf>,
     /// What is logged.
@@ -44,7 +46,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { heartbeat_s: 20, patience_ms: 20_000, confirm_timeout_ms: 120_000, store: None, log: "info" }
+        Self {
+            heartbeat_s: 20,
+            patience_ms: 20_000,
+            confirm_timeout_ms: 120_000,
+            slice_postings: None,
+            store: None,
+            log: "info",
+        }
     }
 }
 
@@ -98,6 +107,9 @@ fn configuration(options: &Options, store: &Path) -> Result<String> {
         let amqp = target.get_mut("amqp").and_then(Value::as_table_mut).context("a target has [amqp]")?;
         amqp.insert("broker".into(), Value::String("out".into()));
         amqp.insert("confirm_timeout_ms".into(), Value::Integer(options.confirm_timeout_ms));
+    }
+    if let Some(postings) = options.slice_postings {
+        config.insert("engine".into(), Table::from_iter([("slice_postings".to_owned(), postings.into())]).into());
     }
     Ok(toml::to_string(&config)?)
 }
@@ -170,8 +182,8 @@ impl Site {
         Ok(running)
     }
 
-    /// Waits until nothing is left to do: no message waits or is unacknowledged, nothing is to be decided again, and every
-    /// target's cursor is at the end of the feed.
+    /// Waits until nothing is left to do, as far as store and wire tell: no message waits or is unacknowledged, nothing is
+    /// to be decided again, and every target's cursor is at the end of the feed.
     pub async fn wait_until_idle(&self, running: &mut Running) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -187,8 +199,34 @@ impl Site {
         }
     }
 
+    /// The same, and the broker says so too.
+    pub async fn wait_until_done(&self, node: &Node, running: &mut Running) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            self.wait_until_idle(running).await?;
+            let held = node.unacknowledged(&self.url).await?;
+            if held == 0 && self.left().await?.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "waited {LIMIT:?}, and {held} messages are unacknowledged");
+        }
+    }
+
     /// What is left to do, in words.
     async fn left(&self) -> Result<String> {
+        let left = self.left_to_take_in().await?;
+        if !left.is_empty() {
+            return Ok(left);
+        }
+        let (behind, held) = (self.behind()?, self.outlet.traffic().unconfirmed);
+        Ok(match (behind, held) {
+            (0, 0) => String::new(),
+            _ => format!("targets are {behind} records behind, {held} are unconfirmed"),
+        })
+    }
+
+    /// What is left to take in or to decide, in words.
+    pub async fn left_to_take_in(&self) -> Result<String> {
         let client = Client::connect(&self.url).await?;
         for source in source::ALL {
             let waiting = client.count(&format!("{QUEUE}{source}")).await?;
@@ -196,25 +234,29 @@ impl Site {
                 return Ok(format!("{waiting} messages wait in the queue of {source}"));
             }
         }
-        let held = self.inlet.traffic().unacknowledged;
-        if held > 0 {
-            return Ok(format!("{held} messages are unacknowledged"));
-        }
-        let store = self.look_into_store()?;
-        let number = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0));
-        let work = number("SELECT count(*) FROM work")?;
-        if work > 0 {
-            return Ok(format!("{work} things are to be decided again"));
-        }
-        let behind = number(
-            "SELECT coalesce((SELECT max(seq) FROM feed), 0) - coalesce(min(cursor), 0) FROM target",
-        )?;
-        // Messages that came while this was looked at show in the next look at the queues; those that came before are in.
-        let held = self.inlet.traffic().unacknowledged + self.outlet.traffic().unconfirmed;
-        Ok(match (behind, held) {
+        let (held, work) = (self.inlet.traffic().unacknowledged, self.work_left()?);
+        Ok(match (held, work) {
             (0, 0) => String::new(),
-            _ => format!("a target is {behind} records behind, {held} are unconfirmed"),
+            _ => format!("{held} messages are unacknowledged, {work} things are to be decided again"),
         })
+    }
+
+    fn number(&self, sql: &str) -> Result<usize> {
+        let number: i64 = self.look_into_store()?.query_row(sql, [], |row| row.get(0))?;
+        Ok(usize::try_from(number)?)
+    }
+
+    /// How many things are on the work list.
+    pub fn work_left(&self) -> Result<usize> {
+        self.number("SELECT count(*) FROM work")
+    }
+
+    /// How many records the cursors of all targets together have before them.
+    pub fn behind(&self) -> Result<usize> {
+        self.number(
+            "SELECT count(*) FROM target t JOIN feed f ON f.seq > t.cursor \
+             WHERE f.revision = (SELECT max(revision) FROM feed g WHERE g.posting = f.posting)",
+        )
     }
 
     /// The store's database, for looking only.
