@@ -1,7 +1,12 @@
 //! Faults caused for real: the short forms of what `cargo xtask soak` runs at length.
 
+mod backlog;
+mod broker;
+mod damage;
+mod disk;
 mod kills;
 mod points;
+mod rubbish;
 
 use std::path::Path;
 

@@ -4,9 +4,13 @@
 //! A campaign sends the sample town through a gateway that stands between proxies, breaks something at a moment that its
 //! seed chooses or at a point that it holds on to, and asks for the [`Zeros`] afterwards.
 
+mod backlog;
+mod broker;
+mod disk;
 mod kills;
 mod points;
 mod receiver;
+mod rubbish;
 mod sender;
 mod site;
 mod verdict;
@@ -15,9 +19,13 @@ use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
+pub use backlog::{Backlog, backlog};
+pub use broker::{TROUBLES, Trouble, Troubles, troubles};
+pub use disk::{FullDisks, SmallDisk, full_disks};
 pub use kills::{Kills, kills};
 pub use points::{POINTS, Point, Points, points};
 pub use receiver::Receiver;
+pub use rubbish::{Rubbish, rubbish};
 pub use sender::Sender;
 pub use site::{LEDGER, LIS, Options, QUEUE, Site};
 pub use verdict::{Verdict, Zeros};
