@@ -161,7 +161,7 @@ async fn alarm(
         Trouble::OutOfMemory => {
             (["set_vm_memory_high_watermark", "0"], ["set_vm_memory_high_watermark", "0.4"])
         }
-        _ => (["set_disk_free_limit", "1000TB"], ["set_disk_free_limit", "64MB"]),
+        _ => (["set_disk_free_limit", "1000000GB"], ["set_disk_free_limit", "64MB"]),
     };
     // What is sent waits until the alarm is up: publishers are blocked afterwards.
     site.inlet.pause_answers();
