@@ -14,6 +14,7 @@ async fn rubbish_lies_in_quarantine_and_everything_else_arrives() -> Result<()> 
     let report = faults::rubbish(binary(), rabbitmq::shared().await?, 200, seed, &tell).await?;
     println!("{report:?}");
     assert!(report.bodies > 300, "{report:?}");
+    assert!(report.peak_mib < 256, "{report:?}");
     four_zeros(&report.verdict);
     assert_eq!(report.verdict.confirmed, report.verdict.attempted);
     Ok(())

@@ -64,56 +64,122 @@ impl Drop for SmallDisk {
     }
 }
 
+/// What the gateway is about when the disk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum About {
+    /// Messages come.
+    TakingIn,
+    /// A fact's postings are still to be decided again, and nothing comes.
+    DecidingAgain,
+    /// Confirms come, and nothing else.
+    Advancing,
+    /// Messages come, and it is killed before there is room.
+    Killed,
+}
+
+/// All of them.
+pub const ABOUT: [About; 4] = [About::TakingIn, About::DecidingAgain, About::Advancing, About::Killed];
+
 /// What came of full disks.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct FullDisks {
     /// Of the town.
     pub seed: u64,
-    /// How often the disk was full.
-    pub times: usize,
-    /// How many messages the broker kept each time: least, most.
-    pub kept: (usize, usize),
+    /// What the gateway was about each time, and how many messages the broker kept or records were left to do.
+    pub times: Vec<(About, usize)>,
     /// The verdict and the books.
     pub verdict: Verdict,
 }
 
-/// Fills the disk so many times while a town is taken in, and asks for the zeros. Every time but the last the same gateway
-/// goes on when there is room; the last time it is killed while the disk is full. `None` where no file system can be
-/// mounted.
+/// Fills the disk in each of so many rounds at everything that the gateway can be about, and asks for the zeros. The same
+/// gateway goes on when there is room. `None` where no file system can be mounted.
 pub async fn full_disks(
     binary: &Path,
     node: &Node,
-    times: usize,
+    rounds: usize,
     seed: u64,
     tell: Tell<'_>,
 ) -> Result<Option<FullDisks>> {
     let Some(disk) = SmallDisk::mount(64)? else { return Ok(None) };
-    let town = Town::new(Settings { families: 6, background_citizens: 6, ..Settings::demo(seed) });
-    let options = Options { store: Some(disk.mount.path().join("store")), ..Options::default() };
+    let size = u32::try_from(rounds)?.saturating_mul(2).max(6);
+    let town = Town::new(Settings { families: size, background_citizens: 6, ..Settings::demo(seed) });
+    let options = Options {
+        store: Some(disk.mount.path().join("store")),
+        slice_postings: Some(1),
+        ..Options::default()
+    };
     let site = Site::new(binary, node, &options).await?;
     let mut sender = Sender::new(site.feeder.url(&site.url), QUEUE, town.messages());
     let (mut ledger, mut lis) = (Receiver::new(&site.url, LEDGER), Receiver::new(&site.url, LIS));
     let mut running = site.start().await?;
-    sender.send_surely(&[source::REGISTRY, source::DUBU], 1, 1).await?;
-    site.wait_until_idle(&mut running).await?;
-    let mut report = FullDisks { seed, kept: (usize::MAX, 0), ..FullDisks::default() };
-    for time in 1..=times {
-        disk.fill()?;
-        sender.send_surely(&source::ALL, time, times).await?;
-        let kept = notices(&site, node, &mut running, &sender).await.with_context(|| format!("time {time}"))?;
-        report.kept = (report.kept.0.min(kept), report.kept.1.max(kept));
-        report.times += 1;
-        tell(&format!("full for the time {time} of {times}: the broker keeps {kept} messages"));
-        if time == times {
+    sender.send_surely(&[source::DUBU, source::JOBCENTRE], 1, 1).await?;
+    let mut report = FullDisks { seed, ..FullDisks::default() };
+    let (mut share, of) = (0, rounds * ABOUT.len());
+    for about in (0..rounds).flat_map(|_| ABOUT) {
+        site.wait_until_idle(&mut running).await?;
+        share += 1;
+        let context = || format!("{about:?}, seed {seed}");
+        // Somebody reads for long, so that what is committed needs new room in the log.
+        let reading = site.look_into_store()?;
+        reading.execute_batch("BEGIN")?;
+        reading.query_row("SELECT count(*) FROM posting", [], |row| row.get::<_, i64>(0))?;
+        match about {
+            About::TakingIn | About::Killed => {
+                disk.fill()?;
+                sender.send_surely(&source::ALL, share, of).await?;
+            }
+            About::DecidingAgain => {
+                let lock = site.lock_store()?;
+                sender.send_surely(&source::ALL, share, of).await?;
+                lock.execute_batch("ROLLBACK")?;
+                let deadline = Instant::now() + LIMIT;
+                loop {
+                    running.freeze().await?;
+                    if site.work_left()? > 0 && site.left_in_queues().await? == 0 {
+                        break;
+                    }
+                    running.thaw().await?;
+                    ensure!(Instant::now() < deadline, "no fact left work");
+                    tokio::task::yield_now().await;
+                }
+                disk.fill()?;
+                running.thaw().await?;
+            }
+            About::Advancing => {
+                site.outlet.pause_answers();
+                sender.send_surely(&source::ALL, share, of).await?;
+                let deadline = Instant::now() + LIMIT;
+                while !site.left_to_take_in().await?.is_empty() || site.outlet.traffic().unconfirmed == 0 {
+                    running.still_runs()?;
+                    ensure!(Instant::now() < deadline, "the share is not taken in");
+                    tokio::time::sleep(LOOK).await;
+                }
+                disk.fill()?;
+                site.outlet.resume();
+            }
+        }
+        notices(&site, &mut running).await.with_context(context)?;
+        let left = match about {
+            About::TakingIn | About::Killed => kept(&site, node, &sender).await.with_context(context)?,
+            About::DecidingAgain => site.work_left()?,
+            About::Advancing => site.behind()?,
+        };
+        tell(&format!("{about:?} on a full disk, with {left} left"));
+        report.times.push((about, left));
+        drop(reading);
+        if about == About::Killed {
             running.kill().await?;
             disk.free()?;
             running = site.launch()?;
         } else {
             disk.free()?;
         }
-        site.wait_until_idle(&mut running).await.with_context(|| format!("after time {time}"))?;
-        ensure!(serves(&site, "store").await?, "there is room, and the store does not serve");
+        // Everything that was held up is done now, with nothing more coming to push it.
+        site.wait_until_idle(&mut running).await.with_context(context)?;
+        ensure!(serves(&site, "store").await?, "there is room after {about:?}, and the store does not serve");
     }
+    sender.send_surely(&source::ALL, 1, 1).await?;
     site.wait_until_done(node, &mut running).await?;
     (ledger.collect().await?, lis.collect().await?);
     let balance = site.program.balance().await?;
@@ -123,9 +189,8 @@ pub async fn full_disks(
     Ok(Some(report))
 }
 
-/// Waits until the gateway says, in its log and its health, that the store takes nothing: how many messages the broker
-/// keeps. No message that was acknowledged is missing in the store.
-async fn notices(site: &Site, node: &Node, running: &mut Running, sender: &Sender) -> Result<usize> {
+/// Waits until the gateway says, in its log and its health, that the store takes nothing.
+async fn notices(site: &Site, running: &mut Running) -> Result<()> {
     let deadline = Instant::now() + LIMIT;
     while serves(site, "store").await? {
         running.still_runs()?;
@@ -134,18 +199,22 @@ async fn notices(site: &Site, node: &Node, running: &mut Running, sender: &Sende
     }
     let log = site.logged()?;
     let words = "the disk is full";
-    let last = log.lines().rfind(|line| line.contains("down; trying again") && line.contains("store"));
+    let last = log.lines().rfind(|line| line.contains("down; trying again") && line.contains("\"store\""));
     ensure!(last.is_some_and(|line| line.contains(words)), "it does not say '{words}': {last:?}");
-    // The books can be read, and are in balance.
+    running.still_runs()
+}
+
+/// How many messages the broker keeps. What it does not keep is in the store, whose books can be read all the same.
+async fn kept(site: &Site, node: &Node, sender: &Sender) -> Result<usize> {
+    let kept = node.unacknowledged(&site.url).await? + site.left_in_queues().await?;
     let stored = site.program.received().await?;
-    let client = crate::client::Client::connect(&site.url).await?;
-    let mut kept = node.unacknowledged(&site.url).await?;
-    for source in source::ALL {
-        kept += client.count(&format!("{QUEUE}{source}")).await? as usize;
+    let (mut sent, mut most) = (0, 0);
+    for (message, _) in sender.attempted() {
+        sent += message.outcomes.len() as u64;
+        most = most.max(message.outcomes.len() as u64);
     }
-    let sent: u64 = sender.attempted().map(|(message, _)| message.outcomes.len() as u64).sum();
     ensure!(kept > 0 && stored < sent, "{stored} of {sent} items were stored, and {kept} messages are kept");
-    running.still_runs()?;
+    ensure!(sent - stored <= kept as u64 * most, "{} items are nowhere, with {kept} messages kept", sent - stored);
     Ok(kept)
 }
 

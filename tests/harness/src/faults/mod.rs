@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use backlog::{Backlog, backlog};
 pub use broker::{TROUBLES, Trouble, Troubles, troubles};
-pub use disk::{FullDisks, SmallDisk, full_disks};
+pub use disk::{ABOUT, About, FullDisks, SmallDisk, full_disks};
 pub use kills::{Kills, kills};
 pub use points::{POINTS, Point, Points, points};
 pub use receiver::Receiver;

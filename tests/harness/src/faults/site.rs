@@ -225,14 +225,21 @@ impl Site {
         })
     }
 
+    /// How many messages wait in the sources' queues.
+    pub async fn left_in_queues(&self) -> Result<usize> {
+        let client = Client::connect(&self.url).await?;
+        let mut waiting = 0;
+        for source in source::ALL {
+            waiting += client.count(&format!("{QUEUE}{source}")).await? as usize;
+        }
+        Ok(waiting)
+    }
+
     /// What is left to take in or to decide, in words.
     pub async fn left_to_take_in(&self) -> Result<String> {
-        let client = Client::connect(&self.url).await?;
-        for source in source::ALL {
-            let waiting = client.count(&format!("{QUEUE}{source}")).await?;
-            if waiting > 0 {
-                return Ok(format!("{waiting} messages wait in the queue of {source}"));
-            }
+        let waiting = self.left_in_queues().await?;
+        if waiting > 0 {
+            return Ok(format!("{waiting} messages wait for the gateway"));
         }
         let (held, work) = (self.inlet.traffic().unacknowledged, self.work_left()?);
         Ok(match (held, work) {
