@@ -21,6 +21,8 @@ const WAITING: usize = 32;
 const GROUP: usize = 16;
 /// How long after purging all that was due the writer looks for more. Where nothing is kept for a day it always does.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
+/// How long the writer waits before it tries again what the store did not take, where nothing else comes.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The store's name on the status board.
 const PART: &str = "store";
 
@@ -113,6 +115,10 @@ pub(crate) struct Writer {
     newest: watch::Sender<Seq>,
     /// When to look for something to purge.
     purge_at: Instant,
+    /// When to try again what the store did not take, if there is such a thing.
+    retry_at: Option<Instant>,
+    /// How far targets have come, as far as the store did not take it.
+    advances: Vec<(Text, Seq)>,
 }
 
 impl Writer {
@@ -127,7 +133,8 @@ impl Writer {
         let reader = Arc::new(Mutex::new(core.store().reader()?));
         let handle = Handle { reader, vault, commands: send, newest: newest.subscribe() };
         status.set(PART, Condition::Up);
-        Ok((Self { core, clock, status, commands, newest, purge_at: Instant::now() }, handle))
+        let (purge_at, retry_at, advances) = (Instant::now(), None, Vec::new());
+        Ok((Self { core, clock, status, commands, newest, purge_at, retry_at, advances }, handle))
     }
 
     /// A reader beside the writer.
@@ -139,7 +146,7 @@ impl Writer {
     pub(crate) fn run(mut self) -> Result<(), StoreError> {
         let mut work_left = true;
         loop {
-            let first = if work_left {
+            let first = if work_left && self.retry_at.is_none() {
                 match self.commands.try_recv() {
                     Ok(command) => Some(command),
                     Err(mpsc::error::TryRecvError::Empty) => None,
@@ -153,8 +160,9 @@ impl Writer {
                 }
             };
             match first {
-                Some(first) => work_left = self.group(first)?,
-                None => work_left = self.core.work(self.clock.now())? || self.purge()?,
+                Some(first) => work_left = self.group(Some(first))?,
+                None if !self.advances.is_empty() => work_left = self.group(None)?,
+                None => work_left = self.work()? || self.purge()?,
             }
             // What a reader holds up is tried again, whether anything else comes or not.
             work_left |= !self.scrub()?;
@@ -165,14 +173,47 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the next command; none is the end. An error says that there may be something to purge.
+    /// Waits for the next command; none is the end. An error says that there may be something to purge or to try again.
     fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
-        if self.core.purges() {
-            let until = self.purge_at.into();
+        let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
+        let until = purge_at.into_iter().chain(self.retry_at).min();
+        if let Some(until) = until {
+            let until = until.into();
             runtime::Handle::current().block_on(async { timeout_at(until, self.commands.recv()).await })
         } else {
             Ok(self.commands.blocking_recv())
         }
+    }
+
+    /// Decides a slice of the work list again. Answers whether any is left. What fails for now is tried again later.
+    fn work(&mut self) -> Result<bool, StoreError> {
+        if self.core.store().pending_work()? == 0 {
+            self.retry_at = None; // Whether the store works again is not known by that.
+            return Ok(false);
+        }
+        match self.core.work(self.clock.now()) {
+            Ok(left) => {
+                self.took();
+                Ok(left)
+            }
+            Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
+            Err(error) => {
+                self.did_not_take(explain(&error));
+                Ok(true)
+            }
+        }
+    }
+
+    /// The store works.
+    fn took(&mut self) {
+        self.retry_at = None;
+        self.status.set(PART, Condition::Up);
+    }
+
+    /// The store does not work for now.
+    fn did_not_take(&mut self, why: String) {
+        self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        self.status.set(PART, Condition::Down(why));
     }
 
     /// Purges a slice if it is time to. Answers whether any is left. What fails for now is tried again later.
@@ -206,12 +247,12 @@ impl Writer {
     }
 
     /// Commits a command together with those that wait behind it. Answers whether there may be more to do.
-    fn group(&mut self, first: Command) -> Result<bool, StoreError> {
+    fn group(&mut self, first: Option<Command>) -> Result<bool, StoreError> {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
-        let mut advances = Vec::new();
+        let mut advances = std::mem::take(&mut self.advances);
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
-        for command in std::iter::once(first).chain(waiting.take(GROUP - 1)) {
+        for command in first.into_iter().chain(waiting.take(GROUP - 1)) {
             match command {
                 Command::TakeIn(items, reply) => {
                     batches.push(items);
@@ -222,14 +263,18 @@ impl Writer {
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
             Ok(became) => {
-                self.status.set(PART, Condition::Up);
+                self.took();
                 for (reply, became) in replies.into_iter().zip(became) {
                     let _ = reply.send(Ok(became)); // Whoever asked may have gone; it is done all the same.
                 }
             }
             Err(error) => {
                 let unavailable = Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) };
-                self.status.set(PART, Condition::Down(unavailable.why.clone()));
+                self.did_not_take(unavailable.why.clone());
+                // Nobody says again how far a target has come, until there is something more for it.
+                advances.sort_by(|a, b| (&a.0, b.1).cmp(&(&b.0, a.1)));
+                advances.dedup_by(|later, first| later.0 == first.0);
+                self.advances = advances;
                 for reply in replies {
                     let _ = reply.send(Err(unavailable.clone()));
                 }

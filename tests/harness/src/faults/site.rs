@@ -274,6 +274,18 @@ impl Site {
         Ok(store)
     }
 
+    /// Writes all of the store's log into its database, and makes the log an empty file.
+    pub async fn truncate_log(&self) -> Result<()> {
+        let store = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        store.busy_timeout(LIMIT)?;
+        let deadline = Instant::now() + LIMIT;
+        while store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))? != 0 {
+            ensure!(Instant::now() < deadline, "the store's log cannot be truncated");
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// Takes the store's write lock and holds it until what it returns is dropped: no commit gets through.
     pub fn lock_store(&self) -> Result<Connection> {
         let lock = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
