@@ -6,6 +6,7 @@
 mod books;
 mod code;
 mod read;
+mod whole;
 mod wipe;
 mod write;
 
@@ -46,6 +47,7 @@ impl Sqlite {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let mut connection = Connection::open(directory.join(FILE)).map_err(error)?;
+        whole::check(&connection, &directory.join(FILE))?;
         configure(&connection)?;
         let mode: String =
             connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(error)?;

@@ -22,6 +22,10 @@ const WAITING: usize = 32;
 const GROUP: usize = 16;
 /// How long after purging all that was due the writer looks for more. Where nothing is kept for a day it always does.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
+/// How long the writer waits before it tries again what the store did not take, where nothing else comes.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How many batches of deliveries are remembered that the store did not take. With more, delivery waits.
+const KEPT_ADVANCES: usize = 64;
 /// The store's name on the status board.
 const PART: &str = "store";
 
@@ -155,6 +159,10 @@ pub(crate) struct Writer {
     released: watch::Sender<u64>,
     /// When to look for something to purge.
     purge_at: Instant,
+    /// When to try again what the store did not take, if there is such a thing.
+    retry_at: Option<Instant>,
+    /// How far targets have come, as far as the store did not take it.
+    advances: Vec<Advance>,
 }
 
 impl Writer {
@@ -177,7 +185,8 @@ impl Writer {
             clock: Arc::clone(&clock),
         };
         status.set(PART, Condition::Up);
-        Ok((Self { core, clock, status, commands, newest, released, purge_at: Instant::now() }, handle))
+        let (purge_at, retry_at, advances) = (Instant::now(), None, Vec::new());
+        Ok((Self { core, clock, status, commands, newest, released, purge_at, retry_at, advances }, handle))
     }
 
     /// A reader beside the writer.
@@ -189,7 +198,7 @@ impl Writer {
     pub(crate) fn run(mut self) -> Result<(), StoreError> {
         let mut work_left = true;
         loop {
-            let first = if work_left {
+            let first = if work_left && self.retry_at.is_none() {
                 match self.commands.try_recv() {
                     Ok(command) => Some(command),
                     Err(mpsc::error::TryRecvError::Empty) => None,
@@ -203,8 +212,9 @@ impl Writer {
                 }
             };
             match first {
-                Some(first) => work_left = self.group(first)?,
-                None => work_left = self.core.work(self.clock.now())? || self.purge()?,
+                Some(first) => work_left = self.group(Some(first))?,
+                None if !self.advances.is_empty() => work_left = self.group(None)?,
+                None => work_left = self.work()? || self.purge()?,
             }
             // What a reader holds up is tried again, whether anything else comes or not.
             work_left |= !self.scrub()?;
@@ -215,14 +225,52 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the next command; none is the end. An error says that there may be something to purge.
+    /// Waits for the next command; none is the end. An error says that there may be something to purge or to try again.
     fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
-        if self.core.purges() {
-            let until = self.purge_at.into();
+        let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
+        let until = purge_at.into_iter().chain(self.retry_at).min();
+        let is_full = self.advances.len() >= KEPT_ADVANCES;
+        if let (true, Some(retry_at)) = (is_full, self.retry_at) {
+            // Whoever would say more waits, and so nothing more is delivered.
+            let never = std::future::pending();
+            runtime::Handle::current().block_on(async { timeout_at(retry_at.into(), never).await })
+        } else if let Some(until) = until {
+            let until = until.into();
             runtime::Handle::current().block_on(async { timeout_at(until, self.commands.recv()).await })
         } else {
             Ok(self.commands.blocking_recv())
         }
+    }
+
+    /// Decides a slice of the work list again. Answers whether any is left. What fails for now is tried again later.
+    fn work(&mut self) -> Result<bool, StoreError> {
+        if self.core.store().pending_work()? == 0 {
+            self.retry_at = None; // Whether the store works again is not known by that.
+            return Ok(false);
+        }
+        match self.core.work(self.clock.now()) {
+            Ok(left) => {
+                self.took();
+                Ok(left)
+            }
+            Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
+            Err(error) => {
+                self.did_not_take(explain(&error));
+                Ok(true)
+            }
+        }
+    }
+
+    /// The store works.
+    fn took(&mut self) {
+        self.retry_at = None;
+        self.status.set(PART, Condition::Up);
+    }
+
+    /// The store does not work for now.
+    fn did_not_take(&mut self, why: String) {
+        self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        self.status.set(PART, Condition::Down(why));
     }
 
     /// Purges a slice if it is time to. Answers whether any is left. What fails for now is tried again later.
@@ -256,14 +304,14 @@ impl Writer {
     }
 
     /// Commits a command together with those that wait behind it. Answers whether there may be more to do.
-    fn group(&mut self, first: Command) -> Result<bool, StoreError> {
+    fn group(&mut self, first: Option<Command>) -> Result<bool, StoreError> {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
-        let mut advances = Vec::new();
+        let mut advances = std::mem::take(&mut self.advances);
         let mut releases = Vec::new();
         let mut changes = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
-        for command in std::iter::once(first).chain(waiting.take(GROUP - 1)) {
+        for command in first.into_iter().chain(waiting.take(GROUP - 1)) {
             match command {
                 Command::TakeIn(items, reply) => {
                     batches.push(items);
@@ -276,14 +324,16 @@ impl Writer {
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
             Ok(became) => {
-                self.status.set(PART, Condition::Up);
+                self.took();
                 for (reply, became) in replies.into_iter().zip(became) {
                     let _ = reply.send(Ok(became)); // Whoever asked may have gone; it is done all the same.
                 }
             }
             Err(error) => {
                 let unavailable = Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) };
-                self.status.set(PART, Condition::Down(unavailable.why.clone()));
+                self.did_not_take(unavailable.why.clone());
+                // Nobody says them again.
+                self.advances = advances;
                 for reply in replies {
                     let _ = reply.send(Err(unavailable.clone()));
                 }

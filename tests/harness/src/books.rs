@@ -61,8 +61,10 @@ pub fn differences(expected: &Expected, ledger: &Ledger, balance: &Value) -> Vec
             _ => {}
         }
     }
+    let known: std::collections::BTreeSet<(&str, &str)> =
+        expected.postings.keys().map(|(source, id)| (*source, id.as_str())).collect();
     for (source, id) in ledger.0.keys() {
-        if !expected.postings.keys().any(|(known, posting)| known == source && posting == id) {
+        if !known.contains(&(source.as_str(), id.as_str())) {
             differences.push(format!("{source} {id} is in the ledger, and nobody sent it"));
         }
     }

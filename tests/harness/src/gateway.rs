@@ -122,12 +122,32 @@ impl Running {
 
     /// Asks it to end, as a service manager does, and waits until it has.
     pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        self.still_runs()?;
-        let id = self.id().context("it runs, so it has a number")?;
-        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        ensure!(sent.success(), "the gateway cannot be told to stop");
+        self.signal("-TERM").await?;
         let ended = timeout(STOP_LIMIT, self.child.wait()).await;
         Ok(ended.context("the gateway did not end in time")??)
+    }
+
+    /// Stops it in the middle of whatever it does, until it is thawed or killed.
+    pub async fn freeze(&mut self) -> anyhow::Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// Lets it go on from where it was frozen.
+    pub async fn thaw(&mut self) -> anyhow::Result<()> {
+        self.signal("-CONT").await
+    }
+
+    async fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
+        self.still_runs()?;
+        let id = self.id().context("it runs, so it has a number")?;
+        let sent = Command::new("kill").args([signal, &id.to_string()]).status().await?;
+        ensure!(sent.success(), "the gateway cannot be sent the signal {signal}");
+        Ok(())
+    }
+
+    /// Waits until it ends by itself: its exit code.
+    pub async fn wait(mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        Ok(timeout(limit, self.child.wait()).await.context("the gateway did not end in time")??)
     }
 
     /// Kills it, as a power cut would.

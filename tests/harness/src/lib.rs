@@ -2,8 +2,10 @@
 
 pub mod books;
 pub mod client;
+pub mod faults;
 pub mod gateway;
 mod ports;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod search;
+pub mod traffic;

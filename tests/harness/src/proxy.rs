@@ -1,6 +1,7 @@
 //! A TCP proxy in front of a broker, by which a test cuts, holds and resumes its connections.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,12 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::traffic::{Meter, Traffic};
+
 /// Forwards connections until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
     open: watch::Receiver<usize>,
+    traffic: watch::Receiver<Traffic>,
     accepting: JoinHandle<()>,
 }
 
@@ -51,9 +55,10 @@ impl Proxy {
         let address = listener.local_addr()?;
         let state = watch::Sender::new(State::default());
         let (count, open) = watch::channel(0);
+        let (metered, traffic) = watch::channel(Traffic::default());
         #[expect(clippy::disallowed_methods, reason = "the proxy ends with the test that owns it")]
-        let accepting = tokio::spawn(accept(listener, server, state.clone(), count));
-        Ok(Self { address, state, open, accepting })
+        let accepting = tokio::spawn(accept(listener, server, state.clone(), count, Arc::new(metered)));
+        Ok(Self { address, state, open, traffic, accepting })
     }
 
     /// Where it listens.
@@ -85,6 +90,11 @@ impl Proxy {
         self.state.send_modify(|state| state.down_held = true);
     }
 
+    /// Holds what the clients say, while they still hear the server.
+    pub fn pause_requests(&self) {
+        self.state.send_modify(|state| state.up_held = true);
+    }
+
     /// Lets everything flow again, what was held first.
     pub fn resume(&self) {
         self.state.send_modify(|state| (state.up_held, state.down_held) = (false, false));
@@ -94,6 +104,33 @@ impl Proxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         *self.open.borrow()
+    }
+
+    /// What has passed.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        *self.traffic.borrow()
+    }
+
+    /// Every change of what has passed.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Traffic> {
+        self.traffic.clone()
+    }
+
+    /// Waits until what has passed is as it should be.
+    pub async fn wait_for_traffic(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut is_so: impl FnMut(&Traffic) -> bool,
+    ) -> anyhow::Result<Traffic> {
+        let mut traffic = self.traffic.clone();
+        let waited = tokio::time::timeout(limit, traffic.wait_for(|now| is_so(now))).await;
+        let now = self.traffic();
+        let met =
+            waited.with_context(|| format!("waited {limit:?} until {what}, and there is {now:?}"))??;
+        Ok(*met)
     }
 
     /// Waits until so many clients are connected.
@@ -119,14 +156,15 @@ async fn accept(
     server: SocketAddr,
     state: watch::Sender<State>,
     count: watch::Sender<usize>,
+    metered: Arc<watch::Sender<Traffic>>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        let (state, count) = (state.subscribe(), count.clone());
+        let (state, count, meter) = (state.subscribe(), count.clone(), Meter::new(Arc::clone(&metered)));
         #[expect(clippy::disallowed_methods, reason = "a connection ends with the proxy's state")]
         tokio::spawn(async move {
             count.send_modify(|open| *open += 1);
             // However it ends, both sides see it end.
-            let _ = forward(client, server, state).await;
+            let _ = forward(client, server, state, meter).await;
             count.send_modify(|open| *open -= 1);
         });
     }
@@ -136,7 +174,9 @@ async fn forward(
     client: TcpStream,
     server: SocketAddr,
     state: watch::Receiver<State>,
+    meter: Meter,
 ) -> std::io::Result<()> {
+    let meter = Mutex::new(meter);
     let generation = state.borrow().generation;
     let mut cut = state.clone();
     let server = TcpStream::connect(server).await?;
@@ -146,8 +186,8 @@ async fn forward(
         (client.into_split(), server.into_split());
     tokio::select! {
         _ = cut.wait_for(|state| state.generation != generation) => Ok(()),
-        ended = copy(client_read, server_write, Way::Up, state.clone()) => ended,
-        ended = copy(server_read, client_write, Way::Down, state) => ended,
+        ended = copy(client_read, server_write, Way::Up, state.clone(), &meter) => ended,
+        ended = copy(server_read, client_write, Way::Down, state, &meter) => ended,
     }
 }
 
@@ -161,15 +201,22 @@ async fn copy(
     mut to: OwnedWriteHalf,
     way: Way,
     mut state: watch::Receiver<State>,
+    meter: &Mutex<Meter>,
 ) -> std::io::Result<()> {
     /// How much is taken in while it is held, so that the end of the connection still shows.
     const HELD: usize = 1 << 20;
     let mut held = BytesMut::new();
+    // Counted before they are written, so that nobody sees an effect of what is not counted yet.
+    let passes = |bytes: &[u8]| {
+        let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+        if way == Way::Up { meter.up(bytes) } else { meter.down(bytes) }
+    };
     loop {
         tokio::select! {
             count = from.read_buf(&mut held), if held.len() < HELD => {
                 if count? == 0 {
                     if !state.borrow().holds(way) {
+                        passes(&held);
                         to.write_all_buf(&mut held).await?;
                     }
                     return Ok(());
@@ -179,6 +226,7 @@ async fn copy(
                 if !open {
                     return Ok(());
                 }
+                passes(&held);
                 to.write_all_buf(&mut held).await?;
             }
         }

@@ -16,7 +16,9 @@
 //!
 //! Values are taken without the spaces that fill them up. An empty value is none. Lines end in LF or CRLF; a byte order
 //! mark before the first and blank lines are passed over. Every line is an item of its own, so a bad line holds up
-//! nothing but itself; the path of its fault begins with `line N`, counted from 1 with blank lines counted too.
+//! nothing but itself; the path of its fault begins with `line N`, counted from 1 with blank lines counted too. A file
+//! with far more lines than postings can stand in its bytes is no G69, and is one item: else a few million bytes of line
+//! ends would become as many items.
 
 mod line;
 #[cfg(test)]
@@ -68,16 +70,27 @@ impl Decoder {
     }
 }
 
+/// Bytes that a line with a posting has at least: header, machine and serial number, date, account, amount, letter.
+const SHORTEST: usize = 60;
+/// Lines that a file may have beyond that, such as titles and sums.
+const FEW: usize = 1_000;
+
 impl Decode for Decoder {
     fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
         let encoding = match self.encoding(delivery) {
             Ok(encoding) => encoding,
             Err(fault) => return vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }],
         };
-        let lines = lines(&delivery.body);
+        let whole = |message| {
+            let content = Err(Fault::new(Reason::Undecodable, message));
+            vec![Item { content, excerpt: None, ignored_fields: 0 }]
+        };
+        if lines(&delivery.body).count() > FEW + delivery.body.len() / SHORTEST {
+            return whole("the body has more lines than postings can stand in its bytes");
+        }
+        let lines: Vec<_> = lines(&delivery.body).collect();
         if lines.is_empty() {
-            let content = Err(Fault::new(Reason::Undecodable, "the body holds no line"));
-            return vec![Item { content, excerpt: None, ignored_fields: 0 }];
+            return whole("the body holds no line");
         }
         let is_file = lines.len() > 1;
         let item = |(number, line): (usize, Bytes)| {
@@ -92,11 +105,11 @@ impl Decode for Decoder {
 }
 
 /// The lines that are not blank, without their ends, and their numbers from 1.
-fn lines(body: &Bytes) -> Vec<(usize, Bytes)> {
+fn lines(body: &Bytes) -> impl Iterator<Item = (usize, Bytes)> {
     let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let whole = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let told = whole.enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
-    told.map(|(index, line)| (index + 1, body.slice_ref(line))).collect()
+    told.map(|(index, line)| (index + 1, body.slice_ref(line)))
 }
 
 fn decode(line: &[u8], encoding: Encoding) -> Result<(Message, u32), Fault> {

@@ -256,6 +256,24 @@ fn an_empty_file_is_one_undecodable_item() {
     }
 }
 
+/// As many postings as can stand in a body are read, and bytes that are mostly line ends are one item.
+#[test]
+fn a_body_of_line_ends_is_one_item() {
+    let shortest = |n: usize| format!("000G69&1031&104{n}&11020260314&1110.01.01&112000000000000&113D\n");
+    let file: String = (0..9_000).map(|n| shortest(n % 10)).collect();
+    let read = items(Encoding::Utf8, file);
+    assert_eq!(read.len(), 9_000);
+    assert!(read.iter().all(|item| item.content.is_ok()), "{:?}", read[0].content);
+    for bomb in ["x\n", " x\r\n", "012G69&\n"] {
+        let read = items(Encoding::Latin1, bomb.repeat(200_000));
+        assert_eq!(read.len(), 1, "{bomb:?}");
+        assert_eq!(read[0].content.as_ref().err().map(|fault| fault.reason), Some(Reason::Undecodable));
+        assert!(read[0].excerpt.is_none(), "the whole body is kept");
+    }
+    // A few short lines are no bomb.
+    assert_eq!(items(Encoding::Utf8, "x\n".repeat(900)).len(), 900);
+}
+
 #[test]
 fn encodings() {
     let latin1: Vec<u8> = LINE

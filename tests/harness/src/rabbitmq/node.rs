@@ -148,6 +148,42 @@ impl Node {
         Ok(())
     }
 
+    /// Stops the node in the middle of whatever it does: it holds its connections and answers nobody.
+    pub async fn freeze(&self) -> anyhow::Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// Lets it go on from where it was frozen.
+    pub async fn thaw(&self) -> anyhow::Result<()> {
+        self.signal("-CONT").await
+    }
+
+    async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let id = self.node.as_ref().and_then(Process::id).context("the node does not run")?;
+        let mut kill = tokio::process::Command::new("kill");
+        ensure!(
+            kill.args([signal, &id.to_string()]).status().await?.success(),
+            "the node cannot be sent the signal {signal}"
+        );
+        Ok(())
+    }
+
+    /// How many messages consumers of the queues of a virtual host hold without having acknowledged them, as the queues
+    /// themselves know it. (What `list_queues` shows of quorum queues is some seconds old.)
+    pub async fn unacknowledged(&self, url: &str) -> anyhow::Result<usize> {
+        let vhost = url.rsplit('/').next().unwrap_or_default().replace("%2f", "/");
+        let text = self
+            .eval(&format!(
+                "lists:sum([case amqqueue:get_type(Q) of rabbit_quorum_queue -> {{ok, {{_, M}}, _}} = \
+                 ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_checked_out/1), \
+                 if is_map(M) -> maps:size(M); true -> M end; \
+                 _ -> [{{messages_unacknowledged, N}}] = rabbit_classic_queue:info(Q, [messages_unacknowledged]), N \
+                 end || Q <- rabbit_amqqueue:list(<<\"{vhost}\">>)])."
+            ))
+            .await?;
+        text.trim().parse().with_context(|| format!("reading how many are unacknowledged: {text}"))
+    }
+
     /// Lets the node live on without this process. A temporary one stays in its directory.
     #[must_use = "it says how to end the node"]
     pub fn leave_running(self) -> LeftRunning {

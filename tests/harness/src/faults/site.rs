@@ -1,0 +1,308 @@
+//! A gateway on the demo's configuration, with proxies between it and the broker: one before the sources, one before the
+//! targets, one before whoever publishes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rusqlite::{Connection, OpenFlags};
+use samspor_town::source;
+use tempfile::TempDir;
+use tokio::time::Instant;
+use toml::{Table, Value};
+
+use super::LIMIT;
+use crate::client::{Client, Kind};
+use crate::gateway::{Program, Running};
+use crate::proxy::Proxy;
+use crate::rabbitmq::Node;
+
+/// How the queues of the demo's configuration begin.
+pub const QUEUE: &str = "samspor.demo.";
+/// The ledger's queue.
+pub const LEDGER: &str = "samspor.demo.ledger";
+/// The queue that gets everything of the leadership-information system's exchange, which has the same name.
+pub const LIS: &str = "samspor.demo.lis";
+
+/// How often a condition is looked at that nothing announces.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+
+/// What a site's configuration says other than the demo's.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The heartbeat, in seconds.
+    pub heartbeat_s: i64,
+    /// How long the broker may take to connect, and to answer, in milliseconds.
+    pub patience_ms: i64,
+    /// How long it may take to confirm, in milliseconds.
+    pub confirm_timeout_ms: i64,
+    /// How many postings one transaction decides again, if not as many as by default.
+    pub slice_postings: Option<i64>,
+    /// Where the store lies, if not in the site's own folder.
+    pub store: Option<PathBuf>,
+    /// What is logged.
+    pub log: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            heartbeat_s: 20,
+            patience_ms: 20_000,
+            confirm_timeout_ms: 120_000,
+            slice_postings: None,
+            store: None,
+            log: "info",
+        }
+    }
+}
+
+/// A gateway's place: its folder, its queues, and the proxies around it.
+#[derive(Debug)]
+pub struct Site {
+    dir: TempDir,
+    store: PathBuf,
+    /// The broker and virtual host, past all proxies.
+    pub url: String,
+    /// The gateway's program.
+    pub program: Program,
+    /// Between the broker and the sources.
+    pub inlet: Proxy,
+    /// Between the broker and the targets.
+    pub outlet: Proxy,
+    /// Between the broker and whoever publishes.
+    pub feeder: Proxy,
+}
+
+/// The project's root.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).map_or_else(|| own.to_owned(), Path::to_owned)
+}
+
+/// The demo's configuration, with the targets on a broker of their own and the options' numbers.
+fn configuration(options: &Options, store: &Path) -> Result<String> {
+    let mut config: Table = std::fs::read_to_string(root().join("config/demo.toml"))?.parse()?;
+    let text = |path: &Path| Value::String(path.to_string_lossy().into_owned());
+    let mut set = |section: &str, key: &str, value: Value| -> Result<()> {
+        let table = config.get_mut(section).and_then(Value::as_table_mut);
+        table.with_context(|| format!("the demo has a [{section}]"))?.insert(key.to_owned(), value);
+        Ok(())
+    };
+    set("store", "dir", text(store))?;
+    set("vault", "master_key_file", Value::String("master.key".into()))?;
+    set("charts", "dir", text(&root().join("config/charts")))?;
+    set("grpc", "listen", Value::String("127.0.0.1:0".into()))?;
+    let broker = |variable: &str| {
+        Value::Table(Table::from_iter([
+            ("url_env".to_owned(), Value::String(variable.to_owned())),
+            ("heartbeat_s".to_owned(), Value::Integer(options.heartbeat_s)),
+            ("connect_timeout_ms".to_owned(), Value::Integer(options.patience_ms)),
+            ("request_timeout_ms".to_owned(), Value::Integer(options.patience_ms)),
+        ]))
+    };
+    set("brokers", "main", broker("SAMSPOR_AMQP_URL"))?;
+    set("brokers", "out", broker("SAMSPOR_OUT_URL"))?;
+    for target in config.get_mut("targets").and_then(Value::as_array_mut).into_iter().flatten() {
+        let amqp = target.get_mut("amqp").and_then(Value::as_table_mut).context("a target has [amqp]")?;
+        amqp.insert("broker".into(), Value::String("out".into()));
+        amqp.insert("confirm_timeout_ms".into(), Value::Integer(options.confirm_timeout_ms));
+    }
+    if let Some(postings) = options.slice_postings {
+        config.insert(
+            "engine".into(),
+            Table::from_iter([("slice_postings".to_owned(), postings.into())]).into(),
+        );
+    }
+    Ok(toml::to_string(&config)?)
+}
+
+impl Site {
+    /// A place on a virtual host of its own, with nothing in it yet.
+    pub async fn new(binary: &Path, node: &Node, options: &Options) -> Result<Self> {
+        let url = node.vhost().await?;
+        let dir = tempfile::tempdir()?;
+        let store = options.store.clone().unwrap_or_else(|| dir.path().join("store"));
+        std::fs::write(dir.path().join("master.key"), "5a".repeat(32))?;
+        let config = dir.path().join("gateway.toml");
+        std::fs::write(&config, configuration(options, &store)?)?;
+        let proxy = || Proxy::start(node.address());
+        let (inlet, outlet, feeder) = (proxy().await?, proxy().await?, proxy().await?);
+        let environment = vec![
+            ("SAMSPOR_AMQP_URL".into(), inlet.url(&url)),
+            ("SAMSPOR_OUT_URL".into(), outlet.url(&url)),
+            ("SAMSPOR_LOG".into(), options.log.into()),
+        ];
+        let program = Program { binary: binary.to_owned(), config, environment };
+        Ok(Self { dir, store, url, program, inlet, outlet, feeder })
+    }
+
+    /// Where the store lies.
+    #[must_use]
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// The store's database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.store.join("samspor.sqlite")
+    }
+
+    /// What the gateway has logged.
+    pub fn logged(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(self.log())?).into_owned())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("gateway.log")
+    }
+
+    /// Starts the gateway, without waiting for anything.
+    pub fn launch(&self) -> Result<Running> {
+        self.program.start(&self.log())
+    }
+
+    /// Starts the gateway and waits until its queues are there, that of the LIS bound to its exchange.
+    pub async fn start(&self) -> Result<Running> {
+        let mut running = self.launch()?;
+        let client = Client::connect(&self.url).await?;
+        client.declare(LIS, Kind::Quorum).await?;
+        let deadline = Instant::now() + LIMIT;
+        let queues = source::ALL.into_iter().chain(["ledger"]).map(|name| format!("{QUEUE}{name}"));
+        for queue in queues {
+            while client.count(&queue).await.is_err() {
+                running.still_runs()?;
+                ensure!(Instant::now() < deadline, "the gateway did not declare {queue}");
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        while client.bind(LIS, LIS, "#").await.is_err() {
+            running.still_runs()?;
+            ensure!(Instant::now() < deadline, "the gateway did not declare its exchange");
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(running)
+    }
+
+    /// Waits until nothing is left to do, as far as store and wire tell: no message waits or is unacknowledged, nothing is
+    /// to be decided again, and every target's cursor is at the end of the feed.
+    pub async fn wait_until_idle(&self, running: &mut Running) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            running.still_runs()?;
+            // While a broker comes back there is nobody to ask.
+            let left = match self.left().await {
+                Ok(left) if left.is_empty() => return Ok(()),
+                Ok(left) => left,
+                Err(error) => format!("{error:#}"),
+            };
+            ensure!(Instant::now() < deadline, "waited {LIMIT:?} for the end of the work: {left}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The same, and the broker says so too.
+    pub async fn wait_until_done(&self, node: &Node, running: &mut Running) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            self.wait_until_idle(running).await?;
+            let held = node.unacknowledged(&self.url).await?;
+            if held == 0 && self.left().await?.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "waited {LIMIT:?}, and {held} messages are unacknowledged");
+        }
+    }
+
+    /// What is left to do, in words.
+    async fn left(&self) -> Result<String> {
+        let left = self.left_to_take_in().await?;
+        if !left.is_empty() {
+            return Ok(left);
+        }
+        let (behind, held) = (self.behind()?, self.outlet.traffic().unconfirmed);
+        Ok(match (behind, held) {
+            (0, 0) => String::new(),
+            _ => format!("targets are {behind} records behind, {held} are unconfirmed"),
+        })
+    }
+
+    /// How many messages wait in the sources' queues.
+    pub async fn left_in_queues(&self) -> Result<usize> {
+        let client = Client::connect(&self.url).await?;
+        let mut waiting = 0;
+        for source in source::ALL {
+            waiting += client.count(&format!("{QUEUE}{source}")).await? as usize;
+        }
+        Ok(waiting)
+    }
+
+    /// What is left to take in or to decide, in words.
+    pub async fn left_to_take_in(&self) -> Result<String> {
+        let waiting = self.left_in_queues().await?;
+        if waiting > 0 {
+            return Ok(format!("{waiting} messages wait for the gateway"));
+        }
+        let (held, work) = (self.inlet.traffic().unacknowledged, self.work_left()?);
+        Ok(match (held, work) {
+            (0, 0) => String::new(),
+            _ => format!("{held} messages are unacknowledged, {work} things are to be decided again"),
+        })
+    }
+
+    fn number(&self, sql: &str) -> Result<usize> {
+        let number: i64 = self.look_into_store()?.query_row(sql, [], |row| row.get(0))?;
+        Ok(usize::try_from(number)?)
+    }
+
+    /// How many things are on the work list.
+    pub fn work_left(&self) -> Result<usize> {
+        self.number("SELECT count(*) FROM work")
+    }
+
+    /// How many records the cursors of all targets together have before them.
+    pub fn behind(&self) -> Result<usize> {
+        self.number(
+            "SELECT count(*) FROM target t JOIN feed f ON f.seq > t.cursor \
+             WHERE f.revision = (SELECT max(revision) FROM feed g WHERE g.posting = f.posting)",
+        )
+    }
+
+    /// The store's database, for looking only.
+    pub fn look_into_store(&self) -> Result<Connection> {
+        let store = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        store.busy_timeout(LIMIT)?;
+        store.execute_batch("PRAGMA query_only = ON")?;
+        Ok(store)
+    }
+
+    /// Writes all of the store's log into its database, and makes the log an empty file.
+    pub async fn truncate_log(&self) -> Result<()> {
+        let store = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        store.busy_timeout(LIMIT)?;
+        let deadline = Instant::now() + LIMIT;
+        while store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))? != 0 {
+            ensure!(Instant::now() < deadline, "the store's log cannot be truncated");
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Takes the store's write lock and holds it until what it returns is dropped: no commit gets through.
+    pub fn lock_store(&self) -> Result<Connection> {
+        let lock = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        lock.busy_timeout(LIMIT)?;
+        lock.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(lock)
+    }
+
+    /// The final state of every posting, a line each, by a replay of nothing on the store. No gateway may run on it.
+    pub async fn states(&self) -> Result<Vec<String>> {
+        let empty = self.dir.path().join("empty.ndjson");
+        std::fs::write(&empty, "")?;
+        let (store, empty) = (self.store.to_string_lossy(), empty.to_string_lossy());
+        let printed = self.program.run(&["replay"], &["--data-dir", &store, &empty], &[0, 3]).await?;
+        Ok(printed.lines().map(str::to_owned).collect())
+    }
+}
