@@ -13,7 +13,7 @@ use samspor_domain::{
 };
 
 /// A column holds something that this gateway never wrote.
-fn strange(column: usize) -> Error {
+pub(crate) fn strange(column: usize) -> Error {
     Error::InvalidColumnType(column, "unknown code".into(), Type::Integer)
 }
 
@@ -190,5 +190,7 @@ pub(crate) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
         message: row.get(4)?,
         content: Pseudonym(row.get(5)?),
         body: Sealed(row.get(6)?),
+        item: row.get(7)?,
+        items: row.get(8)?,
     })
 }

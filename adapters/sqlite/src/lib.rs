@@ -4,6 +4,7 @@
 //! overwritten. A lock file keeps a second process out.
 
 mod code;
+mod quarantine;
 mod read;
 mod wipe;
 mod write;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use samspor_domain::store::{Read, StoreError};
+use jiff::Timestamp;
 use samspor_domain::{Clock, Seq, Text};
 use samspor_vault::Vault;
 use tokio::runtime;
@@ -12,7 +13,8 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
 use crate::core::{Became, Core};
-use crate::intake::Prepared;
+use crate::halve::Tried;
+use crate::intake::{Intakes, Prepared};
 use crate::status::{Condition, Status};
 
 /// Commands that may wait for the writer; those who would send more wait.
@@ -34,6 +36,9 @@ pub struct Unavailable {
 
 const DID_NOT_TAKE_IT: &str = "did not take it";
 const DID_NOT_ANSWER: &str = "did not answer";
+/// Why the store is down though it takes things in.
+const STALLED: &str = "postings are taken in, but deciding some of them again broke, so those that a changed fact \
+                       concerns keep their answers; please report it";
 
 impl Unavailable {
     pub(crate) fn stopping() -> Self {
@@ -44,6 +49,8 @@ impl Unavailable {
 enum Command {
     TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
     Advance(Text, Seq),
+    /// Something else that the core does, by transactions of its own. It answers by itself.
+    Run(Box<dyn FnOnce(&mut Core, Timestamp) -> Result<(), StoreError> + Send>),
 }
 
 /// The way to the writer, and to what it has written.
@@ -54,6 +61,8 @@ pub struct Handle {
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
     newest: watch::Receiver<Seq>,
+    /// How what lies in quarantine is decoded again.
+    pub(crate) intakes: Intakes,
 }
 
 impl Handle {
@@ -92,6 +101,31 @@ impl Handle {
         }
     }
 
+    /// Lets the core do something that is one transaction or several, and waits until that is durable.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut Core, Timestamp) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let run = move |core: &mut Core, now: Timestamp| {
+            let done = match core.attempt(|core| body(core, now)) {
+                Ok(Tried::Done(done)) => done,
+                Ok(Tried::Broke) => Err(StoreError::Failed("it broke; please report it".into())),
+                Err(error) => Err(error),
+            };
+            let (answer, error) = match done {
+                Ok(done) => (Ok(done), Ok(())),
+                Err(error) => {
+                    (Err(Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) }), Err(error))
+                }
+            };
+            let _ = reply.send(answer); // Whoever asked may have gone; it is done all the same.
+            error
+        };
+        let _ = self.commands.send(Command::Run(Box::new(run))).await;
+        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+    }
+
     /// Says that a target has everything up to a record. It becomes durable with the next transaction; if it does not,
     /// those records are delivered again.
     pub(crate) async fn advance(&self, target: Text, to: Seq) {
@@ -125,7 +159,8 @@ impl Writer {
         let newest = watch::Sender::new(core.store().last_seq()?);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
-        let handle = Handle { reader, vault, commands: send, newest: newest.subscribe() };
+        let intakes = Intakes::default();
+        let handle = Handle { reader, vault, commands: send, newest: newest.subscribe(), intakes };
         status.set(PART, Condition::Up);
         Ok((Self { core, clock, status, commands, newest, purge_at: Instant::now() }, handle))
     }
@@ -154,7 +189,12 @@ impl Writer {
             };
             match first {
                 Some(first) => work_left = self.group(first)?,
-                None => work_left = self.core.work(self.clock.now())? || self.purge()?,
+                None => {
+                    work_left = self.core.work(self.clock.now())? || self.purge()?;
+                    if self.core.stalled {
+                        self.works();
+                    }
+                }
             }
             // What a reader holds up is tried again, whether anything else comes or not.
             work_left |= !self.scrub()?;
@@ -210,6 +250,7 @@ impl Writer {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
         let mut advances = Vec::new();
+        let mut runs = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
         for command in std::iter::once(first).chain(waiting.take(GROUP - 1)) {
             match command {
@@ -218,11 +259,12 @@ impl Writer {
                     replies.push(reply);
                 }
                 Command::Advance(target, to) => advances.push((target, to)),
+                Command::Run(run) => runs.push(run),
             }
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
             Ok(became) => {
-                self.status.set(PART, Condition::Up);
+                self.works();
                 for (reply, became) in replies.into_iter().zip(became) {
                     let _ = reply.send(Ok(became)); // Whoever asked may have gone; it is done all the same.
                 }
@@ -238,8 +280,20 @@ impl Writer {
                 }
             }
         }
+        for run in runs {
+            match run(&mut self.core, self.clock.now()) {
+                Ok(()) => self.works(),
+                Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => return Err(error),
+                Err(error) => self.status.set(PART, Condition::Down(explain(&error))),
+            }
+        }
         let purge_left = self.core.purges_at_once() && self.purge()?;
-        Ok(purge_left || self.core.store().pending_work()? > 0)
+        Ok(purge_left || !self.core.stalled && self.core.store().pending_work()? > 0)
+    }
+
+    /// Says that the store took something.
+    fn works(&self) {
+        self.status.set(PART, if self.core.stalled { Condition::Down(STALLED.into()) } else { Condition::Up });
     }
 }
 
