@@ -3,6 +3,7 @@
 mod commands;
 mod conflicts;
 mod deployment;
+mod quarantine;
 mod record;
 mod samspor;
 mod town;

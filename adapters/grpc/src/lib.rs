@@ -8,6 +8,7 @@ mod conflicts;
 mod facts;
 mod health;
 mod private;
+mod quarantine;
 mod reading;
 mod refusal;
 mod registry;
