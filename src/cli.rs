@@ -84,7 +84,12 @@ pub(crate) enum Command {
     #[command(after_help = "Exit code: 0 if everything balances, 5 if not.")]
     Reconcile(Reconcile),
 
-    /// Look at the messages that were not understood.
+    /// Look at the messages that were not understood, and decide what becomes of them.
+    ///
+    /// Each is kept whole and sealed, with its reason and place, and counts in the balance. When what was wrong is mended,
+    /// `preview` freezes a set and says what would become of it, and `release` takes that set in. What nobody needs is
+    /// discarded, with a reason.
+    #[command(after_help = "Exit code: 0; 2 where the configuration is faulty; 1 otherwise.")]
     Quarantine(Quarantine),
 
     /// List and release changes of the registry that would change many postings.
@@ -230,14 +235,7 @@ pub(crate) enum TargetState {
 pub(crate) struct Quarantine {
     /// What to do.
     #[command(subcommand)]
-    pub(crate) action: QuarantineAction,
-}
-
-/// What can be done with the quarantine.
-#[derive(Debug, Subcommand)]
-pub(crate) enum QuarantineAction {
-    /// List what lies there, oldest first: where it came from, the reason, the place and what is wrong.
-    List(QuarantineList),
+    pub(crate) action: crate::quarantine::arguments::Action,
 }
 
 /// What can be done with changes that are held.
@@ -311,22 +309,6 @@ pub(crate) struct ParkedRelease {
     /// The record of one posting only: its id.
     #[arg(long, value_name = "ID", requires = "source")]
     pub(crate) posting: Option<Text>,
-}
-
-/// What `quarantine list` lists.
-#[derive(Debug, Args)]
-pub(crate) struct QuarantineList {
-    #[command(flatten)]
-    pub(crate) configured: Configured,
-    /// The store of a replay, instead of the configuration's own.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// How many at most.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// What `conflicts` does.

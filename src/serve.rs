@@ -89,7 +89,8 @@ async fn front(
         stop.await;
         return Ok(());
     };
-    let bound = Server::new(samspor_grpc::Settings::new(grpc.listen), handle, status).bind().await?;
+    let server = Server::new(samspor_grpc::Settings::new(grpc.listen), handle, status);
+    let bound = server.showing(Arc::new(samspor_formats::Masked)).bind().await?;
     tracing::info!(address = %bound.local_addr(), "the gRPC front listens, without authentication, on loopback only");
     Ok(bound.serve(stop).await?)
 }

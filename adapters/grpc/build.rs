@@ -12,9 +12,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files([
         "samspor/v1/messages.proto",
-        "samspor/v1/registry.proto",
-        "samspor/v1/delivery.proto",
         "samspor/v1/change.proto",
+        "samspor/v1/delivery.proto",
+        "samspor/v1/quarantine.proto",
+        "samspor/v1/registry.proto",
     ])?;
 
     #[expect(clippy::disallowed_methods, reason = "it is how cargo tells a build script where to write")]

@@ -10,6 +10,7 @@ mod delivery;
 mod facts;
 mod health;
 mod private;
+mod quarantine;
 mod reading;
 mod refusal;
 mod registry;

@@ -36,6 +36,11 @@ pub(crate) fn unavailable(error: &Unavailable) -> Status {
     Status::with_error_details(Code::Unavailable, error.to_string(), info("STORE_UNAVAILABLE"))
 }
 
+/// What is asked about is not there.
+pub(crate) fn not_found(message: &str) -> Status {
+    Status::with_error_details(Code::NotFound, message, info("NOT_FOUND"))
+}
+
 fn info(reason: impl Into<String>) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, [])
 }

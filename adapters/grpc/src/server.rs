@@ -2,9 +2,11 @@
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use samspor_domain::SourceName;
+use samspor_domain::quarantine::{Show, Shown};
 use samspor_engine::{Handle, Status};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +15,11 @@ use tonic_health::pb::health_server::HealthServer;
 use crate::change::Change;
 use crate::delivery::Delivery;
 use crate::health::Health;
+use crate::quarantine::Quarantine;
 use crate::registry::Registry;
 use crate::v1::change_service_server::ChangeServiceServer;
 use crate::v1::delivery_service_server::DeliveryServiceServer;
+use crate::v1::quarantine_service_server::QuarantineServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
 use crate::{DESCRIPTORS, wire};
 
@@ -98,13 +102,29 @@ pub struct Server {
     settings: Settings,
     handle: Handle,
     status: Status,
+    show: Arc<dyn Show>,
+}
+
+/// Shows how many bytes there are, and nothing of them.
+struct Closed;
+
+impl Show for Closed {
+    fn show(&self, _: Option<&str>, body: &[u8]) -> Shown {
+        Shown { format: "bytes", bytes: body.len(), cut: !body.is_empty(), ..Shown::default() }
+    }
 }
 
 impl Server {
     /// A front to the engine behind the handle, that tells how the parts on the status board are doing.
     #[must_use]
     pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
-        Self { settings, handle, status }
+        Self { settings, handle, status, show: Arc::new(Closed) }
+    }
+
+    /// Shows quarantined bodies so. Without it they are not shown.
+    #[must_use]
+    pub fn showing(self, show: Arc<dyn Show>) -> Self {
+        Self { show, ..self }
     }
 
     /// Takes the address. From then on callers can connect; they are answered when it serves.
@@ -144,7 +164,7 @@ impl Bound {
     /// # Errors
     /// [`Error::Serve`] and [`Error::Descriptors`], neither of which is expected.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let Server { settings, handle, status } = self.server;
+        let Server { settings, handle, status, show } = self.server;
         let stopping = CancellationToken::new();
         let cut = CancellationToken::new();
         let _cut_when_dropped = cut.clone().drop_guard();
@@ -152,6 +172,7 @@ impl Bound {
         let source = SourceName::new(SOURCE).expect("a name of four bytes");
         let change = Change { handle: handle.clone() };
         let delivery = Delivery { handle: handle.clone() };
+        let quarantine = Quarantine { handle: handle.clone(), show };
         let registry = Registry { handle, source };
         let health = Health { parts: status.watch(), stopping: stopping.clone() };
         let reflection = tonic_reflection::server::Builder::configure()
@@ -173,6 +194,10 @@ impl Bound {
             )
             .add_service(
                 DeliveryServiceServer::new(delivery).max_decoding_message_size(settings.max_message_bytes),
+            )
+            .add_service(
+                QuarantineServiceServer::new(quarantine)
+                    .max_decoding_message_size(settings.max_message_bytes),
             )
             .add_service(HealthServer::new(health).max_decoding_message_size(settings.max_message_bytes))
             .add_service(reflection.max_decoding_message_size(settings.max_message_bytes));

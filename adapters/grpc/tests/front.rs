@@ -2,6 +2,7 @@
 
 mod gateway;
 mod peer;
+mod quarantine;
 
 use std::time::Duration;
 

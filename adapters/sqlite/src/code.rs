@@ -205,5 +205,7 @@ pub(crate) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
         message: row.get(4)?,
         content: Pseudonym(row.get(5)?),
         body: Sealed(row.get(6)?),
+        item: row.get(7)?,
+        items: row.get(8)?,
     })
 }

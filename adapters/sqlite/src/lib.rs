@@ -5,6 +5,7 @@
 
 mod books;
 mod code;
+mod quarantine;
 mod read;
 mod whole;
 mod wipe;

@@ -318,7 +318,7 @@ impl Read for Sqlite {
     }
 
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>> {
-        let sql = "SELECT source, registered, reason, path, message, content, body FROM quarantine \
+        let sql = "SELECT source, registered, reason, path, message, content, body, item, items FROM quarantine \
                    WHERE body IS NOT NULL ORDER BY no LIMIT ?";
         self.all(sql, [i64::try_from(limit).unwrap_or(i64::MAX)], code::quarantined)
     }

@@ -19,7 +19,7 @@ impl Sqlite {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(error)
     }
 
-    fn insert(&self, sql: &str, params: impl rusqlite::Params) -> Result<i64> {
+    pub(crate) fn insert(&self, sql: &str, params: impl rusqlite::Params) -> Result<i64> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.insert(params)).map_err(error)
     }
 }
@@ -342,12 +342,13 @@ impl Store for Sqlite {
     }
 
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool> {
-        let sql = "INSERT INTO quarantine (source, registered, reason, path, message, content, body) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO quarantine (source, registered, reason, path, message, content, body, item, items) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let registered = entry.registered.as_microsecond();
         let (reason, content) = (entry.reason.word(), entry.content.0);
-        let params =
-            params![entry.source.0, registered, reason, entry.path, entry.message, content, entry.body.0];
+        let (path, message, body) = (&entry.path, &entry.message, &entry.body.0);
+        let (item, items) = (entry.item, entry.items);
+        let params = params![entry.source.0, registered, reason, path, message, content, body, item, items];
         Ok(self.run(sql, params)? == 1)
     }
 

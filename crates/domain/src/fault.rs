@@ -94,4 +94,38 @@ impl Fault {
     pub fn at(reason: Reason, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { reason, path: Some(path.into()), message: message.into() }
     }
+
+    /// The same of a line that is read by itself, and in its file stood at the line that another path names.
+    #[must_use]
+    pub fn on_line_of(mut self, other: Option<&str>) -> Self {
+        const ALONE: &str = "line 1";
+        let line = other.filter(|other| other.starts_with("line ")).and_then(|other| other.split(',').next());
+        if let (Some(line), Some(path)) = (line, &self.path)
+            && (path == ALONE || path.starts_with("line 1,"))
+        {
+            self.path = Some(path.replacen(ALONE, line, 1));
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_read_by_itself_keeps_its_number() {
+        for (own, other, expected) in [
+            ("line 1, field 112", Some("line 17, field 133"), "line 17, field 112"),
+            ("line 1", Some("line 17"), "line 17"),
+            ("line 12, field 1", Some("line 17"), "line 12, field 1"),
+            ("line 1, field 112", Some("citizen.cpr"), "line 1, field 112"),
+            ("line 1, field 112", None, "line 1, field 112"),
+            ("type", Some("line 17"), "type"),
+        ] {
+            let fault = Fault::at(Reason::InvalidField, own, "why").on_line_of(other);
+            assert_eq!(fault.path.as_deref(), Some(expected));
+        }
+        assert_eq!(Fault::new(Reason::Failed, "why").on_line_of(Some("line 2")).path, None);
+    }
 }

@@ -13,6 +13,7 @@ mod message;
 mod money;
 mod personal;
 mod port;
+pub mod quarantine;
 mod reference;
 mod rule;
 mod split;
@@ -39,7 +40,7 @@ pub use message::{
     Target as TargetGoal,
 };
 pub use money::{Amount, AmountError, MAX_ORE};
-pub use personal::check_names;
+pub use personal::{check_names, may_identify};
 pub use port::{
     Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Item, LinkError, Outgoing, Publisher,
     Sent, Source, Subscription, Target, Token,
@@ -47,6 +48,6 @@ pub use port::{
 pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};
 pub use rule::best;
 pub use split::split;
-pub use store::{FactNo, PostingNo, Scope, Seq, SourceNo};
+pub use store::{EntryNo, FactNo, PostingNo, Scope, Seq, SetNo, SourceNo};
 pub use sum::Sum;
 pub use text::{MAX_TEXT_BYTES, SourceName, Text, TextError};

@@ -87,6 +87,28 @@ fn holds(text: &str, cpr: Cpr) -> bool {
     })
 }
 
+/// Whether a text that somebody writes by hand holds what looks like a CPR number, in any way of writing it, or a UUID.
+///
+/// Numbers count whose date does not exist, since a mistyped one still tells of a person.
+#[must_use]
+pub fn may_identify(text: &str) -> bool {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
+    let two = |at: &[u8]| at[0] * 10 + at[1];
+    let day = |at: &[u8]| matches!(two(at), 1..=31 | 61..=91);
+    let month = |at: &[u8]| (1..=12).contains(&two(at));
+    let short = digits.windows(10).any(|n| (day(n) && month(&n[2..])) || (month(&n[2..]) && day(&n[4..])));
+    let century = |at: &[u8]| (18..=20).contains(&two(at));
+    let long = digits.windows(12).any(|n| {
+        (day(n) && month(&n[2..]) && century(&n[4..])) || (century(n) && month(&n[4..]) && day(&n[6..]))
+    });
+    let mut run = 0;
+    let uuid = text.bytes().filter(|byte| *byte != b'-').any(|byte| {
+        run = if byte.is_ascii_hexdigit() { run + 1 } else { 0 };
+        run == 32
+    });
+    short || long || uuid
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +138,27 @@ mod tests {
         for text in ["", "2026-000123-1", "611280123", "611280-1243", "6112791234", "1234611280", "61128012"]
         {
             assert!(!holds(text, cpr()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_identify_a_person_is_found_in_a_sentence() {
+        for text in [
+            "6112801234",
+            "sent twice for 611280-1234, see the mail",
+            "61 12 80 12 34",
+            "61-12-1980-1234",
+            "1980.12.61 1234",
+            "801261-1234",
+            "310230-5123",
+            "case 0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5BD9CB469FA16570867728950E",
+        ] {
+            assert!(may_identify(text), "{text}");
+        }
+        for text in ["", "a test message", "the supplier corrected 2026-000123-1", "ticket 48213", "0f8fad5b"]
+        {
+            assert!(!may_identify(text), "{text}");
         }
     }
 

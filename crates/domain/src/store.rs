@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::quarantine::{ReadQuarantine, WriteQuarantine};
 use crate::{
     Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, Reason, Shelf, SourceName, Span, Stage, Sum, Text,
     Untagged,
@@ -21,6 +22,8 @@ number!(/** A posting's number in the store, from 1, in order of arrival. None i
 number!(/** A feed record's number, from 1. None is given twice; what is purged leaves a gap. */ Seq);
 number!(/** A pseudonym's number in the store: a person as one scope knows it. */ PersonNo);
 number!(/** A work item's number in the store. */ WorkNo);
+number!(/** The number of an entry of the quarantine, from 1. None is given twice. */ EntryNo);
+number!(/** The number of a frozen set of quarantine's entries, from 1. None is given twice. */ SetNo);
 
 /// Under whose key a pseudonym stands: a source's, or the registry's for what is named across the municipality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -307,6 +310,10 @@ pub struct Quarantined {
     pub content: Pseudonym,
     /// Its content type and bytes, sealed.
     pub body: Sealed,
+    /// Which item of these bytes it is, from 0.
+    pub item: u32,
+    /// How many items they hold.
+    pub items: u32,
 }
 
 /// What a store could not do.
@@ -333,7 +340,7 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What readers ask. A reader sees committed transactions only; a writer its own as well.
-pub trait Read: Send {
+pub trait Read: Send + ReadQuarantine {
     /// Lets what is read from now on be of one moment, until it is released.
     fn hold(&mut self) -> Result<()>;
     /// Ends that.
@@ -416,7 +423,7 @@ pub trait Read: Send {
     fn counts(&mut self) -> Result<Vec<Count>>;
     /// Postings by source, month and standing.
     fn balances(&mut self) -> Result<Vec<Balance>>;
-    /// What lies in quarantine, oldest first, at most `limit`.
+    /// What lies in quarantine with its bytes, oldest first, at most `limit`.
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
     /// How many postings are in reach, if it is not more than `limit`; else `limit`.
     fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize>;
@@ -431,7 +438,7 @@ pub trait Read: Send {
 }
 
 /// What the one writer does, between `begin` and `commit`.
-pub trait Store: Read {
+pub trait Store: Read + WriteQuarantine {
     /// A reader beside it.
     fn reader(&self) -> Result<Box<dyn Read>>;
 

@@ -76,7 +76,11 @@ impl Core {
     }
 
     /// Releases what is parked of a target, all or that of one posting, so that it is tried again. Answers how much.
-    pub(crate) fn release(&mut self, target: &Text, posting: Option<&(SourceName, Text)>) -> Result<usize> {
+    pub(crate) fn release_parked(
+        &mut self,
+        target: &Text,
+        posting: Option<&(SourceName, Text)>,
+    ) -> Result<usize> {
         let no = match posting {
             None => None,
             Some((source, id)) => match self.keyring.no(source) {

@@ -9,7 +9,9 @@ use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reas
 use samspor_vault::{Purpose, Vault};
 
 use crate::books::Advance;
+use crate::halve::{Tried, broke};
 use crate::intake::Prepared;
+use crate::kept;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
 use crate::retention::Retention;
@@ -33,6 +35,20 @@ pub enum Became {
     Quarantined(Fault),
 }
 
+impl Became {
+    /// As what it is counted.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Fact => Outcome::Fact,
+            Self::Stale => Outcome::Stale,
+            Self::Posting => Outcome::Posting,
+            Self::Receipt => Outcome::Receipt,
+            Self::Duplicate => Outcome::Duplicate,
+            Self::Quarantined(_) => Outcome::Quarantined,
+        }
+    }
+}
+
 /// The store, the registry in memory, and the transaction between them.
 pub struct Core {
     pub(crate) store: Box<dyn Store>,
@@ -48,6 +64,8 @@ pub struct Core {
     pub(crate) scrubbing: Scrubbing,
     /// How many postings a fact may change without someone's consent.
     pub(crate) brake: Option<usize>,
+    /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
+    pub(crate) stalled: bool,
 }
 
 /// Keys of the store's own values.
@@ -74,8 +92,20 @@ impl Core {
         let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
         let scrubbing = Scrubbing::load(&mut *store)?;
-        let mut core =
-            Self { store, keyring, registry, tally, retention, charts, slice, last, scrubbing, brake: None };
+        let (brake, stalled) = (None, false);
+        let mut core = Self {
+            store,
+            keyring,
+            registry,
+            tally,
+            retention,
+            charts,
+            slice,
+            last,
+            scrubbing,
+            brake,
+            stalled,
+        };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
             core.note_charts_and_rules()
@@ -104,39 +134,65 @@ impl Core {
         Ok(self.take_in_group(&[items], &[], now)?.into_iter().flatten().collect())
     }
 
-    /// Takes in several batches in one transaction, and moves targets' cursors.
+    /// Takes in several batches in one transaction, and moves targets' cursors. Where that panics, in as many
+    /// transactions as it takes to find the item that did, which goes to quarantine.
     pub(crate) fn take_in_group(
         &mut self,
         batches: &[impl AsRef<[Prepared]>],
         advances: &[Advance],
         now: Timestamp,
     ) -> Result<Vec<Vec<Became>>> {
-        self.transaction(|core| {
-            let mut take_in = |item: &Prepared| {
-                if let Some(recorded) = item.registered {
-                    core.catch_up(recorded)?;
+        let mut working = false;
+        let whole = self.attempt(|core| {
+            core.transaction(|core| {
+                let became = batches
+                    .iter()
+                    .map(|items| items.as_ref().iter().map(|item| core.take_in_one(item, now)).collect())
+                    .collect::<Result<Vec<_>>>()?;
+                core.advance_all(advances, now)?;
+                working = true;
+                if !core.stalled {
+                    core.work_slice(core.last)?;
                 }
-                let now = core.instant(item.registered.unwrap_or(now));
-                core.item(item, now)
-            };
-            let became = batches
-                .iter()
-                .map(|items| items.as_ref().iter().map(&mut take_in).collect())
-                .collect::<Result<Vec<_>>>()?;
-            // Only a live gateway has targets; a replay's time is that of its items.
-            let now = if advances.is_empty() { core.last } else { core.instant(now) };
-            for advance in advances {
-                core.advance(advance, now)?;
-            }
-            core.work_slice(now)?;
-            Ok(became)
-        })
+                Ok(became)
+            })
+        })?;
+        if let Tried::Done(done) = whole {
+            return done;
+        }
+        self.stalled |= working;
+        self.transaction(|core| core.advance_all(advances, now))?;
+        let items: Vec<&Prepared> = batches.iter().flat_map(AsRef::as_ref).collect();
+        let mut became = self
+            .halving(
+                &items,
+                &|core, items| items.iter().map(|item| core.take_in_one(item, now)).collect(),
+                &|core, item| core.take_in_one(&Prepared { content: Err(broke()), ..(*item).clone() }, now),
+            )?
+            .into_iter();
+        Ok(batches.iter().map(|items| became.by_ref().take(items.as_ref().len()).collect()).collect())
+    }
+
+    fn take_in_one(&mut self, item: &Prepared, now: Timestamp) -> Result<Became> {
+        if let Some(recorded) = item.registered {
+            self.catch_up(recorded)?;
+        }
+        let now = self.instant(item.registered.unwrap_or(now));
+        self.item(item, now)
+    }
+
+    fn advance_all(&mut self, advances: &[Advance], now: Timestamp) -> Result<()> {
+        if advances.is_empty() {
+            return Ok(()); // Only a live gateway has targets; a replay's time is that of its items.
+        }
+        let now = self.instant(now);
+        advances.iter().try_for_each(|advance| self.advance(advance, now))
     }
 
     /// Decides all that is on the work list before a replay's time goes on, so that what was said at an instant comes of
     /// what was known then, however long the recording is and however many items one transaction takes.
     fn catch_up(&mut self, recorded: Timestamp) -> Result<()> {
-        while recorded > self.last && self.store.next_work()?.is_some() {
+        while !self.stalled && recorded > self.last && self.store.next_work()?.is_some() {
             self.work_slice(self.last)?;
         }
         Ok(())
@@ -144,14 +200,20 @@ impl Core {
 
     /// Decides a slice of the work list again. Answers whether any is left.
     pub fn work(&mut self, now: Timestamp) -> Result<bool> {
-        if self.store.pending_work()? == 0 {
+        if self.stalled || self.store.pending_work()? == 0 {
             return Ok(false);
         }
-        self.transaction(|core| {
-            let now = core.instant(now);
-            core.work_slice(now)
+        let tried = self.attempt(|core| {
+            core.transaction(|core| {
+                let now = core.instant(now);
+                core.work_slice(now)
+            })
         })?;
-        Ok(self.store.pending_work()? > 0)
+        match tried {
+            Tried::Done(done) => done?,
+            Tried::Broke => self.stalled = true,
+        }
+        Ok(!self.stalled && self.store.pending_work()? > 0)
     }
 
     /// The store, for its readers' questions.
@@ -189,7 +251,7 @@ impl Core {
     }
 
     /// Registration instants never go back, so that what was known at an instant stays known.
-    fn instant(&mut self, now: Timestamp) -> Timestamp {
+    pub(crate) fn instant(&mut self, now: Timestamp) -> Timestamp {
         self.last = self.last.max(now);
         self.last
     }
@@ -200,56 +262,54 @@ impl Core {
 
     fn item(&mut self, item: &Prepared, now: Timestamp) -> Result<Became> {
         let source = self.keyring.enter(&mut *self.store, &item.source)?;
-        let became = match &item.content {
-            Ok(Message::Posting(posting)) => self.posting(source, posting, now)?,
-            Ok(Message::Fact(fact)) => self.fact(source, &item.source, fact, now)?,
-            Ok(Message::Receipt(receipt)) => match &item.receipts_of {
-                Some(target) => self.receipt(target, receipt, now)?,
-                None => Became::Quarantined(not_permitted(&item.source, "receipt")),
-            },
-            Err(fault) => Became::Quarantined(fault.clone()),
-        };
-        let became = match became {
+        let became = match self.decided(source, item, now)? {
             Became::Quarantined(fault) => self.quarantine(source, item, fault, now)?,
             other => other,
         };
-        let outcome = match &became {
-            Became::Fact => Outcome::Fact,
-            Became::Stale => Outcome::Stale,
-            Became::Posting => Outcome::Posting,
-            Became::Receipt => Outcome::Receipt,
-            Became::Duplicate => Outcome::Duplicate,
-            Became::Quarantined(_) => Outcome::Quarantined,
-        };
         // Sent again, they are nothing new either.
         let ignored_fields = if became == Became::Duplicate { 0 } else { item.ignored_fields };
-        self.tally.item(source, now, outcome, ignored_fields);
+        self.tally.item(source, now, became.outcome(), ignored_fields);
         Ok(became)
     }
 
-    fn quarantine(
+    /// Does all that an item causes but for counting it. One with a fault is not put in quarantine yet.
+    pub(crate) fn decided(&mut self, source: SourceNo, item: &Prepared, now: Timestamp) -> Result<Became> {
+        match &item.content {
+            Ok(Message::Posting(posting)) => self.posting(source, posting, now),
+            Ok(Message::Fact(fact)) => {
+                let became = self.fact(source, &item.source, fact, now)?;
+                // It may have mended what deciding again broke on.
+                self.stalled &= became != Became::Fact;
+                Ok(became)
+            }
+            Ok(Message::Receipt(receipt)) => match &item.receipts_of {
+                Some(target) => self.receipt(target, receipt, now),
+                None => Ok(Became::Quarantined(not_permitted(&item.source, "receipt"))),
+            },
+            Err(fault) => Ok(Became::Quarantined(fault.clone())),
+        }
+    }
+
+    /// Puts an item in quarantine, as one that arrived then.
+    pub(crate) fn quarantine(
         &mut self,
         source: SourceNo,
         item: &Prepared,
         fault: Fault,
         now: Timestamp,
     ) -> Result<Became> {
-        // The content type decides how bytes are read, so it belongs to what is known again.
-        let mut whole = item.content_type.as_deref().unwrap_or_default().as_bytes().to_vec();
-        whole.push(0);
-        whole.extend_from_slice(&item.bytes);
-        // One body may hold several faults.
-        let mut known_by = whole.clone();
-        known_by.extend_from_slice(fault.reason.word().as_bytes());
-        known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
+        let whole = kept::whole(item.content_type.as_deref(), &item.bytes);
+        let keys = self.keyring.scope(samspor_domain::Scope::Source(source));
         let new = self.store.put_in_quarantine(&Quarantined {
             source,
             registered: now,
             reason: fault.reason,
             path: fault.path.clone(),
             message: fault.message.clone(),
-            content: self.keyring.scope(samspor_domain::Scope::Source(source)).content(&known_by),
+            content: kept::known_by(keys, &whole, &fault),
             body: self.keyring.vault.seal(Purpose::Quarantine, &whole),
+            item: item.item,
+            items: item.items,
         })?;
         Ok(if new { Became::Quarantined(fault) } else { Became::Duplicate })
     }

@@ -1,8 +1,8 @@
 //! Intake: from a delivery to items ready for the journal. It runs beside the writer, in each source's own task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -22,6 +22,10 @@ pub struct Prepared {
     pub(crate) content_type: Option<String>,
     /// How many of its fields the contract does not know.
     pub(crate) ignored_fields: u32,
+    /// Which item of its bytes it is, from 0.
+    pub(crate) item: u32,
+    /// How many items they hold.
+    pub(crate) items: u32,
     /// When it was learnt, where that is not now: in a replay.
     pub(crate) registered: Option<Timestamp>,
 }
@@ -91,10 +95,11 @@ impl Intake {
             return vec![self.item(delivery, None, Err(fault))];
         };
         debug_assert!(!items.is_empty(), "a decoder gives one item at least");
-        items.into_iter().map(|item| self.check(delivery, item)).collect()
+        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        (0..).zip(items).map(|(no, item)| self.check(delivery, item, (no, count))).collect()
     }
 
-    fn check(&self, delivery: &Delivery, item: Item) -> Prepared {
+    fn check(&self, delivery: &Delivery, item: Item, (no, count): (u32, u32)) -> Prepared {
         let content = item.content.and_then(|message| {
             let (allowed, word) = match &message {
                 Message::Posting(_) => (self.may_send.postings, "posting"),
@@ -104,7 +109,9 @@ impl Intake {
             if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
         });
         let ignored_fields = item.ignored_fields;
-        Prepared { ignored_fields, ..self.item(delivery, item.excerpt, content) }
+        // An excerpt holds nothing else.
+        let (no, count) = if item.excerpt.is_some() { (0, 1) } else { (no, count) };
+        Prepared { ignored_fields, item: no, items: count, ..self.item(delivery, item.excerpt, content) }
     }
 
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
@@ -115,8 +122,27 @@ impl Intake {
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
             ignored_fields: 0,
+            item: 0,
+            items: 1,
             registered: None,
         }
+    }
+}
+
+/// The intakes of all sources, for what is decoded again.
+#[derive(Clone, Default)]
+pub struct Intakes(Arc<RwLock<BTreeMap<SourceName, Intake>>>);
+
+impl Intakes {
+    /// From now on these, and no others.
+    pub fn set(&self, intakes: impl IntoIterator<Item = Intake>) {
+        let intakes = intakes.into_iter().map(|intake| (intake.source.clone(), intake)).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = intakes;
+    }
+
+    /// That of a source.
+    pub(crate) fn of(&self, source: &SourceName) -> Option<Intake> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
     }
 }
 
@@ -137,6 +163,8 @@ impl Prepared {
             bytes,
             content_type: None,
             ignored_fields: 0,
+            item: 0,
+            items: 1,
             registered: None,
         }
     }

@@ -1,9 +1,9 @@
-//! Facts and revisions as the store keeps them: serialised, then sealed.
+//! Facts, revisions and quarantined bytes as the store keeps them: serialised, then sealed.
 
 use jiff::Timestamp;
 use samspor_domain::store::{FactRow, FactVersion, FeedRow, Read, Result, Sealed, StoreError};
-use samspor_domain::{Body, CitizenRef, Rank, Revision, SourceName, State, Text};
-use samspor_vault::{Purpose, Vault};
+use samspor_domain::{Body, CitizenRef, Delivery, Fault, Pseudonym, Rank, Revision, SourceName, State, Text};
+use samspor_vault::{Pseudonyms, Purpose, Vault};
 use serde::{Deserialize, Serialize};
 
 /// A live fact with its id, which the store knows by its pseudonym only.
@@ -109,4 +109,31 @@ pub fn newest_tag(
 ) -> Result<Option<samspor_domain::Tag>> {
     let Some(record) = read.newest_record(posting)? else { return Ok(None) };
     Ok(open_revision(vault, &record)?.and_then(|revision| revision.tag))
+}
+
+/// What quarantine keeps of a body: the content type decides how bytes are read, so it belongs to them.
+pub(crate) fn whole(content_type: Option<&str>, bytes: &[u8]) -> Vec<u8> {
+    // None that is one holds the byte that ends it here.
+    let content_type = content_type.filter(|given| !given.contains('\0'));
+    let mut whole = content_type.unwrap_or_default().as_bytes().to_vec();
+    whole.push(0);
+    whole.extend_from_slice(bytes);
+    whole
+}
+
+/// By what it is known when it comes again. One body may hold several faults.
+pub(crate) fn known_by(keys: &Pseudonyms, whole: &[u8], fault: &Fault) -> Pseudonym {
+    let mut known_by = whole.to_vec();
+    known_by.extend_from_slice(fault.reason.word().as_bytes());
+    known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
+    keys.content(&known_by)
+}
+
+/// A quarantined body, as it was delivered.
+pub(crate) fn open_body(vault: &Vault, sealed: &Sealed) -> Result<Delivery> {
+    let plain = vault.open(Purpose::Quarantine, sealed).map_err(|_| damaged("body"))?;
+    let end = plain.iter().position(|byte| *byte == 0).ok_or_else(|| damaged("body"))?;
+    let content_type = std::str::from_utf8(&plain[..end]).map_err(|_| damaged("body"))?;
+    let content_type = Some(content_type.to_owned()).filter(|given| !given.is_empty());
+    Ok(Delivery { body: plain[end + 1..].to_vec().into(), content_type, ..Delivery::default() })
 }

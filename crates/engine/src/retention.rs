@@ -388,7 +388,7 @@ impl Core {
 }
 
 /// What a posting says as bytes, of which the keyed hash is kept. Stores hold such hashes, so it must never change.
-fn written(posting: &Posting<Pseudonym>) -> Vec<u8> {
+pub(crate) fn written(posting: &Posting<Pseudonym>) -> Vec<u8> {
     let Posting { id, date, account, grouping, cost_centre, amount, citizen, grant, voucher, reverses } =
         posting;
     let text = |text: &Option<Text>| text.as_ref().map(|text| text.as_str().as_bytes().to_vec());

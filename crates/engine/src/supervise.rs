@@ -88,6 +88,7 @@ impl Gateway {
         let status = Status::default();
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
         let (mut writer, handle) = Writer::new(core, clock, status.clone())?;
+        handle.intakes.set(inlets.iter().map(|inlet| inlet.intake.clone()));
         let sources = (TaskTracker::new(), CancellationToken::new());
         let targets = (TaskTracker::new(), CancellationToken::new());
         for outlet in outlets {

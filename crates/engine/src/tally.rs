@@ -47,14 +47,18 @@ impl Tally {
         outcome: Outcome,
         ignored_fields: u32,
     ) {
-        let month = arrived.to_zoned(self.zone.clone()).date().first_of_month();
         for outcome in [Outcome::Received, outcome] {
-            *self.counts.entry((source, month, outcome)).or_default() += 1;
+            self.count(source, arrived, outcome, 1);
         }
         if ignored_fields > 0 {
-            let ignored = self.counts.entry((source, month, Outcome::IgnoredField)).or_default();
-            *ignored += i64::from(ignored_fields);
+            self.count(source, arrived, Outcome::IgnoredField, i64::from(ignored_fields));
         }
+    }
+
+    /// Counts so many more, or fewer, in the month of arrival.
+    pub(crate) fn count(&mut self, source: SourceNo, arrived: Timestamp, outcome: Outcome, items: i64) {
+        let month = arrived.to_zoned(self.zone.clone()).date().first_of_month();
+        *self.counts.entry((source, month, outcome)).or_default() += items;
     }
 
     /// A posting came to the journal and stands so.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use samspor_domain::store::{Read, StoreError};
 use samspor_domain::{Clock, FactNo, Seq, SourceName, Text};
 use samspor_vault::Vault;
@@ -13,7 +14,8 @@ use tokio::time::timeout_at;
 
 use crate::books::Advance;
 use crate::core::{Became, Core};
-use crate::intake::Prepared;
+use crate::halve::Tried;
+use crate::intake::{Intakes, Prepared};
 use crate::status::{Condition, Status};
 
 /// Commands that may wait for the writer; those who would send more wait.
@@ -39,6 +41,9 @@ pub struct Unavailable {
 
 const DID_NOT_TAKE_IT: &str = "did not take it";
 const DID_NOT_ANSWER: &str = "did not answer";
+/// Why the store is down though it takes things in.
+const STALLED: &str = "postings are taken in, but deciding some of them again broke, so those that a changed fact \
+                       concerns keep their answers; please report it";
 
 impl Unavailable {
     pub(crate) fn stopping() -> Self {
@@ -49,15 +54,8 @@ impl Unavailable {
 enum Command {
     TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
     Advance(Advance),
-    Release(Release, oneshot::Sender<Result<usize, Unavailable>>),
-    ReleaseChange(FactNo, i64, oneshot::Sender<Result<bool, Unavailable>>),
-}
-
-/// What is to be released of what is parked of a target.
-struct Release {
-    target: Text,
-    /// That of one posting; none: everything.
-    posting: Option<(SourceName, Text)>,
+    /// Something else that the core does, by transactions of its own. It answers by itself.
+    Run(Box<dyn FnOnce(&mut Core, Timestamp) -> Result<(), StoreError> + Send>),
 }
 
 /// The way to the writer, and to what it has written.
@@ -68,8 +66,11 @@ pub struct Handle {
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
     newest: watch::Receiver<Seq>,
-    released: watch::Receiver<u64>,
+    /// Counts releases of what is parked.
+    released: Arc<watch::Sender<u64>>,
     clock: Arc<dyn Clock>,
+    /// How what lies in quarantine is decoded again.
+    pub(crate) intakes: Intakes,
 }
 
 impl Handle {
@@ -108,6 +109,31 @@ impl Handle {
         }
     }
 
+    /// Lets the core do something that is one transaction or several, and waits until that is durable.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut Core, Timestamp) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let run = move |core: &mut Core, now: Timestamp| {
+            let done = match core.attempt(|core| body(core, now)) {
+                Ok(Tried::Done(done)) => done,
+                Ok(Tried::Broke) => Err(StoreError::Failed("it broke; please report it".into())),
+                Err(error) => Err(error),
+            };
+            let (answer, error) = match done {
+                Ok(done) => (Ok(done), Ok(())),
+                Err(error) => {
+                    (Err(Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) }), Err(error))
+                }
+            };
+            let _ = reply.send(answer); // Whoever asked may have gone; it is done all the same.
+            error
+        };
+        let _ = self.commands.send(Command::Run(Box::new(run))).await;
+        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+    }
+
     /// Says that a target has come further. It becomes durable with the next transaction; if it does not, those records
     /// are delivered again.
     pub(crate) async fn advance(&self, advance: Advance) {
@@ -121,25 +147,23 @@ impl Handle {
         target: Text,
         posting: Option<(SourceName, Text)>,
     ) -> Result<usize, Unavailable> {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.commands.send(Command::Release(Release { target, posting }, reply)).await;
-        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+        let released = self.run(move |core, _| core.release_parked(&target, posting.as_ref())).await;
+        self.released.send_modify(|count| *count += 1);
+        released
     }
 
     /// Lets a held version of a fact change what it would. Answers whether it was held.
     pub async fn release_change(&self, fact: FactNo, version: i64) -> Result<bool, Unavailable> {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.commands.send(Command::ReleaseChange(fact, version, reply)).await;
-        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+        self.run(move |core, _| core.release_change(fact, version)).await
     }
 
     /// Changes when something parked was released.
     pub(crate) fn released(&self) -> watch::Receiver<u64> {
-        self.released.clone()
+        self.released.subscribe()
     }
 
     /// What time it is.
-    pub(crate) fn now(&self) -> jiff::Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -156,7 +180,6 @@ pub(crate) struct Writer {
     status: Status,
     commands: mpsc::Receiver<Command>,
     newest: watch::Sender<Seq>,
-    released: watch::Sender<u64>,
     /// When to look for something to purge.
     purge_at: Instant,
     /// When to try again what the store did not take, if there is such a thing.
@@ -175,18 +198,18 @@ impl Writer {
         let newest = watch::Sender::new(core.store().last_seq()?);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
-        let released = watch::Sender::new(0);
         let handle = Handle {
             reader,
             vault,
             commands: send,
             newest: newest.subscribe(),
-            released: released.subscribe(),
+            released: Arc::new(watch::Sender::new(0)),
             clock: Arc::clone(&clock),
+            intakes: Intakes::default(),
         };
         status.set(PART, Condition::Up);
         let (purge_at, retry_at, advances) = (Instant::now(), None, Vec::new());
-        Ok((Self { core, clock, status, commands, newest, released, purge_at, retry_at, advances }, handle))
+        Ok((Self { core, clock, status, commands, newest, purge_at, retry_at, advances }, handle))
     }
 
     /// A reader beside the writer.
@@ -214,7 +237,12 @@ impl Writer {
             match first {
                 Some(first) => work_left = self.group(Some(first))?,
                 None if !self.advances.is_empty() => work_left = self.group(None)?,
-                None => work_left = self.work()? || self.purge()?,
+                None => {
+                    work_left = self.work()? || self.purge()?;
+                    if self.core.stalled {
+                        self.works();
+                    }
+                }
             }
             // What a reader holds up is tried again, whether anything else comes or not.
             work_left |= !self.scrub()?;
@@ -264,7 +292,7 @@ impl Writer {
     /// The store works.
     fn took(&mut self) {
         self.retry_at = None;
-        self.status.set(PART, Condition::Up);
+        self.works();
     }
 
     /// The store does not work for now.
@@ -308,8 +336,7 @@ impl Writer {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
         let mut advances = std::mem::take(&mut self.advances);
-        let mut releases = Vec::new();
-        let mut changes = Vec::new();
+        let mut runs = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
         for command in first.into_iter().chain(waiting.take(GROUP - 1)) {
             match command {
@@ -318,8 +345,7 @@ impl Writer {
                     replies.push(reply);
                 }
                 Command::Advance(advance) => advances.push(advance),
-                Command::Release(release, reply) => releases.push((release, reply)),
-                Command::ReleaseChange(fact, version, reply) => changes.push((fact, version, reply)),
+                Command::Run(run) => runs.push(run),
             }
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
@@ -342,17 +368,21 @@ impl Writer {
                 }
             }
         }
-        let refused = |error: StoreError| Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) };
-        for (release, reply) in releases {
-            let released = self.core.release(&release.target, release.posting.as_ref());
-            let _ = reply.send(released.map_err(refused));
-            self.released.send_modify(|count| *count += 1);
-        }
-        for (fact, version, reply) in changes {
-            let _ = reply.send(self.core.release_change(fact, version).map_err(refused));
+        for run in runs {
+            match run(&mut self.core, self.clock.now()) {
+                Ok(()) => self.took(),
+                Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => return Err(error),
+                Err(error) => self.did_not_take(explain(&error)),
+            }
         }
         let purge_left = self.core.purges_at_once() && self.purge()?;
-        Ok(purge_left || self.core.store().pending_work()? > 0)
+        Ok(purge_left || !self.core.stalled && self.core.store().pending_work()? > 0)
+    }
+
+    /// Says that the store took something.
+    fn works(&self) {
+        self.status
+            .set(PART, if self.core.stalled { Condition::Down(STALLED.into()) } else { Condition::Up });
     }
 }
 

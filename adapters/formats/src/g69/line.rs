@@ -5,7 +5,7 @@ use samspor_domain::{AccountString, Amount, CitizenRef, Cpr, Fault, Posting, Rea
 use crate::calendar;
 
 /// The numbers that the format defines, as far as they are known.
-fn is_known(number: u16) -> bool {
+pub(crate) fn is_known(number: u16) -> bool {
     matches!(number, 101 | 103 | 104 | 110..=114 | 116..=118 | 130..=133 | 150..=153 | 170 | 171 | 180..=182 | 210 | 211)
         || matches!(number, 250 | 300..=306)
 }

@@ -15,10 +15,10 @@
 //! | grant, reverses | none: no field of the format is known to carry them |
 //!
 //! Values are taken without the spaces that fill them up. An empty value is none. Lines end in LF or CRLF; a byte order
-//! mark before the first and blank lines are passed over. Every line is an item of its own, so a bad line holds up
-//! nothing but itself; the path of its fault begins with `line N`, counted from 1 with blank lines counted too. A file
-//! with far more lines than postings can stand in its bytes is no G69, and is one item: else a few million bytes of line
-//! ends would become as many items.
+//! mark before a line, as files put together have it, and blank lines are passed over. Every line is an item of its own,
+//! so a bad line holds up nothing but itself; the path of its fault begins with `line N`, counted from 1 with blank lines
+//! counted too. A file with far more lines than postings can stand in its bytes is no G69, and is one item: else a few
+//! million bytes of line ends would become as many items.
 
 mod line;
 #[cfg(test)]
@@ -30,6 +30,7 @@ use bytes::Bytes;
 use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
+pub(crate) use line::is_known;
 
 /// How one source writes G69.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,10 +107,21 @@ impl Decode for Decoder {
 
 /// The lines that are not blank, without their ends, and their numbers from 1.
 fn lines(body: &Bytes) -> impl Iterator<Item = (usize, Bytes)> {
-    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let whole = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let told = whole.enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    let told = body.split(|byte| *byte == b'\n').map(bare).enumerate();
+    let told = told.filter(|(_, line)| !line.trim_ascii().is_empty());
     told.map(|(index, line)| (index + 1, body.slice_ref(line)))
+}
+
+/// A line without byte order marks before it and carriage returns after it. Of what is left nothing more is taken away,
+/// so that a line which is read again by itself is the same line.
+fn bare(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix(b"\xEF\xBB\xBF") {
+        line = rest;
+    }
+    while let Some(rest) = line.strip_suffix(b"\r") {
+        line = rest;
+    }
+    line
 }
 
 fn decode(line: &[u8], encoding: Encoding) -> Result<(Message, u32), Fault> {

@@ -329,6 +329,30 @@ fn content_types() {
 
 proptest! {
     #[test]
+    fn a_line_of_a_file_is_the_same_when_it_is_read_by_itself(
+        lines in prop::collection::vec("[ -~æøå\r\u{feff}]{0,20}|[\u{feff}\r ]{0,3}LINE[\r ]{0,3}", 2..8),
+        latin1: bool,
+    ) {
+        let encoding = if latin1 { Encoding::Latin1 } else { Encoding::Utf8 };
+        let lines: Vec<String> = lines.into_iter().map(|line| line.replace("LINE", LINE)).collect();
+        for item in items(encoding, lines.join("\n")) {
+            let Some(excerpt) = item.excerpt else { continue };
+            let alone = items(encoding, excerpt);
+            prop_assert_eq!(alone.len(), 1);
+            let told = |item: &Item| match &item.content {
+                Ok(message) => format!("{message:?} {}", item.ignored_fields),
+                Err(fault) => {
+                    let path = fault.path.as_deref().and_then(|path| path.split_once(", "));
+                    format!("{:?} {:?}", fault.reason, path.map(|(_, field)| field))
+                }
+            };
+            let fault = alone[0].content.as_ref().err();
+            prop_assert!(fault.is_none_or(|f| f.path.as_deref().is_some_and(|path| path.starts_with("line 1"))));
+            prop_assert_eq!(told(&alone[0]), told(&Item { excerpt: None, ..item }));
+        }
+    }
+
+    #[test]
     fn every_line_that_is_not_blank_is_accounted_for(lines in prop::collection::vec("[ -~æøå]{0,20}|LINE", 0..12), crlf: bool) {
         let lines: Vec<String> = lines.into_iter().map(|line| line.replace("LINE", LINE)).collect();
         let items = items(Encoding::Utf8, lines.join(if crlf { "\r\n" } else { "\n" }));

@@ -1,7 +1,10 @@
 //! The engine over the embedded store.
 
 mod brake;
+mod breaking;
 mod delivery;
+mod panics;
+mod quarantine;
 mod retention;
 mod retention_by_chance;
 mod stage;
