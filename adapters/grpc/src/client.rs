@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tonic::transport::Endpoint;
 
+pub use crate::v1::admin_service_client::AdminServiceClient;
 pub use crate::v1::registry_service_client::RegistryServiceClient;
 pub use tonic::transport::Channel;
 pub use tonic::{Code, Request, Response, Status};

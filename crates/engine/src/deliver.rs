@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use samspor_domain::store::{Read, Result as StoreResult, StoreError};
-use samspor_domain::{Confirms, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text};
+use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text};
 use tokio_util::sync::CancellationToken;
 
 use crate::scribe::Scribe;
-use crate::status::{Condition, Status};
+use crate::status::{Condition, Status, target_part};
 use crate::supervise::Backoff;
 use crate::writer::{Handle, explain};
 
@@ -42,13 +42,13 @@ enum Failure {
 impl Outlet {
     /// Delivers until told to stop, connecting again after whatever goes wrong.
     pub(crate) async fn run(
-        mut self,
-        mut reader: Box<dyn Read>,
-        handle: Handle,
-        status: Status,
-        stop: CancellationToken,
+        &mut self,
+        reader: &mut dyn Read,
+        handle: &Handle,
+        status: &Status,
+        stop: &CancellationToken,
     ) {
-        let part = format!("target {}", self.name);
+        let part = target_part(&self.name);
         let mut backoff = Backoff::default();
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
@@ -59,16 +59,15 @@ impl Outlet {
             let outcome = match connected {
                 Ok(mut publisher) => {
                     status.set(&part, Condition::Up);
-                    self.deliver(&mut *publisher, &mut *reader, &handle, &stop, &mut backoff).await
+                    self.deliver(&mut *publisher, reader, handle, status, stop, &mut backoff).await
                 }
                 Err(error) => Err(Failure::Link(error)),
             };
             if let Err(error) = outcome {
                 status.set(&part, Condition::Down(explain(&error)));
-                backoff.wait(&stop).await;
+                backoff.wait(stop).await;
             }
         }
-        status.set(&part, Condition::Stopped);
     }
 
     async fn deliver(
@@ -76,6 +75,7 @@ impl Outlet {
         publisher: &mut dyn Publisher,
         reader: &mut dyn Read,
         handle: &Handle,
+        status: &Status,
         stop: &CancellationToken,
         backoff: &mut Backoff,
     ) -> Result<(), Failure> {
@@ -112,6 +112,11 @@ impl Outlet {
                     backoff.reset();
                     handle.advance(self.name.clone(), last).await;
                 }
+                // Looked at also while nothing is under way, when nothing else would show that the connection is gone.
+                flow = publisher.changed() => status.set(&target_part(&self.name), match flow? {
+                    Flow::Open => Condition::Up,
+                    Flow::Blocked(why) => Condition::Down(format!("the receiver takes nothing for now: {why}")),
+                }),
                 changed = newest.changed(), if !stopping && in_flight.len() < IN_FLIGHT => {
                     if changed.is_err() {
                         return Ok(()); // The writer is gone, and nothing new will come.

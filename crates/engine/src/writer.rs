@@ -44,7 +44,12 @@ impl Unavailable {
 enum Command {
     TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
     Advance(Text, Seq),
+    Job(Job),
 }
+
+/// Something to do with the core between two transactions. Whoever asked is answered by it; its error ends the writer
+/// where nothing else can be done.
+type Job = Box<dyn FnOnce(&mut Core) -> Result<(), StoreError> + Send>;
 
 /// The way to the writer, and to what it has written.
 #[derive(Clone)]
@@ -90,6 +95,28 @@ impl Handle {
             Ok(answer) => answer.map_err(|error| because(explain(&error))),
             Err(_) => Err(because("reading broke; please report it".into())),
         }
+    }
+
+    /// Does something with the core between two transactions. Once it was handed over it is done, whether the caller
+    /// waits for the answer or not.
+    pub(crate) async fn with_core<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Core) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let job = move |core: &mut Core| {
+            let done = job(core);
+            let (told, error) = match done {
+                Ok(value) => (Ok(value), Ok(())),
+                Err(error) => {
+                    (Err(Unavailable { did_not: DID_NOT_TAKE_IT, why: explain(&error) }), Err(error))
+                }
+            };
+            let _ = reply.send(told); // Whoever asked may have gone.
+            error
+        };
+        let _ = self.commands.send(Command::Job(Box::new(job))).await;
+        answer.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
     /// Says that a target has everything up to a record. It becomes durable with the next transaction; if it does not,
@@ -210,6 +237,7 @@ impl Writer {
         let mut batches = Vec::new();
         let mut replies = Vec::new();
         let mut advances = Vec::new();
+        let mut jobs = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
         for command in std::iter::once(first).chain(waiting.take(GROUP - 1)) {
             match command {
@@ -218,6 +246,7 @@ impl Writer {
                     replies.push(reply);
                 }
                 Command::Advance(target, to) => advances.push((target, to)),
+                Command::Job(job) => jobs.push(job),
             }
         }
         match self.core.take_in_group(&batches, &advances, self.clock.now()) {
@@ -237,6 +266,12 @@ impl Writer {
                     return Err(error); // Going on could only make it worse.
                 }
             }
+        }
+        for job in jobs {
+            job(&mut self.core).or_else(|error| match error {
+                StoreError::Damaged(_) | StoreError::Unusable(_) => Err(error),
+                _ => Ok(self.status.set(PART, Condition::Down(explain(&error)))),
+            })?;
         }
         let purge_left = self.core.purges_at_once() && self.purge()?;
         Ok(purge_left || self.core.store().pending_work()? > 0)
