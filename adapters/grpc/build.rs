@@ -10,7 +10,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTO}");
     let mut compiler = protox::Compiler::new([PROTO])?;
     compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(["samspor/v1/messages.proto", "samspor/v1/registry.proto", "samspor/v1/admin.proto"])?;
+    compiler.open_files([
+        "samspor/v1/messages.proto",
+        "samspor/v1/registry.proto",
+        "samspor/v1/admin.proto",
+    ])?;
 
     #[expect(clippy::disallowed_methods, reason = "it is how cargo tells a build script where to write")]
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);

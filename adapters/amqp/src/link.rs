@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::Stream;
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use futures_util::Stream;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use samspor_domain::LinkError;
 use tokio::time::{Instant, timeout_at};

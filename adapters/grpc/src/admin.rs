@@ -9,8 +9,8 @@ use tonic::{Request, Response, Status};
 use crate::refusal;
 use crate::v1::admin_service_server::AdminService;
 use crate::v1::{
-    GetStatusRequest, GetStatusResponse, PartCondition, PartStatus, PauseRequest, PauseResponse, ReloadRequest,
-    ReloadResponse, ResumeRequest, ResumeResponse,
+    GetStatusRequest, GetStatusResponse, PartCondition, PartStatus, PauseRequest, PauseResponse,
+    ReloadRequest, ReloadResponse, ResumeRequest, ResumeResponse,
 };
 
 /// The store's part.
@@ -37,10 +37,7 @@ impl Admin {
 
 #[tonic::async_trait]
 impl AdminService for Admin {
-    async fn get_status(
-        &self,
-        _: Request<GetStatusRequest>,
-    ) -> Result<Response<GetStatusResponse>, Status> {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let (numbers, missing) = match self.control.numbers().await {
             Ok(numbers) => (Some(numbers), String::new()),
             Err(error) => (None, error.to_string()),
@@ -90,7 +87,11 @@ fn status(part: &str, report: &Report, numbers: Option<&Numbers>) -> PartStatus 
         numbers.received.iter().find(|(name, _)| named(name, source_part)).map_or(0, |(_, items)| *items)
     });
     let waiting = numbers.filter(|_| part.starts_with("target ")).map(|numbers| {
-        numbers.targets.iter().find(|(name, _)| named(name, target_part)).map_or(0, |(_, (_, waiting))| *waiting)
+        numbers
+            .targets
+            .iter()
+            .find(|(name, _)| named(name, target_part))
+            .map_or(0, |(_, (_, waiting))| *waiting)
     });
     PartStatus {
         part: part.to_owned(),

@@ -249,7 +249,12 @@ impl Writer {
                 Command::Job(job) => jobs.push(job),
             }
         }
-        match self.core.take_in_group(&batches, &advances, self.clock.now()) {
+        let grouped = if batches.is_empty() && advances.is_empty() {
+            Ok(Vec::new()) // A job makes its own transaction.
+        } else {
+            self.core.take_in_group(&batches, &advances, self.clock.now())
+        };
+        match grouped {
             Ok(became) => {
                 self.status.set(PART, Condition::Up);
                 for (reply, became) in replies.into_iter().zip(became) {
