@@ -103,8 +103,8 @@ pub(crate) struct Control {
     pub(crate) agrees: bool,
 }
 
-impl From<&samspor_engine::Control> for Control {
-    fn from(control: &samspor_engine::Control) -> Self {
+impl From<&samspor_engine::ControlSum> for Control {
+    fn from(control: &samspor_engine::ControlSum) -> Self {
         Self {
             id: control.id.to_string(),
             source: control.source.to_string(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use samspor_domain::Text;
 
@@ -32,10 +32,56 @@ pub(crate) enum Command {
     /// It connects to the brokers of the configuration, again and again if it must, and works until SIGTERM or Ctrl-C.
     /// Then it stops taking messages, finishes what is begun and closes, within `engine.shutdown_deadline_ms`. A message
     /// is acknowledged only when everything that it caused is stored, so a stop or a crash at any moment loses nothing.
+    ///
+    /// At SIGHUP it reads the configuration again, as `samspor reload` makes it do.
     #[command(
         after_help = "Exit code: 0 after a clean stop, 2 where the configuration is faulty, 1 otherwise."
     )]
     Serve(Configured),
+
+    /// Show how the running gateway is doing: each part, since when, why it is down, and what waits.
+    ///
+    /// It asks the gateway through the gRPC address of the configuration. A source shows how many items ever came from it,
+    /// a target how many records it is still to get, the store how many changes of facts wait for postings to be decided
+    /// again.
+    #[command(
+        after_help = "Exit code: 0 where everything is up, but what somebody paused; 6 where something is not, or the \
+        gateway cannot be reached; 2 where the configuration is faulty; 1 otherwise.\n\n\
+        Example: samspor status --config gateway.toml --watch"
+    )]
+    Status(Status),
+
+    /// Let a source or a target of the running gateway wait.
+    ///
+    /// It finishes what it has begun. Then a source's messages wait in its queue and a target's records in the feed, until
+    /// it is resumed. It is remembered: after a restart of the gateway it still waits.
+    #[command(
+        after_help = "Exit code: 0, also where it was paused already; 1 where it is not there or the gateway cannot \
+        be reached; 2 where the configuration is faulty.\n\n\
+        Example: samspor pause source opus --config gateway.toml"
+    )]
+    Pause(Component),
+
+    /// Let a source or a target go on that was paused.
+    #[command(
+        after_help = "Exit code: 0, also where it was not paused; 1 where it is not there or the gateway cannot be \
+        reached; 2 where the configuration is faulty.\n\n\
+        Example: samspor resume target ledger --config gateway.toml"
+    )]
+    Resume(Component),
+
+    /// Make the running gateway read its configuration again.
+    ///
+    /// It takes all of it or nothing. New sources and targets start, those that are gone end, those whose settings changed
+    /// finish what they have begun and start anew, and the others go on undisturbed. Charts, retention and the other
+    /// numbers change too. The store, the vault and the gRPC address cannot: they need a restart. The gateway reads the
+    /// file that it was started with; SIGHUP makes it do the same.
+    #[command(
+        after_help = "Exit code: 0 where it was taken; 2 where it was not, since it is faulty or needs a restart; 1 \
+        where the gateway cannot be reached.\n\n\
+        Example: samspor reload --config gateway.toml"
+    )]
+    Reload(Configured),
 
     /// Say what a configuration means, or what is wrong with it.
     ///
@@ -138,6 +184,40 @@ pub(crate) struct Configured {
     /// The configuration, a file in TOML; `docs/configuration.md` says what may stand in it.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// What `status` shows.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show it anew every two seconds, until Ctrl-C.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) watch: bool,
+}
+
+/// What is paused or resumed.
+#[derive(Debug, Args)]
+pub(crate) struct Component {
+    /// What it is.
+    #[arg(value_enum)]
+    pub(crate) kind: ComponentKind,
+    /// Its name in the configuration.
+    pub(crate) name: Text,
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+}
+
+/// What can be paused and resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ComponentKind {
+    /// Where messages come from.
+    Source,
+    /// Where records go.
+    Target,
 }
 
 /// What `record` records.

@@ -1,5 +1,6 @@
 //! The gateway's binary: the command line, the configuration, and what wires the adapters together.
 
+mod admin;
 mod books;
 mod check;
 mod cli;
@@ -13,8 +14,10 @@ mod quarantine;
 mod reconcile;
 mod record;
 mod recording;
+mod reload;
 mod replay;
 mod serve;
+mod status;
 mod wiring;
 
 use std::process::ExitCode;
@@ -53,6 +56,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Held { action } => held::run(&action),
         Command::Parked { action } => parked::run(&action),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Pause(arguments) => admin::pause(&arguments, true),
+        Command::Resume(arguments) => admin::pause(&arguments, false),
+        Command::Reload(arguments) => admin::reload(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "samspor", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

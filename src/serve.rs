@@ -2,17 +2,26 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use samspor_engine::{Core, Gateway, Handle, Status};
-use samspor_grpc::Server;
+use samspor_engine::{Core, Ended, Gateway};
+use samspor_grpc::{Bound, Reload, Server};
 use samspor_sqlite::Sqlite;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::Configured;
 use crate::config::{self, Config};
+use crate::reload::Running;
 use crate::{open, wiring};
+
+/// Callers who may wait for a reload; more wait to be among them.
+const RELOADS: usize = 4;
+/// How long what has not ended may still take when the process ends: the store's thread within a commit, which it either
+/// makes or does not.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Runs the gateway until SIGTERM or Ctrl-C.
 pub(crate) fn run(arguments: &Configured) -> Result<ExitCode> {
@@ -25,14 +34,17 @@ pub(crate) fn run(arguments: &Configured) -> Result<ExitCode> {
     }
     open::tls()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&config))?;
+    keep_panics_quiet();
+    let served = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LAST);
+    served?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: &Config) -> Result<()> {
+async fn serve(config: Config) -> Result<()> {
     let (store_settings, _) = config.to_serve().map_err(|problems| anyhow!("{}", problems.render()))?;
-    let vault = open::vault(config)?.context("the configuration has a [vault]")?;
+    let vault = open::vault(&config)?.context("the configuration has a [vault]")?;
     let store = Sqlite::open(&store_settings.dir)
         .with_context(|| format!("cannot open the store in {}", store_settings.dir.display()))?;
     let mut core =
@@ -46,17 +58,34 @@ async fn serve(config: &Config) -> Result<()> {
             tracing::warn!("journal.retention_days is 0: {}", config.journal.meaning());
         }
     }
-    let inlets = config.sources.iter().map(|source| wiring::inlet(config, source)).collect::<Result<_>>()?;
+    let inlets = config.sources.iter().map(|source| wiring::inlet(&config, source)).collect::<Result<_>>()?;
     let outlets =
-        config.targets.iter().map(|target| wiring::outlet(config, &vault, target)).collect::<Result<_>>()?;
+        config.targets.iter().map(|target| wiring::outlet(&config, &vault, target)).collect::<Result<_>>()?;
 
     // The signals are caught before anything runs, so that none is missed.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(core, Arc::new(open::MachineClock), inlets, outlets)?;
-    let (stop, stopping) = watch::channel(false);
-    let mut front = Box::pin(front(config, gateway.handle(), gateway.status(), stopping));
-    tracing::info!(config = %config.path.display(), "the gateway runs");
+    let mut running = Running::new(config, vault, gateway.control())?;
+    let (ask, mut asked) = mpsc::channel(RELOADS);
+    let stop = CancellationToken::new();
+    let bound = bind(running.config(), &gateway, ask).await?;
+    running.listens_on(bound.as_ref().map(Bound::local_addr));
+    let mut front = Box::pin(front(bound, stop.clone()));
+    tracing::info!(config = %running.config().path.display(), "the gateway runs");
 
+    let reloads = async {
+        loop {
+            let reply = tokio::select! {
+                _ = hang_up.recv() => None,
+                Some(reply) = asked.recv() => Some(reply),
+            };
+            let reloaded = running.reload().await;
+            if let Some(reply) = reply {
+                let _ = reply.send(reloaded); // Whoever asked may have gone; the log has it.
+            }
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -65,32 +94,47 @@ async fn serve(config: &Config) -> Result<()> {
             ended?;
             return Err(anyhow!("the gRPC front ended by itself"));
         }
+        () = reloads => {}
     }
     tracing::info!("stopping");
-    stop.send_replace(true);
-    // The front holds a way in, so it ends first; it cuts off who does not finish.
+    let deadline = running.config().engine.shutdown_deadline;
+    let begun = Instant::now();
+    drop(running); // It holds a way in, as the front does, which cuts off who does not finish.
+    stop.cancel();
     front.await?;
-    Ok(gateway.stop(config.engine.shutdown_deadline).await?)
+    let stopped = gateway.stop(deadline.saturating_sub(begun.elapsed())).await;
+    Ok(stopped.map_err(|ended| if let Ended::Late(_) = ended { Ended::Late(deadline) } else { ended })?)
+}
+
+/// Takes the gRPC front's address, if one is configured.
+async fn bind(config: &Config, gateway: &Gateway, ask: mpsc::Sender<Reload>) -> Result<Option<Bound>> {
+    let Some(grpc) = &config.grpc else { return Ok(None) };
+    let usual = samspor_grpc::Settings::new(grpc.listen);
+    // Callers who do not finish leave half of the time to the rest.
+    let drain_deadline = usual.drain_deadline.min(config.engine.shutdown_deadline / 2);
+    let settings = samspor_grpc::Settings { drain_deadline, ..usual };
+    let server = Server::new(settings, gateway.handle(), gateway.status());
+    let server = server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask);
+    let bound = server.bind().await?;
+    tracing::info!(address = %bound.local_addr(), "the gRPC front listens, without authentication, on loopback only");
+    Ok(Some(bound))
 }
 
 /// The gRPC front, until told to stop. Where none is configured, waiting for that is all it does.
-async fn front(
-    config: &Config,
-    handle: Handle,
-    status: Status,
-    mut stopping: watch::Receiver<bool>,
-) -> Result<()> {
-    let stop = async move {
-        // A sender that is gone stops too.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
-    let Some(grpc) = &config.grpc else {
-        drop((handle, status));
-        stop.await;
-        return Ok(());
-    };
-    let server = Server::new(samspor_grpc::Settings::new(grpc.listen), handle, status);
-    let bound = server.showing(Arc::new(samspor_formats::Masked)).bind().await?;
-    tracing::info!(address = %bound.local_addr(), "the gRPC front listens, without authentication, on loopback only");
-    Ok(bound.serve(stop).await?)
+async fn front(bound: Option<Bound>, stop: CancellationToken) -> Result<()> {
+    match bound {
+        Some(bound) => Ok(bound.serve(stop.cancelled_owned()).await?),
+        None => {
+            stop.cancelled().await;
+            Ok(())
+        }
+    }
+}
+
+/// A panic's own message may quote what broke it, so the log is told only where it was.
+fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a part of the gateway broke; please report it");
+    }));
 }

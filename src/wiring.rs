@@ -1,12 +1,13 @@
 //! Wiring: from the configuration to adapters. Only here concrete adapters are named.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode};
-use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe};
+use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_formats::{g69, json, oio};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -128,6 +129,27 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         window: target.window,
         policy: target.policy.clone(),
     })
+}
+
+/// All that a source or target is made of, by which it is known whether it changed: its section of the configuration, and
+/// its broker with the URL itself, wherever that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Made {
+    Source(Source, amqp::Broker),
+    Target(Target, amqp::Broker),
+}
+
+/// Every source and target of a configuration, by the name of its part.
+pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
+    let url = |name| broker(config.broker(name), "samspor");
+    let mut made = BTreeMap::new();
+    for source in &config.sources {
+        made.insert(source_part(&source.name), Made::Source(source.clone(), url(&source.broker)?));
+    }
+    for target in &config.targets {
+        made.insert(target_part(&target.name), Made::Target(target.clone(), url(&target.broker)?));
+    }
+    Ok(made)
 }
 
 fn broker(broker: &Broker, name: &str) -> Result<amqp::Broker> {

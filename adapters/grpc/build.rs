@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files([
         "samspor/v1/messages.proto",
+        "samspor/v1/admin.proto",
         "samspor/v1/change.proto",
         "samspor/v1/delivery.proto",
         "samspor/v1/quarantine.proto",

@@ -107,7 +107,7 @@ impl Journal {
 }
 
 /// A broker.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broker {
     /// Its URL, with user and password.
     pub(crate) url: Secret,
@@ -120,7 +120,7 @@ pub(crate) struct Broker {
 }
 
 /// A system that messages come from.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Its name, of which there is one.
     pub(crate) name: SourceName,
@@ -145,7 +145,7 @@ pub(crate) struct Source {
 }
 
 /// What a source's messages are written in, with what that format needs to know.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Format {
     /// The gateway's own JSON.
     Json,
@@ -173,7 +173,7 @@ pub(crate) struct MaySend {
 }
 
 /// A system that tagged postings go to.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Its name, of which there is one.
     pub(crate) name: Text,

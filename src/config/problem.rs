@@ -115,6 +115,11 @@ impl Diagnostic for Problem {
 pub(crate) struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
+    /// Each in one line: file, line and column, what is wrong, what is allowed.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.to_string().lines().map(str::to_owned).collect()
+    }
+
     /// Everything as people read it, with the lines of the file; colours and signs follow standard error.
     pub(crate) fn render(&self) -> String {
         let handler = MietteHandlerOpts::new().build();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 /// A broker, as one source or target connects to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
     /// What the broker's own listings call the connection.
     pub name: String,

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::Stream;
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, Event};
 use samspor_domain::LinkError;
 use tokio::time::{Instant, timeout_at};
 
@@ -140,6 +141,16 @@ impl Link {
         connecting.0 = None;
         let answers = AtomicBool::new(true);
         Ok(Self { connection, socket, request_timeout: broker.request_timeout, answers })
+    }
+
+    /// What happens to the connection from now on. Of several listeners each event reaches one.
+    pub(crate) fn events(&self) -> impl Stream<Item = Event> + Send + Sync + 'static {
+        self.connection.events_listener()
+    }
+
+    /// Whether the connection stands, as far as is known.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.status().connected()
     }
 
     /// A new channel.

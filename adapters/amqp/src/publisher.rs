@@ -2,16 +2,18 @@
 
 use std::future::poll_fn;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use lapin::{BasicProperties, Channel};
+use lapin::{BasicProperties, Channel, Event};
 use samspor_domain as domain;
-use samspor_domain::{Confirms, LinkError, Outgoing, Sent};
+use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Sent};
 use tokio::time::Instant;
 
 use crate::flight::{Flight, FlightError};
@@ -41,6 +43,8 @@ impl Line {
 
 pub(crate) struct Publisher {
     line: Arc<Line>,
+    /// What happens to the connection and its channel.
+    events: Pin<Box<dyn Stream<Item = Event> + Send + Sync>>,
     exchange: ShortString,
     keys: Keys,
     options: BasicPublishOptions,
@@ -50,7 +54,10 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// A publisher on a channel that confirms.
     pub(crate) fn new(link: Link, channel: Channel, settings: &Settings, keys: Keys) -> Self {
+        // Listened to before the state is looked at, so that no end falls between the two.
+        let events = Box::pin(link.events());
         Self {
+            events,
             line: Arc::new(Line { flight: Mutex::default(), channel, link }),
             exchange: settings.exchange.as_str().into(),
             keys,
@@ -112,6 +119,28 @@ impl Drop for Wanted {
 
 #[async_trait]
 impl domain::Publisher for Publisher {
+    async fn changed(&mut self) -> Result<Flow, LinkError> {
+        let doing = || format!("holding the connection for the exchange '{}'", self.exchange);
+        loop {
+            // The library tells of an end once, and of a channel that is closed without an error not at all.
+            if !self.line.link.is_connected() || !self.line.channel.status().connected() {
+                // Why it ended, if that was told.
+                let told = self.events.next().now_or_never().flatten();
+                return Err(match told {
+                    Some(Event::Error(error)) => failed(doing(), Said::from(error)),
+                    _ => failed(doing(), "the broker or the network ended it"),
+                });
+            }
+            match self.events.next().await {
+                Some(Event::ConnectionBlocked(why)) => return Ok(Flow::Blocked(why)),
+                Some(Event::ConnectionUnblocked) => return Ok(Flow::Open),
+                Some(Event::Error(error)) => return Err(failed(doing(), Said::from(error))),
+                Some(_) => {}
+                None => return Err(failed(doing(), "the client library ended it")),
+            }
+        }
+    }
+
     async fn publish(&mut self, messages: Vec<Outgoing>) -> Result<Confirms, LinkError> {
         let (limit, deadline) = (self.limit, Instant::now() + self.limit);
         let doing = format!("publishing to the exchange '{}'", self.exchange);

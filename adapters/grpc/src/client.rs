@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tonic::transport::Endpoint;
 
+pub use crate::v1::admin_service_client::AdminServiceClient;
 pub use crate::v1::change_service_client::ChangeServiceClient;
 pub use crate::v1::delivery_service_client::DeliveryServiceClient;
 pub use crate::v1::quarantine_service_client::QuarantineServiceClient;

@@ -1,4 +1,10 @@
-//! `grpc.health.v1.Health` over the engine's status board: a part by its name, and the whole gateway by "".
+//! `grpc.health.v1.Health` over the engine's status board: a part by its name, a service by its full name, and by "" the
+//! whole gateway: whether it is ready.
+//!
+//! It is ready when everything is up: the store, this front, every source and every target. What somebody paused does not
+//! count, since that is how it is wanted. A broker that is away makes the gateway not ready, though it takes what callers
+//! put and delivers when the broker is back; who only wants to put facts asks for `samspor.v1.RegistryService`, which
+//! serves while the store and this front are up.
 
 use std::pin::Pin;
 
@@ -11,6 +17,12 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::server::PART;
+use crate::v1::{admin_service_server, registry_service_server};
+
+/// What calls need.
+const NEEDED: [&str; 2] = ["store", PART];
+
 /// The service. It reads the board itself, so that it never tells of an earlier state than the board does.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -22,10 +34,14 @@ pub(crate) struct Health {
 impl Health {
     fn of(&mut self, service: &str) -> ServingStatus {
         let parts = self.parts.borrow_and_update();
+        let is_up = |part: &str| parts.get(part).is_some_and(|report| report.condition == Condition::Up);
         let up = match service {
-            "" => parts.values().all(|condition| *condition == Condition::Up),
+            "" => parts.values().all(|report| report.condition.is_as_wanted()),
+            registry_service_server::SERVICE_NAME | admin_service_server::SERVICE_NAME => {
+                NEEDED.iter().all(|part| is_up(part))
+            }
             part => match parts.get(part) {
-                Some(condition) => *condition == Condition::Up,
+                Some(report) => report.condition == Condition::Up,
                 None => return ServingStatus::ServiceUnknown,
             },
         };

@@ -3,6 +3,7 @@
 //! The services stand in `proto/samspor/v1`. They are served on loopback alone: there is neither TLS nor a check of who
 //! calls yet.
 
+mod admin;
 mod change;
 pub mod client;
 mod conflicts;
@@ -17,6 +18,7 @@ mod registry;
 mod server;
 mod wire;
 
+pub use admin::Reload;
 pub use server::{Bound, Error, SOURCE, Server, Settings};
 
 /// The messages and services of `samspor.v1`, generated from `proto/`.

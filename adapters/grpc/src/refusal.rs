@@ -41,6 +41,25 @@ pub(crate) fn not_found(message: &str) -> Status {
     Status::with_error_details(Code::NotFound, message, info("NOT_FOUND"))
 }
 
+/// A part that there is not.
+pub(crate) fn unknown_part(message: &str) -> Status {
+    Status::with_error_details(Code::NotFound, message, info("UNKNOWN_PART"))
+}
+
+/// Problems of a configuration that are told; the log has all of them.
+const MAX_PROBLEMS: usize = 8;
+
+/// A configuration that is not taken: what is wrong with it, a line each. A status travels in a header, so they are
+/// bounded.
+pub(crate) fn configuration(problems: &[String]) -> Status {
+    let mut lines: Vec<&str> = problems.iter().take(MAX_PROBLEMS).map(String::as_str).collect();
+    let more = format!("and {} more; the log has all", problems.len().saturating_sub(MAX_PROBLEMS));
+    if problems.len() > MAX_PROBLEMS {
+        lines.push(&more);
+    }
+    Status::with_error_details(Code::FailedPrecondition, lines.join("\n"), info("CONFIGURATION_REFUSED"))
+}
+
 fn info(reason: impl Into<String>) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, [])
 }

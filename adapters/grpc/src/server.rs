@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use samspor_domain::SourceName;
 use samspor_domain::quarantine::{Show, Shown};
-use samspor_engine::{Handle, Status};
+use samspor_engine::{Control, Handle, Status};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 
+use crate::admin::{Admin, Reload};
 use crate::change::Change;
 use crate::delivery::Delivery;
 use crate::health::Health;
 use crate::quarantine::Quarantine;
 use crate::registry::Registry;
+use crate::v1::admin_service_server::AdminServiceServer;
 use crate::v1::change_service_server::ChangeServiceServer;
 use crate::v1::delivery_service_server::DeliveryServiceServer;
 use crate::v1::quarantine_service_server::QuarantineServiceServer;
@@ -26,7 +29,7 @@ use crate::{DESCRIPTORS, wire};
 /// The name under which the engine counts what callers send. No source of the configuration may have it.
 pub const SOURCE: &str = "grpc";
 /// The front's name on the status board. That of a source is `source …`, so they do not meet.
-const PART: &str = "grpc";
+pub(crate) const PART: &str = "grpc";
 /// The longest metadata of one call, in bytes.
 const MAX_METADATA_BYTES: u32 = 16 * 1024;
 
@@ -103,6 +106,7 @@ pub struct Server {
     handle: Handle,
     status: Status,
     show: Arc<dyn Show>,
+    admin: Option<Admin>,
 }
 
 /// Shows how many bytes there are, and nothing of them.
@@ -118,13 +122,21 @@ impl Server {
     /// A front to the engine behind the handle, that tells how the parts on the status board are doing.
     #[must_use]
     pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
-        Self { settings, handle, status, show: Arc::new(Closed) }
+        Self { settings, handle, status, show: Arc::new(Closed), admin: None }
     }
 
     /// Shows quarantined bodies so. Without it they are not shown.
     #[must_use]
     pub fn showing(self, show: Arc<dyn Show>) -> Self {
         Self { show, ..self }
+    }
+
+    /// Lets callers look after the gateway too. Whoever owns the configuration takes the reloads from the channel, one
+    /// after the other.
+    #[must_use]
+    pub fn administered(mut self, control: Control, reloads: mpsc::Sender<Reload>) -> Self {
+        self.admin = Some(Admin { control, reloads });
+        self
     }
 
     /// Takes the address. From then on callers can connect; they are answered when it serves.
@@ -164,7 +176,7 @@ impl Bound {
     /// # Errors
     /// [`Error::Serve`] and [`Error::Descriptors`], neither of which is expected.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let Server { settings, handle, status, show } = self.server;
+        let Server { settings, handle, status, show, admin } = self.server;
         let stopping = CancellationToken::new();
         let cut = CancellationToken::new();
         let _cut_when_dropped = cut.clone().drop_guard();
@@ -199,6 +211,9 @@ impl Bound {
                 QuarantineServiceServer::new(quarantine)
                     .max_decoding_message_size(settings.max_message_bytes),
             )
+            .add_optional_service(admin.map(|admin| {
+                AdminServiceServer::new(admin).max_decoding_message_size(settings.max_message_bytes)
+            }))
             .add_service(HealthServer::new(health).max_decoding_message_size(settings.max_message_bytes))
             .add_service(reflection.max_decoding_message_size(settings.max_message_bytes));
 

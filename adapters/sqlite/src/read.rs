@@ -216,6 +216,12 @@ impl Read for Sqlite {
         })
     }
 
+    fn count_newest_after(&mut self, after: Seq) -> Result<i64> {
+        let sql = "SELECT count(*) FROM feed f WHERE f.seq > ? AND NOT EXISTS \
+                   (SELECT 1 FROM feed n WHERE n.posting = f.posting AND n.revision > f.revision)";
+        Ok(self.one(sql, [after.0], |row| row.get(0))?.unwrap_or(0))
+    }
+
     fn last_seq(&mut self) -> Result<Seq> {
         // Not the last record that is there: that may have been purged.
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'feed'";

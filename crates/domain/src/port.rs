@@ -134,6 +134,21 @@ pub trait Publisher: Send {
     /// Hands messages over in order. What it returns settles when the receiver has answered about all of them, so that
     /// the next messages need not wait for it.
     async fn publish(&mut self, messages: Vec<Outgoing>) -> Result<Confirms, LinkError>;
+
+    /// Waits until the receiver blocks what is published or takes it again, or until the connection is lost, which is
+    /// the error; so that it is noticed while there is nothing to publish. Dropping the future loses nothing.
+    async fn changed(&mut self) -> Result<Flow, LinkError> {
+        std::future::pending().await
+    }
+}
+
+/// Whether a receiver takes what is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    Open,
+    /// It has said that it does not for now: why, in its own words.
+    Blocked(String),
 }
 
 /// Settles to one answer per message, in their order, within the target's time limit.

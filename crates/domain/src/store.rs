@@ -394,6 +394,8 @@ pub trait Read: Send + ReadQuarantine {
     fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>>;
     /// Records above `after` that are their posting's newest, in order, at most `limit`, with their postings.
     fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
+    /// How many records above `after` are their posting's newest.
+    fn count_newest_after(&mut self, after: Seq) -> Result<i64>;
     /// The last number that a record was given.
     fn last_seq(&mut self) -> Result<Seq>;
     /// Up to where a target has everything.

@@ -56,9 +56,9 @@ pub struct Core {
     pub(crate) registry: Registry,
     pub(crate) tally: Tally,
     pub(crate) retention: Retention,
-    charts: Charts,
+    pub(crate) charts: Charts,
     /// How many postings one transaction decides again at most.
-    slice: usize,
+    pub(crate) slice: usize,
     /// The last registration instant; the next is never earlier.
     last: Timestamp,
     pub(crate) scrubbing: Scrubbing,
@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// Answers that other charts made, or other rules, are decided again.
-    fn note_charts_and_rules(&mut self) -> Result<()> {
+    pub(crate) fn note_charts_and_rules(&mut self) -> Result<()> {
         let charts = serde_json::to_vec(&self.charts).map_err(|error| StoreError::Failed(Box::new(error)))?;
         let charts = self.keyring.scope(samspor_domain::Scope::Registry).content(&charts).0;
         let rules = RULES_VERSION.to_be_bytes();

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
-use samspor_domain::{Confirms, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
+use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
 use tokio_util::sync::CancellationToken;
 
 use crate::books::{Advance, Handing, Parking};
 use crate::careful::Doubts;
 use crate::scribe::Scribe;
-use crate::status::{Condition, Status};
+use crate::status::{Condition, Status, target_part};
 use crate::supervise::Backoff;
 use crate::writer::{Handle, explain};
 
@@ -105,13 +105,13 @@ struct Flight {
 impl Outlet {
     /// Delivers until told to stop, connecting again after whatever goes wrong.
     pub(crate) async fn run(
-        mut self,
-        mut reader: Box<dyn Read>,
-        handle: Handle,
-        status: Status,
-        stop: CancellationToken,
+        &mut self,
+        reader: &mut dyn Read,
+        handle: &Handle,
+        status: &Status,
+        stop: &CancellationToken,
     ) {
-        let part = format!("target {}", self.name);
+        let part = target_part(&self.name);
         let mut backoff = Backoff::between(self.policy.waits);
         let mut doubts = Doubts::default();
         status.set(&part, Condition::Starting);
@@ -122,18 +122,16 @@ impl Outlet {
             };
             let outcome = match connected {
                 Ok(mut publisher) => {
-                    let (reader, handle, status) = (&mut *reader, &handle, &status);
-                    let mut means = Means { reader, handle, status, stop: &stop, backoff: &mut backoff };
+                    let mut means = Means { reader, handle, status, stop, backoff: &mut backoff };
                     self.serve(&mut *publisher, &mut means, &mut doubts, &part).await
                 }
                 Err(error) => Err(Failure::Link(error)),
             };
             if let Err(error) = outcome {
                 status.set(&part, Condition::Down(explain(&error)));
-                backoff.wait(&stop).await;
+                backoff.wait(stop).await;
             }
         }
-        status.set(&part, Condition::Stopped);
     }
 
     /// Serves one connection.
@@ -210,6 +208,15 @@ impl Outlet {
                     let steps = flight.steps.into_iter().map(|(step, _)| step);
                     self.advance(means.handle, doubts, steps).await;
                 }
+                // Looked at also while nothing is under way, when nothing else would show that the connection is gone.
+                flow = publisher.changed() => means.status.set(&target_part(&self.name), match flow.inspect_err(|_| {
+                    if !in_flight.is_empty() {
+                        doubts.lost(read);
+                    }
+                })? {
+                    Flow::Open => Condition::Up,
+                    Flow::Blocked(why) => Condition::Down(format!("the receiver takes nothing for now: {why}")),
+                }),
                 changed = newest.changed(), if !stopping && in_flight.len() < IN_FLIGHT => {
                     if changed.is_err() {
                         return Ok(()); // The writer is gone, and nothing new will come.

@@ -140,6 +140,17 @@ impl Intakes {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = intakes;
     }
 
+    /// From now on these, and those of the others that are kept.
+    pub(crate) fn change(
+        &self,
+        keep: impl Fn(&SourceName) -> bool,
+        others: impl IntoIterator<Item = Intake>,
+    ) {
+        let mut intakes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        intakes.retain(|source, _| keep(source));
+        intakes.extend(others.into_iter().map(|intake| (intake.source.clone(), intake)));
+    }
+
     /// That of a source.
     pub(crate) fn of(&self, source: &SourceName) -> Option<Intake> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()

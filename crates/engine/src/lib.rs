@@ -1,9 +1,11 @@
 //! Intake, the registry in memory, deciding again, delivery and supervision.
 
+mod adopt;
 mod books;
 mod brake;
 mod careful;
 mod conflicts;
+mod control;
 mod core;
 mod deciding;
 mod deliver;
@@ -23,10 +25,13 @@ mod scrub;
 mod status;
 mod supervise;
 mod tally;
+mod unit;
 mod writer;
 
+pub use adopt::Settings;
 pub use brake::{Held, Shift, held};
 pub use conflicts::{Conflict, Tie, conflicts};
+pub use control::{Control, ControlError, Numbers, Plan};
 pub use core::{Became, Core};
 pub use deliver::{Outlet, Policy};
 pub use explain::{Explanation, Said, Step, explain};
@@ -34,8 +39,8 @@ pub use intake::{Intake, Intakes, Permissions, Prepared};
 pub use kept::newest_tag;
 pub use receipt::{Wording, wording};
 pub use receive::Inlet;
-pub use reconcile::{Book, Books, Control, Line, State, books, drill};
+pub use reconcile::{Book, Books, ControlSum, Line, State, books, drill};
 pub use scribe::{Audience, Scribe};
-pub use status::{Condition, Parts, Status};
+pub use status::{Condition, Parts, Report, Status, source_part, target_part};
 pub use supervise::{Ended, Gateway};
 pub use writer::{Handle, Unavailable};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::Became;
 use crate::intake::Intake;
-use crate::status::{Condition, Status};
+use crate::status::{Condition, Status, source_part};
 use crate::supervise::Backoff;
 use crate::writer::{Handle, Unavailable, explain};
 
@@ -28,8 +28,8 @@ type Answer = oneshot::Receiver<Result<Vec<Became>, Unavailable>>;
 
 impl Inlet {
     /// Receives until told to stop, connecting again after whatever goes wrong.
-    pub(crate) async fn run(self, handle: Handle, status: Status, stop: CancellationToken) {
-        let part = format!("source {}", self.intake.source);
+    pub(crate) async fn run(&self, handle: &Handle, status: &Status, stop: &CancellationToken) {
+        let part = source_part(&self.intake.source);
         let mut backoff = Backoff::default();
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
@@ -41,16 +41,15 @@ impl Inlet {
                 Ok(mut subscription) => {
                     status.set(&part, Condition::Up);
                     backoff.reset();
-                    self.receive(&mut *subscription, &handle, &stop).await
+                    self.receive(&mut *subscription, handle, stop).await
                 }
                 Err(error) => Err(error),
             };
             if let Err(error) = outcome {
                 status.set(&part, Condition::Down(explain(&error)));
-                backoff.wait(&stop).await;
+                backoff.wait(stop).await;
             }
         }
-        status.set(&part, Condition::Stopped);
     }
 
     async fn receive(

@@ -22,7 +22,7 @@ pub struct Books {
     /// By target, source and month of posting.
     pub targets: Vec<Book>,
     /// The control totals that are live.
-    pub controls: Vec<Control>,
+    pub controls: Vec<ControlSum>,
 }
 
 /// What a target has of one source's postings of one month, against what is tagged.
@@ -81,7 +81,7 @@ impl Book {
 
 /// A control total of the finance system against what came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Control {
+pub struct ControlSum {
     /// Its id.
     pub id: Text,
     /// The source that it is about.
@@ -96,7 +96,7 @@ pub struct Control {
     pub ours: Sum,
 }
 
-impl Control {
+impl ControlSum {
     /// Whether both are the same.
     #[must_use]
     pub fn agrees(&self) -> bool {
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn controls(&mut self) -> Result<Vec<Control>> {
+    fn controls(&mut self) -> Result<Vec<ControlSum>> {
         let balances = self.read.balances()?;
         let mut controls = Vec::new();
         for fact in self.read.facts(Kind::ControlTotal)? {
@@ -303,7 +303,7 @@ impl<'a> Reader<'a> {
                 Some(no) => self.sum_of_days(no, from, to)?,
             };
             let (count, sum) = (total.count, total.sum);
-            controls.push(Control { id, source: total.source, dates: (from, to), count, sum, ours });
+            controls.push(ControlSum { id, source: total.source, dates: (from, to), count, sum, ours });
         }
         controls.sort_by(|a, b| (&a.source, a.dates, &a.id).cmp(&(&b.source, b.dates, &b.id)));
         Ok(controls)

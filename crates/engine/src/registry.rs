@@ -244,6 +244,11 @@ impl Registry {
             .map(|(from, to)| Span { from: Some(from), to })
     }
 
+    /// Decides by other charts from now on.
+    pub(crate) fn use_charts(&mut self, charts: Charts) {
+        self.charts = charts;
+    }
+
     /// The fact of a live solution.
     pub(crate) fn solution_no(&self, id: &Text) -> Option<FactNo> {
         self.solutions.get(id).map(|(no, _)| *no)

@@ -369,12 +369,17 @@ impl Core {
 
     /// Makes targets known to the store before they have anything, so that nothing is purged before they have it.
     pub(crate) fn know_targets(&mut self, targets: &[&Text]) -> Result<()> {
-        self.transaction(|core| {
-            for target in targets {
-                core.store.advance(target, Seq::default())?;
-            }
-            Ok(())
-        })?;
+        self.transaction(|core| core.note_targets(targets))?;
+        self.warn_of_unknown(targets)
+    }
+
+    /// The same as a part of a transaction.
+    pub(crate) fn note_targets(&mut self, targets: &[&Text]) -> Result<()> {
+        targets.iter().try_for_each(|target| self.store.advance(target, Seq::default()))
+    }
+
+    /// Tells of targets for which purging waits in vain.
+    pub(crate) fn warn_of_unknown(&mut self, targets: &[&Text]) -> Result<()> {
         if self.purges() {
             for (target, at) in self.store.cursors()? {
                 if !targets.contains(&&target) {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use samspor_domain::{Clock, SourceName, Text};
 use tokio::sync::watch;
 
 /// How a part is doing.
@@ -14,44 +16,107 @@ pub enum Condition {
     Up,
     /// It does not, and is tried again: why.
     Down(String),
+    /// Somebody paused it, and it waits until somebody resumes it.
+    Paused,
     /// It has stopped, as it was told to.
     Stopped,
 }
 
-/// The parts by name, such as `source opus`, `target ledger`, `store`.
-pub type Parts = BTreeMap<String, Condition>;
+impl Condition {
+    /// One word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::Down(_) => "down",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
 
-/// A board on which parts say how they are doing.
-#[derive(Debug, Clone)]
-pub struct Status(Arc<watch::Sender<Parts>>);
-
-impl Default for Status {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Parts::new())))
+    /// Whether it is as somebody wants it: it works, or was paused.
+    #[must_use]
+    pub const fn is_as_wanted(&self) -> bool {
+        matches!(self, Self::Up | Self::Paused)
     }
 }
 
+/// What a part has said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How it is doing.
+    pub condition: Condition,
+    /// Since when it is up, down or whatever it is. Another reason to be down does not change that.
+    pub since: Timestamp,
+}
+
+/// The parts by name: `source opus`, `target ledger`, `store`, `grpc`.
+pub type Parts = BTreeMap<String, Report>;
+
+/// The name of a source's part.
+#[must_use]
+pub fn source_part(name: &SourceName) -> String {
+    format!("source {name}")
+}
+
+/// The name of a target's part.
+#[must_use]
+pub fn target_part(name: &Text) -> String {
+    format!("target {name}")
+}
+
+/// A board on which parts say how they are doing.
+#[derive(Clone)]
+pub struct Status {
+    board: Arc<watch::Sender<Parts>>,
+    clock: Arc<dyn Clock>,
+}
+
 impl Status {
+    /// An empty board.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { board: Arc::new(watch::Sender::new(Parts::new())), clock }
+    }
+
     /// Says how a part is doing. The log tells of each change once.
     pub fn set(&self, part: &str, condition: Condition) {
-        self.0.send_if_modified(|parts| {
-            if parts.get(part) == Some(&condition) {
+        self.board.send_if_modified(|parts| {
+            let before = parts.get(part);
+            if before.is_some_and(|said| said.condition == condition) {
                 return false;
             }
             match &condition {
                 Condition::Down(why) => tracing::warn!(part, why, "down; trying again"),
                 Condition::Up => tracing::info!(part, "up"),
                 Condition::Starting => tracing::debug!(part, "starting"),
+                Condition::Paused => tracing::info!(part, "paused; `samspor resume` lets it go on"),
                 Condition::Stopped => tracing::info!(part, "stopped"),
             }
-            parts.insert(part.to_owned(), condition);
+            let since = match before {
+                Some(said) if said.condition.word() == condition.word() => said.since,
+                _ => self.clock.now(),
+            };
+            parts.insert(part.to_owned(), Report { condition, since });
             true
+        });
+    }
+
+    /// Takes a part off the board.
+    pub(crate) fn remove(&self, part: &str) {
+        self.board.send_if_modified(|parts| {
+            let was_there = parts.remove(part).is_some();
+            if was_there {
+                tracing::info!(part, "removed");
+            }
+            was_there
         });
     }
 
     /// The parts now, and every change from now on.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Parts> {
-        self.0.subscribe()
+        self.board.subscribe()
     }
 }

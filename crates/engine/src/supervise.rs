@@ -7,12 +7,13 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use samspor_domain::Clock;
 use samspor_domain::store::StoreError;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use crate::control::{Control, Shared};
 use crate::core::Core;
 use crate::deliver::Outlet;
 use crate::receive::Inlet;
 use crate::status::Status;
+use crate::unit::Work;
 use crate::writer::{Handle, Writer};
 
 /// Growing, jittered waits between tries; from a fifth of a second to half a minute where nothing else is said.
@@ -55,10 +56,7 @@ impl Backoff {
 
 /// The running gateway: the writer, its sources and its targets.
 pub struct Gateway {
-    handle: Handle,
-    status: Status,
-    sources: (TaskTracker, CancellationToken),
-    targets: (TaskTracker, CancellationToken),
+    control: Control,
     writer: tokio::task::JoinHandle<Result<(), StoreError>>,
 }
 
@@ -78,41 +76,48 @@ pub enum Ended {
 }
 
 impl Gateway {
-    /// Starts everything. Must be called in a multi-threaded runtime.
+    /// Starts everything but what is paused. Must be called in a multi-threaded runtime.
     pub fn start(
         mut core: Core,
         clock: Arc<dyn Clock>,
         inlets: Vec<Inlet>,
         outlets: Vec<Outlet>,
     ) -> Result<Self, StoreError> {
-        let status = Status::default();
+        let status = Status::new(Arc::clone(&clock));
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
+        let paused = core.paused()?;
         let (mut writer, handle) = Writer::new(core, clock, status.clone())?;
         handle.intakes.set(inlets.iter().map(|inlet| inlet.intake.clone()));
-        let sources = (TaskTracker::new(), CancellationToken::new());
-        let targets = (TaskTracker::new(), CancellationToken::new());
+        let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
         for outlet in outlets {
-            let reader = writer.reader()?;
-            targets.0.spawn(outlet.run(reader, handle.clone(), status.clone(), targets.1.clone()));
+            work.push(Work::Deliver(outlet, writer.reader()?));
         }
-        for inlet in inlets {
-            sources.0.spawn(inlet.run(handle.clone(), status.clone(), sources.1.clone()));
+        let units = Shared::default();
+        for work in work {
+            let is_paused = paused.contains(&work.part());
+            units.lock().start(work, is_paused, &handle, &status);
         }
         #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
         let writer = tokio::task::spawn_blocking(|| writer.run());
-        Ok(Self { handle, status, sources, targets, writer })
+        Ok(Self { control: Control { handle, status, units }, writer })
     }
 
     /// The way in for callers.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.control.handle.clone()
     }
 
     /// How the parts are doing.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.status.clone()
+        self.control.status.clone()
+    }
+
+    /// The way in for those who operate it.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Waits until the writer ends by itself, which it does only when it cannot go on.
@@ -125,14 +130,13 @@ impl Gateway {
 
     /// Stops intake, finishes what is begun, delivers what was published, closes the store; within the deadline.
     pub async fn stop(self, deadline: Duration) -> Result<(), Ended> {
-        let Self { handle, sources, targets, writer, .. } = self;
+        let Self { control, writer } = self;
         let finish = async {
-            for (tasks, stop) in [sources, targets] {
-                stop.cancel();
-                tasks.close();
-                tasks.wait().await;
+            for targets in [false, true] {
+                let ending = control.units.lock().stop(targets);
+                ending.wait().await;
             }
-            drop(handle); // With the last handle gone the writer finishes what it was handed, and ends.
+            drop(control); // With the last handle gone the writer finishes what it was handed, and ends.
             writer.await.map_err(|_| Ended::Broken)?.map_err(Ended::Store)
         };
         tokio::time::timeout(deadline, finish).await.unwrap_or(Err(Ended::Late(deadline)))

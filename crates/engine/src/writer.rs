@@ -348,7 +348,12 @@ impl Writer {
                 Command::Run(run) => runs.push(run),
             }
         }
-        match self.core.take_in_group(&batches, &advances, self.clock.now()) {
+        let grouped = if batches.is_empty() && advances.is_empty() {
+            Ok(Vec::new()) // A job makes its own transaction.
+        } else {
+            self.core.take_in_group(&batches, &advances, self.clock.now())
+        };
+        match grouped {
             Ok(became) => {
                 self.took();
                 for (reply, became) in replies.into_iter().zip(became) {

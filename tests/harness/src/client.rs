@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
@@ -162,6 +162,12 @@ impl Client {
         let channel = self.channel().await?;
         within(channel.queue_delete(queue.into(), QueueDeleteOptions::default())).await?;
         Ok(())
+    }
+
+    /// Deletes an exchange.
+    pub async fn delete_exchange(&self, exchange: &str) -> anyhow::Result<()> {
+        let channel = self.channel().await?;
+        within(channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default())).await
     }
 
     /// How many messages of a queue wait for a consumer; those that a consumer holds are not among them.

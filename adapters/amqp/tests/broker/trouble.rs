@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use samspor_amqp::{Broker, Source, Target, target};
-use samspor_domain::{Sent, Source as _, Target as _};
+use samspor_domain::{Flow, Sent, Source as _, Target as _};
 use samspor_harness::client::{Client, Message};
 use samspor_harness::proxy::Proxy;
 use samspor_harness::rabbitmq::{self, Node, Options};
@@ -184,5 +184,68 @@ async fn a_broker_that_blocks_its_publishers_is_given_up_in_time() -> anyhow::Re
     node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
     let mut publisher = new_target(&url, target_settings())?.connect().await?;
     assert_eq!(publisher.publish(vec![outgoing("free")]).await?.await?, [Sent::Delivered]);
+    Ok(())
+}
+
+/// A publisher that has nothing to publish notices what becomes of its connection all the same.
+#[tokio::test]
+async fn an_idle_publisher_notices_that_its_connection_is_gone() -> anyhow::Result<()> {
+    let node = Node::temporary(Options::default()).await?;
+    let (url, proxy) = (node.url(), Proxy::start(node.address()).await?);
+    let patient = broker(&proxy.url(&url))?;
+    let attentive = Broker { heartbeat: Duration::from_secs(1), ..patient.clone() };
+    let lost = "holding the connection for the exchange ''";
+
+    // The network ends it.
+    let mut publisher = Target::new(patient.clone(), target_settings())?.connect().await?;
+    proxy.cut();
+    let said = error(publisher.changed()).await?;
+    assert!(said.contains(lost), "{said}");
+    // Asked again, it says so again.
+    assert!(error(publisher.changed()).await?.contains(lost));
+    drop(publisher);
+
+    // The broker ends it.
+    let mut publisher = Target::new(patient.clone(), target_settings())?.connect().await?;
+    node.ctl(&["close_all_connections", "the operator wants it"]).await?;
+    let said = error(publisher.changed()).await?;
+    assert!(said.contains(lost) && said.contains("the operator wants it"), "{said}");
+    drop(publisher);
+
+    // It hangs for longer than the heartbeat, and nothing is under way that would run out of time.
+    let mut publisher = Target::new(attentive, target_settings())?.connect().await?;
+    proxy.pause();
+    assert!(error(publisher.changed()).await?.contains(lost));
+    proxy.resume();
+    drop(publisher);
+
+    // A broker that is short of memory says so to who publishes, and when it is over.
+    let mut publisher = Target::new(patient, target_settings())?.connect().await?;
+    node.ctl(&["set_vm_memory_high_watermark", "0"]).await?;
+    let confirms = publisher.publish(vec![outgoing("m")]).await?;
+    let flow = tokio::time::timeout(LIMIT, publisher.changed()).await??;
+    assert!(matches!(&flow, Flow::Blocked(why) if why.contains("memory")), "{flow:?}");
+    node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
+    assert_eq!(tokio::time::timeout(LIMIT, publisher.changed()).await??, Flow::Open);
+    assert_eq!(confirms.await?, [Sent::Delivered]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_idle_publisher_notices_that_its_channel_is_closed() -> anyhow::Result<()> {
+    let url = rabbitmq::shared().await?.vhost().await?;
+    let settings = target::Settings {
+        exchange: "gone".to_owned(),
+        routing: target::Routing::Fixed("key".to_owned()),
+        queue: None,
+        ..target_settings()
+    };
+    let client = Client::connect(&url).await?;
+    let mut publisher = new_target(&url, settings)?.connect().await?;
+    client.delete_exchange("gone").await?;
+    // The broker closes the channel of who publishes to an exchange that is not there.
+    error(async { publisher.publish(vec![outgoing("m")]).await?.await }).await?;
+    let said = error(publisher.changed()).await?;
+    assert!(said.contains("holding the connection for the exchange 'gone'"), "{said}");
     Ok(())
 }

@@ -104,6 +104,7 @@ impl Read for Breaking {
         fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>>;
         fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>>;
         fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
+        fn count_newest_after(&mut self, after: Seq) -> Result<i64>;
         fn last_seq(&mut self) -> Result<Seq>;
         fn cursor(&mut self, target: &Text) -> Result<Seq>;
         fn cursors(&mut self) -> Result<Vec<(Text, Seq)>>;

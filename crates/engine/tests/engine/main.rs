@@ -3,8 +3,10 @@
 mod brake;
 mod breaking;
 mod delivery;
+mod fakes;
 mod panics;
 mod quarantine;
 mod retention;
 mod retention_by_chance;
 mod stage;
+mod supervision;

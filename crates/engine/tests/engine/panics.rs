@@ -164,7 +164,9 @@ async fn the_writer_goes_on_and_what_it_cannot_decide_again_is_told_and_done_whe
         assert_eq!(take_in(fact).await, Became::Fact);
     }
     let mut parts = gateway.status().watch();
-    let down = parts.wait_for(|parts| matches!(parts.get("store"), Some(Condition::Down(_))));
+    let down = parts.wait_for(|parts| {
+        parts.get("store").is_some_and(|part| matches!(part.condition, Condition::Down(_)))
+    });
     drop(tokio::time::timeout(LIMIT, down).await.expect("it is told").expect("it goes on"));
     // Others are taken in meanwhile, whether a part of what waits or not.
     assert_eq!(take_in(&posting(2)).await, Became::Posting);
@@ -174,7 +176,7 @@ async fn the_writer_goes_on_and_what_it_cannot_decide_again_is_told_and_done_whe
 
     breaks.on_standing(false);
     assert_eq!(take_in(r#"{"type":"solution","id":"s","version":2,"name":"S"}"#).await, Became::Fact);
-    let up = parts.wait_for(|parts| parts.get("store") == Some(&Condition::Up));
+    let up = parts.wait_for(|parts| parts.get("store").is_some_and(|part| part.condition == Condition::Up));
     drop(tokio::time::timeout(LIMIT, up).await.expect("it is told").expect("it goes on"));
     drop(handle);
     gateway.stop(LIMIT).await.expect("stops");

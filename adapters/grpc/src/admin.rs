@@ -1,0 +1,105 @@
+//! `samspor.v1.AdminService`: an operator looks at the gateway, pauses and resumes parts of it, and has its configuration
+//! read again.
+
+use samspor_domain::Text;
+use samspor_engine::{Condition, Control, ControlError, Numbers, Report, source_part, target_part};
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Request, Response, Status};
+
+use crate::refusal;
+use crate::v1::admin_service_server::AdminService;
+use crate::v1::{
+    GetStatusRequest, GetStatusResponse, PartCondition, PartStatus, PauseRequest, PauseResponse,
+    ReloadRequest, ReloadResponse, ResumeRequest, ResumeResponse,
+};
+
+/// The store's part.
+const STORE: &str = "store";
+
+/// A caller who waits for the configuration to be read again: what changed, or what is wrong, a line each.
+pub type Reload = oneshot::Sender<Result<ReloadResponse, Vec<String>>>;
+
+/// The service.
+pub(crate) struct Admin {
+    pub(crate) control: Control,
+    /// To whom the configuration belongs.
+    pub(crate) reloads: mpsc::Sender<Reload>,
+}
+
+impl Admin {
+    async fn pause(&self, part: &str, is_paused: bool) -> Result<bool, Status> {
+        self.control.pause(part, is_paused).await.map_err(|error| match error {
+            ControlError::Unknown { .. } => refusal::unknown_part(&error.to_string()),
+            ControlError::Unavailable(error) => refusal::unavailable(&error),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let (numbers, missing) = match self.control.numbers().await {
+            Ok(numbers) => (Some(numbers), String::new()),
+            Err(error) => (None, error.to_string()),
+        };
+        let parts = self.control.parts();
+        Ok(Response::new(GetStatusResponse {
+            ready: parts.values().all(|report| report.condition.is_as_wanted()),
+            parts: parts.iter().map(|(part, report)| status(part, report, numbers.as_ref())).collect(),
+            numbers_missing: missing,
+        }))
+    }
+
+    async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<PauseResponse>, Status> {
+        let is_new = self.pause(&request.get_ref().part, true).await?;
+        Ok(Response::new(PauseResponse { was_so: !is_new }))
+    }
+
+    async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
+        let is_new = self.pause(&request.get_ref().part, false).await?;
+        Ok(Response::new(ResumeResponse { was_so: !is_new }))
+    }
+
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = || Status::unavailable("the gateway is stopping");
+        self.reloads.send(reply).await.map_err(|_| stopping())?;
+        let answer = answer.await.map_err(|_| stopping())?;
+        answer.map(Response::new).map_err(|problems| refusal::configuration(&problems))
+    }
+}
+
+fn status(part: &str, report: &Report, numbers: Option<&Numbers>) -> PartStatus {
+    let condition = match &report.condition {
+        Condition::Starting => PartCondition::Starting,
+        Condition::Up => PartCondition::Up,
+        Condition::Down(_) => PartCondition::Down,
+        Condition::Paused => PartCondition::Paused,
+        Condition::Stopped => PartCondition::Stopped,
+    };
+    let why = match &report.condition {
+        Condition::Down(why) => why.clone(),
+        _ => String::new(),
+    };
+    let named = |name: &Text, of: fn(&Text) -> String| of(name) == part;
+    // What never sent anything, or was never sent anything, has none in the store.
+    let received = numbers.filter(|_| part.starts_with("source ")).map(|numbers| {
+        numbers.received.iter().find(|(name, _)| named(name, source_part)).map_or(0, |(_, items)| *items)
+    });
+    let waiting = numbers.filter(|_| part.starts_with("target ")).map(|numbers| {
+        numbers
+            .targets
+            .iter()
+            .find(|(name, _)| named(name, target_part))
+            .map_or(0, |(_, (_, waiting))| *waiting)
+    });
+    PartStatus {
+        part: part.to_owned(),
+        condition: condition.into(),
+        since: report.since.to_string(),
+        why,
+        received,
+        waiting,
+        pending_work: numbers.filter(|_| part == STORE).map(|numbers| numbers.pending_work),
+    }
+}

@@ -1,0 +1,145 @@
+//! What an operator does with a gateway that runs: look at it, pause and resume parts of it, give it another
+//! configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use samspor_domain::store::Outcome;
+use samspor_domain::{Seq, SourceName, Text};
+
+use crate::adopt::Settings;
+use crate::deliver::Outlet;
+use crate::intake::Intake;
+use crate::receive::Inlet;
+use crate::status::{Parts, Status, source_part};
+use crate::unit::{Units, Work};
+use crate::writer::{Handle, Unavailable};
+
+/// The units, which the gateway and those who control it share.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(Arc<Mutex<Units>>);
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Units> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way to a running gateway for those who operate it. The gateway ends only when all of them are dropped.
+#[derive(Clone)]
+pub struct Control {
+    pub(crate) handle: Handle,
+    pub(crate) status: Status,
+    pub(crate) units: Shared,
+}
+
+/// What a gateway is to be from now on.
+pub struct Plan {
+    /// What the core works by.
+    pub settings: Settings,
+    /// The parts that go on as they are, by name.
+    pub unchanged: BTreeSet<String>,
+    /// Sources that are new, or take the place of those of the same name.
+    pub inlets: Vec<Inlet>,
+    /// Targets that are new, or take the place of those of the same name.
+    pub outlets: Vec<Outlet>,
+    /// The names of all targets, the unchanged ones among them.
+    pub targets: Vec<Text>,
+}
+
+/// Why a part was neither paused nor resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// There is no such part, or it is none that can be paused.
+    #[error("there is no source or target of that name; there are: {}", .known.join(", "))]
+    Unknown {
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// That could not be made to outlive a restart, so it was not done.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What the store says about a gateway's work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Items that came in, by source, those of sources that are gone among them.
+    pub received: BTreeMap<SourceName, i64>,
+    /// By target, up to where it has everything, and how many records it is still to get.
+    pub targets: BTreeMap<Text, (Seq, i64)>,
+    /// The last record's number.
+    pub last: Seq,
+    /// Work items: facts whose postings are still to be decided again.
+    pub pending_work: i64,
+}
+
+impl Control {
+    /// How the parts are doing.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        self.status.watch().borrow().clone()
+    }
+
+    /// What the store says, read beside the writer.
+    pub async fn numbers(&self) -> Result<Numbers, Unavailable> {
+        let ask = |read: &mut dyn samspor_domain::store::Read| {
+            let sources: BTreeMap<_, _> = read.sources()?.into_iter().collect();
+            let mut received = BTreeMap::new();
+            for count in read.counts()?.into_iter().filter(|count| count.outcome == Outcome::Received) {
+                if let Some(name) = sources.get(&count.source) {
+                    *received.entry(name.clone()).or_default() += count.items;
+                }
+            }
+            let mut targets = BTreeMap::new();
+            for (target, at) in read.cursors()? {
+                targets.insert(target, (at, read.count_newest_after(at)?));
+            }
+            Ok(Numbers { received, targets, last: read.last_seq()?, pending_work: read.pending_work()? })
+        };
+        self.handle.read(move |read, _| ask(read)).await
+    }
+
+    /// Lets a source or target wait, or go on, also after a restart. Answers whether that is new.
+    pub async fn pause(&self, part: &str, is_paused: bool) -> Result<bool, ControlError> {
+        {
+            let units = self.units.lock();
+            if !units.names().any(|name| name == part) {
+                return Err(ControlError::Unknown { known: units.names().cloned().collect() });
+            }
+        }
+        let (units, part) = (self.units.clone(), part.to_owned());
+        let done = self.handle.run(move |core, _| {
+            let is_new = core.note_paused(&part, is_paused)?;
+            units.lock().pause(&part, is_paused);
+            Ok(is_new)
+        });
+        Ok(done.await?)
+    }
+
+    /// Makes the gateway what a plan says: all of it, or after an error nothing. Sources and targets that are neither
+    /// unchanged nor there anew are removed; a removed target's cursor stays.
+    pub async fn take_over(&self, plan: Plan) -> Result<(), Unavailable> {
+        let (units, handle, status) = (self.units.clone(), self.handle.clone(), self.status.clone());
+        let done = self.handle.run(move |core, _| {
+            let Plan { settings, unchanged, inlets, outlets, targets } = plan;
+            let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
+            let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
+            for outlet in outlets {
+                work.push(Work::Deliver(outlet, core.store().reader()?));
+            }
+            let paused = core.paused()?;
+            core.adopt(settings, &targets.iter().collect::<Vec<_>>())?;
+            // From here on nothing fails.
+            handle.intakes.change(|source| unchanged.contains(&source_part(source)), intakes);
+            let mut units = units.lock();
+            units.retain(&work.iter().map(Work::part).chain(unchanged).collect());
+            for work in work {
+                let is_paused = paused.contains(&work.part());
+                units.start(work, is_paused, &handle, &status);
+            }
+            Ok(())
+        });
+        done.await
+    }
+}

@@ -1,0 +1,215 @@
+//! Units: each source and each target is one. A unit that breaks starts again, and each is paused, replaced and removed
+//! while the others go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use samspor_domain::store::Read;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::deliver::Outlet;
+use crate::receive::Inlet;
+use crate::status::{Condition, Status, source_part, target_part};
+use crate::supervise::Backoff;
+use crate::writer::Handle;
+
+/// How long a unit that is paused, replaced or removed may take to finish what it has begun. What is not finished then
+/// is dropped: it is delivered again, to the gateway or by it.
+const DRAIN: Duration = Duration::from_secs(30);
+/// A unit that ran for so long before it broke is started again at once.
+const STEADY: Duration = Duration::from_mins(1);
+
+/// What a unit does.
+pub(crate) enum Work {
+    Receive(Inlet),
+    Deliver(Outlet, Box<dyn Read>),
+}
+
+impl Work {
+    pub(crate) fn part(&self) -> String {
+        match self {
+            Self::Receive(inlet) => source_part(&inlet.intake.source),
+            Self::Deliver(outlet, _) => target_part(&outlet.name),
+        }
+    }
+
+    async fn run(&mut self, handle: &Handle, status: &Status, stop: &CancellationToken) {
+        match self {
+            Self::Receive(inlet) => inlet.run(handle, status, stop).await,
+            Self::Deliver(outlet, reader) => outlet.run(&mut **reader, handle, status, stop).await,
+        }
+    }
+}
+
+/// What is wanted of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Run,
+    Pause,
+    /// It ends with the gateway, however long that takes: the gateway's own deadline bounds it.
+    Stop,
+    /// It ends, and another one takes its name.
+    Replace,
+    /// It ends for good.
+    Leave,
+}
+
+impl Wish {
+    fn running(is_paused: bool) -> Self {
+        if is_paused { Self::Pause } else { Self::Run }
+    }
+}
+
+struct Unit {
+    wish: watch::Sender<Wish>,
+    task: JoinHandle<()>,
+    is_target: bool,
+}
+
+/// All units by name.
+#[derive(Default)]
+pub(crate) struct Units {
+    units: BTreeMap<String, Unit>,
+    /// Removed ones that have yet to end.
+    leaving: BTreeMap<String, JoinHandle<()>>,
+    sources: TaskTracker,
+    targets: TaskTracker,
+}
+
+impl Units {
+    /// The names of those that there are.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.units.keys()
+    }
+
+    /// Starts a unit. One of the same name ends first, with what it has begun.
+    pub(crate) fn start(&mut self, work: Work, is_paused: bool, handle: &Handle, status: &Status) {
+        let part = work.part();
+        let is_target = matches!(work, Work::Deliver(..));
+        let (wish, wished) = watch::channel(Wish::running(is_paused));
+        let before = match self.units.remove(&part) {
+            Some(unit) => {
+                unit.wish.send_replace(Wish::Replace);
+                Some(unit.task)
+            }
+            None => {
+                // At once, so that nobody sees a board on which only others stand.
+                status.set(&part, Condition::Starting);
+                self.leaving.remove(&part)
+            }
+        };
+        let keeper =
+            Keeper { part: part.clone(), work, wished, handle: handle.clone(), status: status.clone() };
+        let tracker = if is_target { &self.targets } else { &self.sources };
+        let task = tracker.spawn(keeper.keep(before));
+        self.units.insert(part, Unit { wish, task, is_target });
+    }
+
+    /// Ends those whose names are not among these.
+    pub(crate) fn retain(&mut self, names: &BTreeSet<String>) {
+        self.leaving.retain(|_, task| !task.is_finished());
+        for (part, unit) in self.units.extract_if(.., |part, _| !names.contains(part)) {
+            unit.wish.send_replace(Wish::Leave);
+            self.leaving.insert(part, unit.task);
+        }
+    }
+
+    /// Lets a unit wait, or go on. Does nothing where there is none of that name.
+    pub(crate) fn pause(&self, part: &str, is_paused: bool) {
+        if let Some(unit) = self.units.get(part) {
+            unit.wish.send_replace(Wish::running(is_paused));
+        }
+    }
+
+    /// Tells all sources, or all targets, to end. What it gives waits until they have.
+    pub(crate) fn stop(&mut self, targets: bool) -> TaskTracker {
+        for unit in self.units.values().filter(|unit| unit.is_target == targets) {
+            unit.wish.send_replace(Wish::Stop);
+        }
+        let tracker = if targets { &self.targets } else { &self.sources };
+        tracker.close();
+        tracker.clone()
+    }
+}
+
+/// Who keeps a unit running.
+struct Keeper {
+    part: String,
+    work: Work,
+    wished: watch::Receiver<Wish>,
+    handle: Handle,
+    status: Status,
+}
+
+impl Keeper {
+    /// Does what is wished, after another unit's end if there is one to wait for.
+    async fn keep(mut self, before: Option<JoinHandle<()>>) {
+        if let Some(before) = before {
+            let _ = before.await;
+            self.status.set(&self.part, Condition::Starting);
+        }
+        let mut backoff = Backoff::default();
+        loop {
+            let wish = *self.wished.borrow_and_update();
+            match wish {
+                Wish::Run => self.run(&mut backoff).await,
+                Wish::Pause => {
+                    self.status.set(&self.part, Condition::Paused);
+                    // A sender that is gone lets nobody go on any more.
+                    if self.wished.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Wish::Stop => return self.status.set(&self.part, Condition::Stopped),
+                Wish::Replace => return,
+                Wish::Leave => return self.status.remove(&self.part),
+            }
+        }
+    }
+
+    /// Runs until something else is wished, or it breaks.
+    async fn run(&mut self, backoff: &mut Backoff) {
+        let Self { part, work, wished, handle, status } = self;
+        let (stop, begun) = (CancellationToken::new(), Instant::now());
+        let mut running = std::pin::pin!(AssertUnwindSafe(work.run(handle, status, &stop)).catch_unwind());
+        let wish = tokio::select! {
+            ended = &mut running => {
+                if ended.is_err() {
+                    let what = part.split(' ').next().unwrap_or_default();
+                    status.set(part, Condition::Down(format!("the {what} broke; please report it")));
+                }
+                if begun.elapsed() > STEADY {
+                    backoff.reset();
+                }
+                Wish::Run
+            }
+            wish = wished.wait_for(|wish| *wish != Wish::Run) => wish.map_or(Wish::Stop, |wish| *wish),
+        };
+        match wish {
+            Wish::Run => {
+                // Told something else meanwhile, it does not wait.
+                tokio::select! {
+                    () = backoff.wait(&stop) => {}
+                    _ = wished.changed() => {}
+                }
+            }
+            Wish::Stop => {
+                stop.cancel();
+                let _ = running.await;
+            }
+            Wish::Pause | Wish::Replace | Wish::Leave => {
+                stop.cancel();
+                // A stop of the whole gateway bounds this too, and may come sooner.
+                if timeout(DRAIN, running).await.is_err() {
+                    tracing::warn!(part, "it did not finish in time; nothing is lost, the rest comes again");
+                }
+            }
+        }
+    }
+}

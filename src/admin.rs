@@ -1,0 +1,95 @@
+//! `samspor pause`, `resume` and `reload`: what an operator tells the running gateway, and the way to it.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+use samspor_engine::{source_part, target_part};
+use samspor_grpc::client::{AdminServiceClient, Channel, Code, Status, connect};
+use samspor_grpc::v1;
+
+use crate::cli::{Component, ComponentKind, Configured};
+use crate::config::{self, Config};
+
+/// Lets a source or target wait, or go on.
+pub(crate) fn pause(arguments: &Component, is_paused: bool) -> Result<ExitCode> {
+    let config = match config::load(&arguments.configured.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let part = match arguments.kind {
+        ComponentKind::Source => source_part(&arguments.name),
+        ComponentKind::Target => target_part(&arguments.name),
+    };
+    let told = part.clone();
+    let was_so = runtime()?.block_on(async {
+        let mut admin = admin(&config).await?;
+        let was_so = if is_paused {
+            admin.pause(v1::PauseRequest { part }).await.map(|answer| answer.into_inner().was_so)
+        } else {
+            admin.resume(v1::ResumeRequest { part }).await.map(|answer| answer.into_inner().was_so)
+        };
+        was_so.map_err(|status| refused(&status))
+    })?;
+    match (is_paused, was_so) {
+        (true, false) => println!("{told} is paused, also after a restart; `samspor resume` lets it go on"),
+        (true, true) => println!("{told} was paused already"),
+        (false, false) => println!("{told} goes on"),
+        (false, true) => println!("{told} was not paused"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the configuration read again.
+pub(crate) fn reload(arguments: &Configured) -> Result<ExitCode> {
+    let config = match config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let answer = runtime()?
+        .block_on(async { anyhow::Ok(admin(&config).await?.reload(v1::ReloadRequest {}).await) })?;
+    match answer {
+        Ok(answer) => {
+            println!("{}", told(&answer.into_inner()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(status) if status.code() == Code::FailedPrecondition => {
+            eprintln!("the gateway goes on with the configuration that it has:\n{}", status.message());
+            Ok(ExitCode::from(crate::FAULTY))
+        }
+        Err(status) => Err(refused(&status)),
+    }
+}
+
+/// What a reload changed, in one line.
+pub(crate) fn told(changes: &v1::ReloadResponse) -> String {
+    let lists = [
+        ("new", &changes.added),
+        ("changed", &changes.changed),
+        ("removed", &changes.removed),
+        ("also other", &changes.settings),
+    ];
+    let told: Vec<String> = lists
+        .into_iter()
+        .filter(|(_, parts)| !parts.is_empty())
+        .map(|(what, parts)| format!("{what}: {}", parts.join(", ")))
+        .collect();
+    if told.is_empty() { "nothing changed".to_owned() } else { told.join("; ") }
+}
+
+/// A client of the running gateway.
+pub(crate) async fn admin(config: &Config) -> Result<AdminServiceClient<Channel>> {
+    let Some(grpc) = &config.grpc else {
+        bail!("the configuration has no [grpc], which is the way to the running gateway");
+    };
+    Ok(AdminServiceClient::new(connect(&format!("http://{}", grpc.listen)).await?))
+}
+
+/// A runtime for a call or two.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Its message alone: what else a status shows is for programs.
+pub(crate) fn refused(status: &Status) -> anyhow::Error {
+    anyhow!("the gateway refused: {}", status.message())
+}
