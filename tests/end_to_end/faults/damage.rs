@@ -28,7 +28,12 @@ impl Stored {
         let lines = town.messages().enumerate().map(|(n, message)| of_town(n, &message));
         let recording = write(dir.path(), "town.ndjson", lines)?;
         let stored = Self { dir, config };
-        stored.samspor("replay", &["--data-dir", &stored.store().to_string_lossy(), &recording.to_string_lossy()])?.ended(3)?;
+        stored
+            .samspor(
+                "replay",
+                &["--data-dir", &stored.store().to_string_lossy(), &recording.to_string_lossy()],
+            )?
+            .ended(3)?;
         Ok(stored)
     }
 
@@ -41,7 +46,10 @@ impl Stored {
     }
 
     fn environment() -> Vec<(String, String)> {
-        vec![("SAMSPOR_AMQP_URL".into(), "amqp://nobody:nothing@127.0.0.1:1".into()), ("SAMSPOR_LOG".into(), "info".into())]
+        vec![
+            ("SAMSPOR_AMQP_URL".into(), "amqp://nobody:nothing@127.0.0.1:1".into()),
+            ("SAMSPOR_LOG".into(), "info".into()),
+        ]
     }
 
     fn samspor(&self, verb: &str, more: &[&str]) -> Result<Ran> {
@@ -124,11 +132,15 @@ async fn a_second_process_on_a_store_is_refused() -> Result<()> {
     let before = std::fs::read(stored.database())?;
     let (code, said) = stored.refused().await?;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("another process uses the store") && said.contains("another data directory"), "{said}");
+    assert!(
+        said.contains("another process uses the store") && said.contains("another data directory"),
+        "{said}"
+    );
     let empty = stored.dir.path().join("empty.ndjson");
     std::fs::write(&empty, "")?;
     let store = stored.store();
-    let replay = stored.samspor("replay", &["--data-dir", &store.to_string_lossy(), &empty.to_string_lossy()])?;
+    let replay =
+        stored.samspor("replay", &["--data-dir", &store.to_string_lossy(), &empty.to_string_lossy()])?;
     assert!(replay.ended(1)?.stderr.contains("another process uses the store"));
     assert!(std::fs::read(stored.database())? == before, "the second process changed the store");
     // Reading beside it is allowed.

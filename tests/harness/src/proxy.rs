@@ -128,7 +128,8 @@ impl Proxy {
         let mut traffic = self.traffic.clone();
         let waited = tokio::time::timeout(limit, traffic.wait_for(|now| is_so(now))).await;
         let now = self.traffic();
-        let met = waited.with_context(|| format!("waited {limit:?} until {what}, and there is {now:?}"))??;
+        let met =
+            waited.with_context(|| format!("waited {limit:?} until {what}, and there is {now:?}"))??;
         Ok(*met)
     }
 

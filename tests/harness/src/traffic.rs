@@ -216,7 +216,8 @@ mod tests {
             [frame(1, 1, &method), frame(2, 1, &[1; 14]), frame(3, 1, &[1; 300])].concat()
         };
         let publish = |channel| {
-            [frame(1, channel, &[&method::PUBLISH[..], &[0; 5]].concat()), frame(3, channel, &[1; 40])].concat()
+            [frame(1, channel, &[&method::PUBLISH[..], &[0; 5]].concat()), frame(3, channel, &[1; 40])]
+                .concat()
         };
         let down = [
             frame(1, 2, &method::SELECT_OK),
@@ -224,8 +225,12 @@ mod tests {
             ack(2, 2, true),
             ack(2, 4, false),
         ];
-        let up =
-            [b"AMQP\0\0\x09\x01".to_vec(), (0..4).flat_map(|_| publish(2)).collect(), ack(1, 3, true), publish(7)];
+        let up = [
+            b"AMQP\0\0\x09\x01".to_vec(),
+            (0..4).flat_map(|_| publish(2)).collect(),
+            ack(1, 3, true),
+            publish(7),
+        ];
         for piece in [1, 2, 7, 8, 31, 1000] {
             let all = Arc::new(watch::Sender::new(Traffic::default()));
             let mut meter = Meter::new(Arc::clone(&all));

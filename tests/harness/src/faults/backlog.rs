@@ -54,7 +54,9 @@ pub async fn backlog(binary: &Path, node: &Node, records: usize, tell: Tell<'_>)
     site.outlet.cut();
     let begun = Instant::now();
     let files = records.div_ceil(LINES);
-    client.publish(&format!("{QUEUE}{}", source::PRISME), (0..files).map(|file| lines(file, records))).await?;
+    client
+        .publish(&format!("{QUEUE}{}", source::PRISME), (0..files).map(|file| lines(file, records)))
+        .await?;
     let mut progress = Progress::new("in the feed");
     while progress.came(site.behind()? / 2, tell)? < records {
         running.still_runs()?;

@@ -79,11 +79,15 @@ pub async fn troubles(binary: &Path, rounds: usize, seed: u64, tell: Tell<'_>) -
                 Trouble::OutOfMemory | Trouble::OutOfDisk => {
                     alarm(trouble, &site, &node, &mut running, &mut sender, share, of).await
                 }
-                _ => strike(trouble, &site, &mut node, &mut running, &mut sender, share, of, &mut chance).await,
+                _ => {
+                    strike(trouble, &site, &mut node, &mut running, &mut sender, share, of, &mut chance).await
+                }
             };
             let held = held.with_context(|| format!("{trouble:?}, seed {seed}"))?;
             happened.push((trouble, held));
-            site.wait_until_idle(&mut running).await.with_context(|| format!("after {trouble:?}, seed {seed}"))?;
+            site.wait_until_idle(&mut running)
+                .await
+                .with_context(|| format!("after {trouble:?}, seed {seed}"))?;
             tell(&format!("{trouble:?} with {held} on the way, and it came back"));
             (ledger.collect().await?, lis.collect().await?);
         }
@@ -117,7 +121,9 @@ async fn strike(
             let moment = delivered + chance.from(1, (sender_share(of) / 4).max(2));
             let before = site
                 .inlet
-                .wait_for_traffic("the moment", LIMIT, |now| now.delivered >= moment && now.unacknowledged > 0)
+                .wait_for_traffic("the moment", LIMIT, |now| {
+                    now.delivered >= moment && now.unacknowledged > 0
+                })
                 .await?;
             held = held.max(before.unacknowledged + site.outlet.traffic().unconfirmed);
             match trouble {

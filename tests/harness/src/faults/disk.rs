@@ -215,7 +215,11 @@ async fn kept(site: &Site, node: &Node, sender: &Sender) -> Result<usize> {
         most = most.max(message.outcomes.len() as u64);
     }
     ensure!(kept > 0 && stored < sent, "{stored} of {sent} items were stored, and {kept} messages are kept");
-    ensure!(sent - stored <= kept as u64 * most, "{} items are nowhere, with {kept} messages kept", sent - stored);
+    ensure!(
+        sent - stored <= kept as u64 * most,
+        "{} items are nowhere, with {kept} messages kept",
+        sent - stored
+    );
     Ok(kept)
 }
 
@@ -226,6 +230,7 @@ pub(super) async fn serves(site: &Site, part: &str) -> Result<bool> {
     let at = told.find("127.0.0.1:").context("it tells its address")?;
     let address: String = told[at..].chars().take_while(|c| !matches!(c, '"' | ' ')).collect();
     let front = tonic::transport::Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
-    let answer = HealthClient::new(front).check(HealthCheckRequest { service: part.to_owned() }).await?.into_inner();
+    let answer =
+        HealthClient::new(front).check(HealthCheckRequest { service: part.to_owned() }).await?.into_inner();
     Ok(answer.status() == ServingStatus::Serving)
 }

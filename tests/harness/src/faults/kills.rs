@@ -42,12 +42,8 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
     let site = Site::new(binary, node, &Options::default()).await?;
     let mut sender = Sender::new(site.feeder.url(&site.url), QUEUE, town.messages());
     let (mut ledger, mut lis) = (Receiver::new(&site.url, LEDGER), Receiver::new(&site.url, LIS));
-    let mut report = Kills {
-        seed,
-        unacknowledged: (usize::MAX, 0),
-        unconfirmed: (usize::MAX, 0),
-        ..Kills::default()
-    };
+    let mut report =
+        Kills { seed, unacknowledged: (usize::MAX, 0), unconfirmed: (usize::MAX, 0), ..Kills::default() };
 
     let mut running = site.start().await?;
     let (mut share, of) = (0, kills * PARTS + 1);
@@ -131,7 +127,8 @@ async fn until_the_moment(
             let mut outlet = site.outlet.watch();
             loop {
                 outlet.mark_unchanged();
-                let ripe = |now: &crate::traffic::Traffic| now.delivered >= frozen_at && now.unacknowledged > 0;
+                let ripe =
+                    |now: &crate::traffic::Traffic| now.delivered >= frozen_at && now.unacknowledged > 0;
                 site.inlet.wait_for_traffic("the moment", LIMIT, ripe).await?;
                 if site.outlet.traffic().unconfirmed > 0 {
                     return anyhow::Ok(());

@@ -85,7 +85,8 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
         for point in order {
             stage.site.wait_until_idle(&mut running).await?;
             stage.share += 1;
-            let held = stage.crash(point, running).await.with_context(|| format!("{point:?}, seed {seed}"))?;
+            let held =
+                stage.crash(point, running).await.with_context(|| format!("{point:?}, seed {seed}"))?;
             ensure!(held > 0 || point == Point::Advanced, "nothing was at {point:?}, seed {seed}");
             tell(&format!("killed at {point:?} with {held} there"));
             crashes.push((point, held));
@@ -120,7 +121,10 @@ impl Stage {
                 let before = self.site.program.received().await?;
                 let sent = self.send().await?;
                 self.all_received(sent).await?;
-                ensure!(self.site.program.received().await? == before, "something was committed under a lock");
+                ensure!(
+                    self.site.program.received().await? == before,
+                    "something was committed under a lock"
+                );
                 running.kill().await?;
                 unlock(&lock)?;
                 sent
@@ -211,7 +215,10 @@ impl Stage {
 
     /// Waits until so many messages are with the gateway, unacknowledged.
     async fn all_received(&self, sent: usize) -> Result<()> {
-        let all = self.site.inlet.wait_for_traffic("all is with the gateway", LIMIT, |now| now.unacknowledged >= sent);
+        let all = self
+            .site
+            .inlet
+            .wait_for_traffic("all is with the gateway", LIMIT, |now| now.unacknowledged >= sent);
         all.await.map(drop)
     }
 

@@ -72,7 +72,8 @@ impl Receiver {
 
     fn take(&mut self, received: &Received) -> Result<()> {
         let record: Value = serde_json::from_slice(&received.body).context("a record is JSON")?;
-        let text = |field: &str| record[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
+        let text =
+            |field: &str| record[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
         let (source, posting) = (text("source")?, text("posting")?);
         let revision = record["revision"].as_i64().context("no revision")?;
         let id = received.message_id.clone().unwrap_or_default();

@@ -30,7 +30,13 @@ pub struct Rubbish {
 }
 
 /// Mixes so many pieces of random rubbish, and every crafted one, into a town, and asks for the zeros.
-pub async fn rubbish(binary: &Path, node: &Node, random: usize, seed: u64, tell: Tell<'_>) -> Result<Rubbish> {
+pub async fn rubbish(
+    binary: &Path,
+    node: &Node,
+    random: usize,
+    seed: u64,
+    tell: Tell<'_>,
+) -> Result<Rubbish> {
     let mut chance = Chance::new(seed);
     let town = Town::new(Settings { families: 6, background_citizens: 6, ..Settings::demo(seed) });
     let mut bad: Vec<Message> = crafted();
@@ -78,12 +84,21 @@ pub async fn rubbish(binary: &Path, node: &Node, random: usize, seed: u64, tell:
             *right.entry(reason.word().to_owned()).or_default() += 1;
         }
     }
-    ensure!(right == report.quarantined, "in quarantine is {:?}, and should be {right:?}", report.quarantined);
+    ensure!(
+        right == report.quarantined,
+        "in quarantine is {:?}, and should be {right:?}",
+        report.quarantined
+    );
     Ok(report)
 }
 
 /// One body that goes to quarantine as one item.
-fn one(source: &'static str, content_type: &'static str, body: impl Into<Vec<u8>>, reason: Reason) -> Message {
+fn one(
+    source: &'static str,
+    content_type: &'static str,
+    body: impl Into<Vec<u8>>,
+    reason: Reason,
+) -> Message {
     let outcomes = vec![Outcome::Quarantined(reason)];
     Message { stage: Stage::Postings, source, content_type, body: body.into(), outcomes }
 }
@@ -124,8 +139,20 @@ pub(crate) fn crafted() -> Vec<Message> {
     };
     // Amounts that other readers take.
     for amount in [
-        "\"NaN\"", "\"Infinity\"", "\"-inf\"", "\"1e9\"", "\"1,00\"", "\"1.\"", "\"1.000\"", "\"+1.00\"", "\" 1.00\"",
-        "\"0x10\"", "\"١٢٣.٠٠\"", "\"99999999999999999999999999.00\"", "\"\"", "\"1.00\\u0000\"",
+        "\"NaN\"",
+        "\"Infinity\"",
+        "\"-inf\"",
+        "\"1e9\"",
+        "\"1,00\"",
+        "\"1.\"",
+        "\"1.000\"",
+        "\"+1.00\"",
+        "\" 1.00\"",
+        "\"0x10\"",
+        "\"١٢٣.٠٠\"",
+        "\"99999999999999999999999999.00\"",
+        "\"\"",
+        "\"1.00\\u0000\"",
     ] {
         json(&posting("amount", amount), InvalidAmount);
     }
@@ -135,7 +162,9 @@ pub(crate) fn crafted() -> Vec<Message> {
     for no_json in ["NaN", "Infinity", "01.00", "1.", "+1", "'1.00'"] {
         json(&posting("amount", no_json), Undecodable);
     }
-    for date in ["\"2026-02-30\"", "\"2026-3-14\"", "\"14.03.2026\"", "\"2026-03-14T00:00:00Z\"", "\"9999999-01-01\""] {
+    for date in
+        ["\"2026-02-30\"", "\"2026-3-14\"", "\"14.03.2026\"", "\"2026-03-14T00:00:00Z\"", "\"9999999-01-01\""]
+    {
         json(&posting("date", date), InvalidField);
     }
     for account in ["\"\"", "\"5..28\"", "\"99999999999999999999\"", "\"5.28.21.1.1.1\"", "\"fem\""] {
@@ -149,7 +178,9 @@ pub(crate) fn crafted() -> Vec<Message> {
     json(&posting("type", "7"), InvalidField);
     json(&r#"{"type":"consent","id":"C-0","version":1,"deleted":true}"#, NotPermitted);
     // Not one JSON object.
-    for text in ["", " ", "null", "[]", "{", "{}{}", "\u{feff}", "true false", "\"a", "{\"type\":\"posting\",}"] {
+    for text in
+        ["", " ", "null", "[]", "{", "{}{}", "\u{feff}", "true false", "\"a", "{\"type\":\"posting\",}"]
+    {
         json(&text, Undecodable);
     }
     json(&r#"{"no":"type"}"#, MissingField);
@@ -160,18 +191,23 @@ pub(crate) fn crafted() -> Vec<Message> {
     json(&vec![b' '; 3 << 20], TooLarge);
     // Encodings that it is not in.
     json(&[b"\xff\xfe".as_slice(), &utf16(&posting("text", "\"a\""))].concat(), Undecodable);
-    json(&posting("text", "\"b\"").replace('b', "\u{e9}").chars().map(|c| c as u8).collect::<Vec<_>>(), Undecodable);
+    json(
+        &posting("text", "\"b\"").replace('b', "\u{e9}").chars().map(|c| c as u8).collect::<Vec<_>>(),
+        Undecodable,
+    );
     json(&b"{\"type\":\"posting\",\"id\":\"\xed\xa0\x80\"}", Undecodable);
     json(&r#"{"type":"posting","id":"\ud800"}"#, Undecodable);
     let good = posting("text", "\"good\"");
-    for content_type in ["text/html", "application/xml", "application/json; charset=utf-16", "image/png", "\u{1}"] {
+    for content_type in
+        ["text/html", "application/xml", "application/json; charset=utf-16", "image/png", "\u{1}"]
+    {
         all.push(one(source::OPUS, content_type, good.clone(), UnsupportedContentType));
     }
 
-    let mut xml = |body: &dyn AsRef<[u8]>, reason| all.push(one(source::JOBCENTRE, XML, body.as_ref(), reason));
-    let laughs: String = (1..10)
-        .map(|n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10)))
-        .collect();
+    let mut xml =
+        |body: &dyn AsRef<[u8]>, reason| all.push(one(source::JOBCENTRE, XML, body.as_ref(), reason));
+    let laughs: String =
+        (1..10).map(|n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10))).collect();
     xml(&format!("<!DOCTYPE x [<!ENTITY l0 \"ha\">{laughs}]><x>&l9;</x>"), Undecodable);
     xml(&"<!DOCTYPE x SYSTEM \"file:///etc/hostname\"><x/>", Undecodable);
     xml(&"<x>&undefined;</x>", Undecodable);
@@ -180,7 +216,16 @@ pub(crate) fn crafted() -> Vec<Message> {
     xml(&format!("<x>{}</x>", "<y/>".repeat(100_000)), Undecodable);
     xml(&format!("<x {}/>", (0..20_000).map(|n| format!("a{n}='' ")).collect::<String>()), Undecodable);
     xml(&format!("<x>{}</x>", "y".repeat(2 << 20)), TooLarge);
-    for text in ["", "<", "<x", "<x></y>", "<?xml version='1.0' encoding='ebcdic'?><x/>", "<x>\u{0}</x>", "]]>", "<!--"] {
+    for text in [
+        "",
+        "<",
+        "<x",
+        "<x></y>",
+        "<?xml version='1.0' encoding='ebcdic'?><x/>",
+        "<x>\u{0}</x>",
+        "]]>",
+        "<!--",
+    ] {
         xml(&text, Undecodable);
     }
     xml(&utf16("<x/>"), Undecodable);
@@ -189,7 +234,9 @@ pub(crate) fn crafted() -> Vec<Message> {
         all.push(one(source::PRISME, "text/plain; charset=utf-8", body.as_ref(), reason));
     };
     let line = |amount: &str, letter: &str| {
-        format!("012G6900001003401NORFLYD&10300123&1049999999&11020260314&1115282110417003499&112{amount}&113{letter}")
+        format!(
+            "012G6900001003401NORFLYD&10300123&1049999999&11020260314&1115282110417003499&112{amount}&113{letter}"
+        )
     };
     for amount in ["NaN", "00000000010,0", "999999999999999999999 ", "-00000000100 ", "000000000100+"] {
         g69(&line(amount, "D"), InvalidAmount);

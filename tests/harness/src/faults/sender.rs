@@ -125,7 +125,9 @@ impl Outbox {
         let properties =
             BasicProperties::default().with_delivery_mode(2).with_content_type(message.content_type.into());
         let mandatory = BasicPublishOptions { mandatory: true, ..Default::default() };
-        channel.basic_publish("".into(), self.queue.as_str().into(), mandatory, &message.body, properties).await
+        channel
+            .basic_publish("".into(), self.queue.as_str().into(), mandatory, &message.body, properties)
+            .await
     }
 
     /// Waits for the oldest confirm.

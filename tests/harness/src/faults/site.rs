@@ -109,7 +109,10 @@ fn configuration(options: &Options, store: &Path) -> Result<String> {
         amqp.insert("confirm_timeout_ms".into(), Value::Integer(options.confirm_timeout_ms));
     }
     if let Some(postings) = options.slice_postings {
-        config.insert("engine".into(), Table::from_iter([("slice_postings".to_owned(), postings.into())]).into());
+        config.insert(
+            "engine".into(),
+            Table::from_iter([("slice_postings".to_owned(), postings.into())]).into(),
+        );
     }
     Ok(toml::to_string(&config)?)
 }

@@ -126,7 +126,8 @@ impl Verdict {
     pub fn audit(&mut self, messages: impl IntoIterator<Item = Message>, ledger: &Receiver, balance: &Value) {
         let mut expected: Expected = messages.into_iter().collect();
         for (source, counts) in &mut expected.counts {
-            let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
+            let rows =
+                balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
             let received: u64 = rows.filter_map(|row| row["outcomes"]["received"].as_u64()).sum();
             let again = received.saturating_sub(counts.received);
             counts.received += again;
@@ -161,7 +162,8 @@ async fn states(site: &Site, verdict: &mut Verdict) -> Result<BTreeMap<(String, 
     let mut states = BTreeMap::new();
     for line in site.states().await? {
         let state: Value = serde_json::from_str(&line)?;
-        let text = |field: &str| state[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
+        let text =
+            |field: &str| state[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"));
         let (source, id) = (text("source")?, text("posting")?);
         if states.insert((source.clone(), id.clone()), line).is_some() {
             verdict.wrong(|zeros| &mut zeros.duplicated, || format!("{source} {id} is there twice"));

@@ -161,7 +161,10 @@ impl Node {
     async fn signal(&self, signal: &str) -> anyhow::Result<()> {
         let id = self.node.as_ref().and_then(Process::id).context("the node does not run")?;
         let mut kill = tokio::process::Command::new("kill");
-        ensure!(kill.args([signal, &id.to_string()]).status().await?.success(), "the node cannot be sent the signal {signal}");
+        ensure!(
+            kill.args([signal, &id.to_string()]).status().await?.success(),
+            "the node cannot be sent the signal {signal}"
+        );
         Ok(())
     }
 
