@@ -6,6 +6,7 @@ mod build;
 mod demo;
 mod forward;
 mod show;
+mod soak;
 mod test;
 
 use anyhow::{Context, Result};
@@ -31,6 +32,12 @@ enum Command {
     Test(test::Options),
     /// Measure the gateway beside a bare forwarder, on the same queues of the same private broker in the same run.
     Bench(bench::Options),
+    /// Cause every fault at length, and hold what comes out against what must hold.
+    ///
+    /// The gateway is killed at random moments and between any two steps, its broker is restarted, cut off, frozen and out
+    /// of memory and disk, its own disk is filled up, it is fed rubbish, its target stays away, and its decoders are
+    /// fuzzed. The figures go to target/soak/result.json, and docs/reliability.md tells of them.
+    Soak(soak::Options),
     /// The bare forwarder that `bench` measures: from one queue to another.
     #[command(hide = true)]
     Forward { from: String, to: String },
@@ -42,6 +49,7 @@ fn main() -> Result<()> {
         Command::Demo(options) => runtime.block_on(demo::run(options)),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => runtime.block_on(bench::run(options)),
+        Command::Soak(options) => runtime.block_on(soak::run(options)),
         Command::Forward { from, to } => {
             let url = broker::named().context("the broker is named in the environment")?;
             runtime.block_on(forward::run(&url, &from, &to))

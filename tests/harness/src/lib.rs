@@ -3,6 +3,7 @@
 pub mod books;
 pub mod client;
 pub mod faults;
+pub mod fuzz;
 pub mod gateway;
 mod ports;
 pub mod proxy;
