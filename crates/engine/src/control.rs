@@ -126,7 +126,7 @@ impl Control {
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
             let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
             for outlet in outlets {
-                work.push(Work::Deliver(outlet, core.store().reader()?));
+                work.push(Work::Deliver(Box::new(outlet), core.store().reader()?));
             }
             let paused = core.paused()?;
             core.adopt(settings, &targets.iter().collect::<Vec<_>>())?;

@@ -90,7 +90,7 @@ impl Gateway {
         handle.intakes.set(inlets.iter().map(|inlet| inlet.intake.clone()));
         let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
         for outlet in outlets {
-            work.push(Work::Deliver(outlet, writer.reader()?));
+            work.push(Work::Deliver(Box::new(outlet), writer.reader()?));
         }
         let units = Shared::default();
         for work in work {

@@ -28,7 +28,7 @@ const STEADY: Duration = Duration::from_mins(1);
 /// What a unit does.
 pub(crate) enum Work {
     Receive(Inlet),
-    Deliver(Outlet, Box<dyn Read>),
+    Deliver(Box<Outlet>, Box<dyn Read>),
 }
 
 impl Work {

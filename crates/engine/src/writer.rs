@@ -51,11 +51,14 @@ impl Unavailable {
     }
 }
 
+/// Something to do with the core between two transactions. Its error ends the writer where going on makes it worse.
+type Run = Box<dyn FnOnce(&mut Core, Timestamp) -> Result<(), StoreError> + Send>;
+
 enum Command {
     TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
     Advance(Advance),
     /// Something else that the core does, by transactions of its own. It answers by itself.
-    Run(Box<dyn FnOnce(&mut Core, Timestamp) -> Result<(), StoreError> + Send>),
+    Run(Run),
 }
 
 /// The way to the writer, and to what it has written.

@@ -89,12 +89,14 @@ pub async fn troubles(binary: &Path, rounds: usize, seed: u64, tell: Tell<'_>) -
                 .await
                 .with_context(|| format!("after {trouble:?}, seed {seed}"))?;
             tell(&format!("{trouble:?} with {held} on the way, and it came back"));
-            (ledger.collect().await?, lis.collect().await?);
+            ledger.collect().await?;
+            lis.collect().await?;
         }
     }
     sender.send_surely(&source::ALL, 1, 1).await?;
     site.wait_until_done(&node, &mut running).await?;
-    (ledger.collect().await?, lis.collect().await?);
+    ledger.collect().await?;
+    lis.collect().await?;
     let balance = site.program.balance().await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
     let mut verdict = Verdict::of(&site, &sender, &ledger, &lis).await?;

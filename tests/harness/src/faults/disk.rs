@@ -182,7 +182,8 @@ pub async fn full_disks(
     }
     sender.send_surely(&source::ALL, 1, 1).await?;
     site.wait_until_done(node, &mut running).await?;
-    (ledger.collect().await?, lis.collect().await?);
+    ledger.collect().await?;
+    lis.collect().await?;
     let balance = site.program.balance().await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
     report.verdict = Verdict::of(&site, &sender, &ledger, &lis).await?;

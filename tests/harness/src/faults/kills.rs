@@ -86,7 +86,8 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
     }
     report.unknown = sender.unknown();
     site.wait_until_done(node, &mut running).await?;
-    (ledger.collect().await?, lis.collect().await?);
+    ledger.collect().await?;
+    lis.collect().await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
     report.midway = Verdict::of(&site, &sender, &ledger, &lis).await?;
 
@@ -94,7 +95,8 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
     let mut running = site.start().await?;
     sender.send_surely(&source::ALL, 1, 1).await?;
     site.wait_until_done(node, &mut running).await?;
-    (ledger.collect().await?, lis.collect().await?);
+    ledger.collect().await?;
+    lis.collect().await?;
     let balance = site.program.balance().await?;
     report.balances_read += 1;
     ensure!(running.stop().await?.success(), "the gateway does not end well");

@@ -97,7 +97,8 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
     let Stage { mut sender, site, .. } = stage;
     sender.send_surely(&source::ALL, 1, 1).await?;
     site.wait_until_done(node, &mut running).await?;
-    (ledger.collect().await?, lis.collect().await?);
+    ledger.collect().await?;
+    lis.collect().await?;
     let balance = site.program.balance().await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
     let mut verdict = Verdict::of(&site, &sender, &ledger, &lis).await?;

@@ -63,7 +63,8 @@ pub async fn rubbish(
     sender.send_surely(&source::ALL, 1, 1).await?;
     tell(&format!("{} pieces of rubbish sent between {town_size} messages", report.bodies));
     site.wait_until_done(node, &mut running).await?;
-    (ledger.collect().await?, lis.collect().await?);
+    ledger.collect().await?;
+    lis.collect().await?;
     report.peak_mib = peak(&running)?;
     let down = site.logged()?.lines().find(|line| line.contains("down; trying again")).map(str::to_owned);
     ensure!(down.is_none(), "rubbish brought something down: {}", down.unwrap_or_default());

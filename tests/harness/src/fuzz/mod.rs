@@ -51,7 +51,7 @@ pub fn fuzz(target: &Target, corpus: &Corpus, seed: u64, until: Until) -> Result
         let go_on = match until {
             Until::Executions(most) => fuzzed.executions < most,
             // The clock is looked at now and then.
-            Until::Elapsed(most) => fuzzed.executions % 64 != 0 || begun.elapsed() < most,
+            Until::Elapsed(most) => !fuzzed.executions.is_multiple_of(64) || begun.elapsed() < most,
         };
         if !go_on {
             return Ok(fuzzed);
