@@ -33,8 +33,8 @@ impl Operator {
         let address = loop {
             let log = std::fs::read_to_string(self.deployment.log())?;
             let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let addresses = lines.filter_map(|line| Some(line["fields"]["address"].as_str()?.to_owned()));
-            if let Some(address) = addresses.skip(self.starts - 1).next() {
+            let mut addresses = lines.filter_map(|line| Some(line["fields"]["address"].as_str()?.to_owned()));
+            if let Some(address) = addresses.nth(self.starts - 1) {
                 break address;
             }
             running.still_runs()?;
