@@ -126,17 +126,18 @@ impl Proxy {
         mut is_so: impl FnMut(&Traffic) -> bool,
     ) -> anyhow::Result<Traffic> {
         let mut traffic = self.traffic.clone();
-        let waited = tokio::time::timeout(limit, traffic.wait_for(|now| is_so(now))).await;
+        // What `wait_for` returns holds a lock, which must not be taken twice, so the value is copied at once.
+        let waited = async { traffic.wait_for(|now| is_so(now)).await.map(|met| *met) };
+        let waited = tokio::time::timeout(limit, waited).await;
         let now = self.traffic();
-        let met =
-            waited.with_context(|| format!("waited {limit:?} until {what}, and there is {now:?}"))??;
-        Ok(*met)
+        Ok(waited.with_context(|| format!("waited {limit:?} until {what}, and there is {now:?}"))??)
     }
 
     /// Waits until so many clients are connected.
     pub async fn wait_for_connections(&self, count: usize, limit: Duration) -> anyhow::Result<()> {
         let mut open = self.open.clone();
-        let waited = tokio::time::timeout(limit, open.wait_for(|now| *now == count)).await;
+        let waited = async { open.wait_for(|now| *now == count).await.map(|met| *met) };
+        let waited = tokio::time::timeout(limit, waited).await;
         let now = self.connections();
         waited
             .with_context(|| format!("waited {limit:?} for {count} connections, and there are {now}"))??;
