@@ -231,7 +231,8 @@ fn to(text: &str) -> Result<Timestamp, String> {
 
 /// An instant; of a day its beginning, or the end.
 fn when(text: &str, end: bool) -> Result<Timestamp, String> {
-    let expected = || "expected a day such as 2026-03-15, or an instant such as 2026-03-15T06:00:00Z".to_owned();
+    let expected =
+        || "expected a day such as 2026-03-15, or an instant such as 2026-03-15T06:00:00Z".to_owned();
     let Some(day) = text.parse::<Date>().ok().filter(|_| text.len() == 10) else {
         return recording::instant(text).map_err(|_| expected());
     };

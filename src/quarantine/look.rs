@@ -52,7 +52,15 @@ pub(super) fn list(list: &List) -> Result<ExitCode> {
         return print(&entries.iter().map(|entry| as_json(entry, &name(entry))).collect::<Vec<_>>());
     }
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["no.", "arrived", "source", "reason", "place", "what is wrong", "state"]);
+    table.load_style(NOTHING).set_header([
+        "no.",
+        "arrived",
+        "source",
+        "reason",
+        "place",
+        "what is wrong",
+        "state",
+    ]);
     if let Some(numbers) = table.column_mut(0) {
         numbers.set_cell_alignment(CellAlignment::Right);
     }
@@ -190,8 +198,10 @@ fn as_json(entry: &Entry, source: &str) -> Value {
         State::Open => {}
         State::Released { at, became } => {
             shown["settled"] = at.to_string().into();
-            shown["became"] =
-                became.iter().map(|(outcome, items)| (outcome.word().to_owned(), Value::from(*items))).collect();
+            shown["became"] = became
+                .iter()
+                .map(|(outcome, items)| (outcome.word().to_owned(), Value::from(*items)))
+                .collect();
         }
         State::Discarded { at, why } => {
             shown["settled"] = at.to_string().into();

@@ -175,8 +175,7 @@ impl QuarantineService for Quarantine {
             let why = at.field("reason").required(&request.reason, self::why);
             Ok((what?, why?))
         })?;
-        let done =
-            self.handle.discard(what, why).await.map_err(|error| refusal::unavailable(&error))?;
+        let done = self.handle.discard(what, why).await.map_err(|error| refusal::unavailable(&error))?;
         let done = done.ok_or_else(|| match what {
             Discard::Entry(no) => not_found("entry", no.0),
             Discard::Set(set) => not_found("set", set.0),
@@ -265,12 +264,10 @@ fn entry(entry: &quarantine::Entry, source: Option<String>) -> QuarantineEntry {
 }
 
 fn told(slice: Slice) -> (Option<FrozenSet>, Vec<EntryFate>, i64) {
-    let set = FrozenSet {
-        number: slice.set.no.0,
-        made: slice.set.made.to_string(),
-        count: slice.set.entries,
-    };
-    let entries = slice.entries.iter().map(|(no, fates)| EntryFate { number: no.0, fates: self::fates(fates) });
+    let set =
+        FrozenSet { number: slice.set.no.0, made: slice.set.made.to_string(), count: slice.set.entries };
+    let entries =
+        slice.entries.iter().map(|(no, fates)| EntryFate { number: no.0, fates: self::fates(fates) });
     (Some(set), entries.collect(), slice.next.map_or(0, |next| next.0))
 }
 

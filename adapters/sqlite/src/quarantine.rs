@@ -207,6 +207,7 @@ impl WriteQuarantine for Sqlite {
     fn fault_again(&mut self, no: EntryNo, fault: &Fault, content: &Pseudonym) -> Result<()> {
         let sql = "UPDATE quarantine SET reason = ?, path = ?, message = ? WHERE no = ?";
         self.run(sql, params![fault.reason.word(), fault.path, fault.message, no.0])?;
-        self.run("UPDATE OR IGNORE quarantine SET content = ? WHERE no = ?", params![content.0, no.0]).map(drop)
+        self.run("UPDATE OR IGNORE quarantine SET content = ? WHERE no = ?", params![content.0, no.0])
+            .map(drop)
     }
 }

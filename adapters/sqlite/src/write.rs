@@ -280,8 +280,7 @@ impl Store for Sqlite {
         let (reason, content) = (entry.reason.word(), entry.content.0);
         let (path, message, body) = (&entry.path, &entry.message, &entry.body.0);
         let (item, items) = (entry.item, entry.items);
-        let params =
-            params![entry.source.0, registered, reason, path, message, content, body, item, items];
+        let params = params![entry.source.0, registered, reason, path, message, content, body, item, items];
         Ok(self.run(sql, params)? == 1)
     }
 

@@ -156,7 +156,8 @@ mod tests {
         ] {
             assert!(may_identify(text), "{text}");
         }
-        for text in ["", "a test message", "the supplier corrected 2026-000123-1", "ticket 48213", "0f8fad5b"] {
+        for text in ["", "a test message", "the supplier corrected 2026-000123-1", "ticket 48213", "0f8fad5b"]
+        {
             assert!(!may_identify(text), "{text}");
         }
     }

@@ -105,12 +105,7 @@ impl Intake {
         let ignored_fields = item.ignored_fields;
         // An excerpt holds nothing else.
         let (no, count) = if item.excerpt.is_some() { (0, 1) } else { (no, count) };
-        Prepared {
-            ignored_fields,
-            item: no,
-            items: count,
-            ..self.item(delivery, item.excerpt, content)
-        }
+        Prepared { ignored_fields, item: no, items: count, ..self.item(delivery, item.excerpt, content) }
     }
 
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use samspor_domain::store::{Read, StoreError};
 use jiff::Timestamp;
+use samspor_domain::store::{Read, StoreError};
 use samspor_domain::{Clock, Seq, Text};
 use samspor_vault::Vault;
 use tokio::runtime;
@@ -293,7 +293,8 @@ impl Writer {
 
     /// Says that the store took something.
     fn works(&self) {
-        self.status.set(PART, if self.core.stalled { Condition::Down(STALLED.into()) } else { Condition::Up });
+        self.status
+            .set(PART, if self.core.stalled { Condition::Down(STALLED.into()) } else { Condition::Up });
     }
 }
 

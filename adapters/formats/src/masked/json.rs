@@ -121,9 +121,8 @@ fn tells_of_nobody(field: &str, text: &str) -> bool {
         "side" | "default_side" => matches!(text, "inside" | "outside"),
         "basis" => matches!(text, "consent" | "law"),
         "grants" | "pays" | "above_ceiling" => matches!(text, "solution" | "shared" | "area"),
-        "date" | "from" | "to" | "on" | "covers_from" | "covers_to" | "given_on" | "period_from" | "period_to" => {
-            calendar::date(text).is_some()
-        }
+        "date" | "from" | "to" | "on" | "covers_from" | "covers_to" | "given_on" | "period_from"
+        | "period_to" => calendar::date(text).is_some(),
         _ => false,
     }
 }

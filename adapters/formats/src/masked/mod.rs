@@ -92,8 +92,11 @@ fn name(text: &str) -> String {
     let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || b"_@$".contains(&byte));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    let is_name =
-        begins && digits <= 3 && text.len() <= 64 && text.bytes().all(is_ascii) && !(is_hexadecimal && text.len() > 8);
+    let is_name = begins
+        && digits <= 3
+        && text.len() <= 64
+        && text.bytes().all(is_ascii)
+        && !(is_hexadecimal && text.len() > 8);
     if is_name { text.to_owned() } else { mask(text) }
 }
 

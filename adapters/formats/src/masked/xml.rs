@@ -110,7 +110,11 @@ fn tag(tag: &str) -> (String, &str) {
                 let end = inner.find(character);
                 let quoted = &inner[..end.unwrap_or(inner.len())];
                 shown.push(character);
-                if is_plain(attribute, quoted) { shown.push_str(quoted) } else { shown.push_str(&mask(quoted)) }
+                if is_plain(attribute, quoted) {
+                    shown.push_str(quoted)
+                } else {
+                    shown.push_str(&mask(quoted))
+                }
                 if end.is_some() {
                     shown.push(character);
                 }

@@ -80,7 +80,8 @@ async fn entries_are_listed_by_pages_shown_and_grouped() {
         for newest_first in [false, true] {
             let (mut numbers, mut page_token) = (Vec::new(), String::new());
             loop {
-                let request = v1::ListQuarantineRequest { page_size: 2, page_token, newest_first, filter: None };
+                let request =
+                    v1::ListQuarantineRequest { page_size: 2, page_token, newest_first, filter: None };
                 let page = client.list_quarantine(request).await.expect("lists").into_inner();
                 assert!(page.entries.len() <= 2);
                 numbers.extend(page.entries.iter().map(|entry| entry.number));
@@ -111,9 +112,13 @@ async fn entries_are_listed_by_pages_shown_and_grouped() {
         let status = client.get_quarantined(v1::GetQuarantinedRequest { number: 6 }).await.expect_err("none");
         assert_eq!(status.code(), Code::NotFound);
 
-        let groups = client.group_quarantine(v1::GroupQuarantineRequest { filter: None }).await.expect("groups");
+        let groups =
+            client.group_quarantine(v1::GroupQuarantineRequest { filter: None }).await.expect("groups");
         let groups = groups.into_inner().groups;
-        assert_eq!((groups.len(), groups[0].path.as_deref(), groups[0].count), (1, Some("parts[*].amount"), 5));
+        assert_eq!(
+            (groups.len(), groups[0].path.as_deref(), groups[0].count),
+            (1, Some("parts[*].amount"), 5)
+        );
     })
     .await;
 }
@@ -122,7 +127,8 @@ async fn entries_are_listed_by_pages_shown_and_grouped() {
 async fn a_previewed_set_is_released_once_and_the_rest_discarded() {
     with_front(settings(), async |front| {
         let (ids, mut client) = filled(front, &["a", "b", "bad", "c"]).await;
-        let status = client.preview_release(v1::PreviewReleaseRequest::default()).await.expect_err("of nothing");
+        let status =
+            client.preview_release(v1::PreviewReleaseRequest::default()).await.expect_err("of nothing");
         assert_eq!(status.code(), Code::InvalidArgument);
         let preview = client.preview_release(of(v1::QuarantineFilter::default())).await.expect("previews");
         let preview = preview.into_inner();
@@ -139,7 +145,8 @@ async fn a_previewed_set_is_released_once_and_the_rest_discarded() {
         };
         let preview = client.preview_release(again).await.expect("previews").into_inner();
         assert_eq!(sum(&preview.entries), [((Becoming::Posting, None), 3), (faulty, 1)].into());
-        let one = client.discard(discard(discard_request::What::Number(4), "not needed")).await.expect("discards");
+        let one =
+            client.discard(discard(discard_request::What::Number(4), "not needed")).await.expect("discards");
         assert_eq!(one.into_inner(), v1::DiscardResponse { discarded: 1, settled: 0 });
 
         // Two callers at once, and then once more.
@@ -160,7 +167,8 @@ async fn a_previewed_set_is_released_once_and_the_rest_discarded() {
         assert_eq!(rest.expect("discards").into_inner(), v1::DiscardResponse { discarded: 1, settled: 3 });
         let filter = Filter { standing: Some(Standing::Open), ..Filter::default() };
         assert!(front.reader().groups(&filter).expect("the store answers").is_empty());
-        let list = client.list_quarantine(v1::ListQuarantineRequest::default()).await.expect("lists").into_inner();
+        let list =
+            client.list_quarantine(v1::ListQuarantineRequest::default()).await.expect("lists").into_inner();
         assert_eq!(list.entries[0].became, [("postings".to_owned(), 1)].into());
         assert_eq!(list.entries[2].discarded_because.as_deref(), Some("the rest"));
     })
@@ -178,7 +186,8 @@ async fn what_is_malformed_is_refused_at_its_place_and_changes_nothing() {
             state: 9,
             ..Default::default()
         };
-        let request = v1::ListQuarantineRequest { filter: Some(filter), page_token: "x".into(), ..Default::default() };
+        let request =
+            v1::ListQuarantineRequest { filter: Some(filter), page_token: "x".into(), ..Default::default() };
         let status = client.list_quarantine(request).await.expect_err("refused");
         let violations = status.get_details_bad_request().expect("details").field_violations;
         let fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();

@@ -23,8 +23,7 @@ pub struct Ready {
 }
 
 /// What an entry is now.
-#[derive(Clone)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Nothing can be done with it: why.
     Stays(Fate),
     /// Still not understood: why.
@@ -117,7 +116,9 @@ pub fn preview(
     set: SetNo,
     after: EntryNo,
 ) -> Result<Option<Slice>> {
-    let Some(Ready { set, entries, next }) = ready(read, vault, intakes, set, after)? else { return Ok(None) };
+    let Some(Ready { set, entries, next }) = ready(read, vault, intakes, set, after)? else {
+        return Ok(None);
+    };
     let keyring = Keyring::load(Arc::clone(vault), read)?;
     let mut told = Vec::with_capacity(entries.len());
     for (no, verdict) in entries {

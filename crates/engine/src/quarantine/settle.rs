@@ -80,7 +80,8 @@ impl Core {
 
     /// An entry is still not understood, for that reason.
     fn still_faulty(&mut self, entry: &Entry, fault: &Fault) -> Result<Fates> {
-        let is_new = entry.reason != fault.reason || entry.path != fault.path || entry.message != fault.message;
+        let is_new =
+            entry.reason != fault.reason || entry.path != fault.path || entry.message != fault.message;
         if is_new && let Some(sealed) = self.store.sealed_entry(entry.no)? {
             let body = kept::open_body(&self.keyring.vault, &sealed)?;
             let whole = kept::whole(body.content_type.as_deref(), &body.body);
@@ -104,7 +105,8 @@ impl Core {
             }
         }
         let more = became.values().sum::<i64>() - 1;
-        let others = [(Outcome::Quarantined, -1), (Outcome::Received, more), (Outcome::IgnoredField, ignored)];
+        let others =
+            [(Outcome::Quarantined, -1), (Outcome::Received, more), (Outcome::IgnoredField, ignored)];
         let counts = became.iter().map(|(outcome, items)| (*outcome, *items)).chain(others);
         for (outcome, items) in counts.filter(|(_, items)| *items != 0) {
             self.tally.count(entry.source, entry.registered, outcome, items);

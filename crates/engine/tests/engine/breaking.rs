@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use samspor_domain::quarantine::{
-    Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine,
-};
+use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
     Balance, Count, FactRow, FactVersion, FeedRow, NewPosting, PersonNo, Posted, PostingRow, Quarantined,
     Reach, Read, Result, Sealed, Standing, Store, Work, WorkNo,

@@ -111,7 +111,8 @@ fn a_release_on_which_the_engine_panics_leaves_that_entry_alone() {
     }]);
     let set = core.freeze(&Filter::default(), 100, instant(NOW)).expect("frozen");
     let mut release = |right: [(Fate, usize); 2]| {
-        let ready = ready(core.store(), &stage.vault, &intakes, set, EntryNo(0)).expect("reads").expect("a set");
+        let ready =
+            ready(core.store(), &stage.vault, &intakes, set, EntryNo(0)).expect("reads").expect("a set");
         let slice = core.release(ready, instant(NOW)).expect("released");
         let mut sum = std::collections::BTreeMap::new();
         for fate in slice.entries.iter().flat_map(|(_, fates)| fates.keys()) {
@@ -149,7 +150,9 @@ async fn the_writer_goes_on_and_what_it_cannot_decide_again_is_told_and_done_whe
     };
     breaks.on_posting(&["-1."]);
     assert_eq!(take_in(&posting(0)).await, Became::Posting);
-    assert!(matches!(take_in(&posting(1)).await, Became::Quarantined(fault) if fault.reason == Reason::Failed));
+    assert!(
+        matches!(take_in(&posting(1)).await, Became::Quarantined(fault) if fault.reason == Reason::Failed)
+    );
 
     // A consent that tags what is there: the fact is taken in, though deciding again breaks.
     breaks.on_standing(true);

@@ -105,7 +105,8 @@ fn previewed(stage: &mut Stage, intakes: &Intakes, set: SetNo) -> Fates {
     let vault = Arc::clone(&stage.vault);
     let (mut slices, mut after) = (Vec::new(), EntryNo::default());
     loop {
-        let slice = preview(stage.core().store(), &vault, intakes, set, after).expect("reads").expect("a set");
+        let slice =
+            preview(stage.core().store(), &vault, intakes, set, after).expect("reads").expect("a set");
         let next = slice.next;
         slices.push(slice);
         match next {
@@ -165,14 +166,12 @@ fn a_frozen_set_is_released_once_whoever_asks_and_nothing_but_it() {
         words.say(word, &[Ok(word)]);
     }
     words.say("c", &[Err("elsewhere")]);
-    let right =
-        Fates::from([(Fate::Posting, 3), (Fate::Quarantined(Reason::InvalidField), 1)]);
+    let right = Fates::from([(Fate::Posting, 3), (Fate::Quarantined(Reason::InvalidField), 1)]);
     assert_eq!(previewed(&mut stage, &all, set), right);
     assert_eq!(balanced(stage.core()), before, "a preview changes nothing");
 
     // Two callers decode at the same time; then the one is released, and the other, and once more after a kill.
-    let (one, other) =
-        (decode(&mut stage, &all, set, EntryNo(0)), decode(&mut stage, &all, set, EntryNo(0)));
+    let (one, other) = (decode(&mut stage, &all, set, EntryNo(0)), decode(&mut stage, &all, set, EntryNo(0)));
     let released = stage.core().release(one, instant(LATER)).expect("released");
     assert_eq!(sum([released]), right);
     let known = Fates::from([(Fate::Settled, 3), (Fate::Quarantined(Reason::InvalidField), 1)]);
@@ -181,29 +180,27 @@ fn a_frozen_set_is_released_once_whoever_asks_and_nothing_but_it() {
     stage.open(Default::default(), 1_000, None);
     assert_eq!(release(&mut stage, &all, set), known);
     assert_eq!(stage.ids().into_iter().collect::<Vec<_>>(), ["a", "b", "d"]);
-    let outcomes = [
-        (Outcome::Received, 6),
-        (Outcome::Posting, 3),
-        (Outcome::Duplicate, 1),
-        (Outcome::Quarantined, 2),
-    ];
+    let outcomes =
+        [(Outcome::Received, 6), (Outcome::Posting, 3), (Outcome::Duplicate, 1), (Outcome::Quarantined, 2)];
     assert_eq!(balanced(stage.core()), outcomes.into());
 
     // What is left says why it is, and what was released as what it ended.
-    let entries = stage.core().store().entries(&Filter::default(), Order::NewestFirst, None, 9).expect("entries");
-    let told: Vec<_> = entries.iter().map(|entry| (entry.no.0, entry.path.as_deref(), entry.erased)).collect();
+    let entries =
+        stage.core().store().entries(&Filter::default(), Order::NewestFirst, None, 9).expect("entries");
+    let told: Vec<_> =
+        entries.iter().map(|entry| (entry.no.0, entry.path.as_deref(), entry.erased)).collect();
     let right = [(5, Some(""), false), (4, Some(""), true), (3, Some("elsewhere"), false)];
     assert_eq!(told[..3], right);
-    let as_posting = |state: &State| {
-        matches!(state, State::Released { became, .. } if *became == BTreeMap::from([(Outcome::Posting, 1)]))
-    };
+    let as_posting = |state: &State| matches!(state, State::Released { became, .. } if *became == BTreeMap::from([(Outcome::Posting, 1)]));
     assert!(as_posting(&entries[1].state) && as_posting(&entries[4].state), "{entries:?}");
     // Sent again they are known: what was taken in, and what is here for another reason by now.
     for word in ["a", "b", "c", "d"] {
         assert_eq!(deliver(stage.core(), &intake, word), [Became::Duplicate], "{word}");
     }
     balanced(stage.core());
-    assert!(ready(stage.core().store(), &stage_vault(), &all, SetNo(99), EntryNo(0)).expect("reads").is_none());
+    assert!(
+        ready(stage.core().store(), &stage_vault(), &all, SetNo(99), EntryNo(0)).expect("reads").is_none()
+    );
 }
 
 fn stage_vault() -> Arc<samspor_vault::Vault> {
@@ -290,7 +287,9 @@ fn a_conflict_stays_while_it_is_one() {
     let words = Words::default();
     let (opus, prisme) = (words.intake("opus"), words.intake("prisme"));
     let posting = |amount: &str| {
-        format!(r#"{{"type":"posting","id":"P","date":"2026-01-05","account":"5.28.21","amount":"{amount}"}}"#)
+        format!(
+            r#"{{"type":"posting","id":"P","date":"2026-01-05","account":"5.28.21","amount":"{amount}"}}"#
+        )
     };
     assert_eq!(stage.send(THEN, "opus", &posting("2.00")), Became::Posting);
     assert!(matches!(stage.send(THEN, "opus", &posting("1.00")), Became::Quarantined(_)));
