@@ -32,6 +32,7 @@ use cli::{Cli, Command};
 const FAULTY: u8 = 2;
 
 fn main() -> ExitCode {
+    tell_of_panics();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -72,6 +73,21 @@ fn log() {
     let filter = EnvFilter::try_from_env("SAMSPOR_LOG").unwrap_or_else(|_| EnvFilter::new("info,lapin=warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.init() } else { log.json().init() }
+}
+
+/// Says where something broke. What a panic says may quote the message that it broke on, so that is told only where it
+/// stands in the program as it is.
+fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let why = panic.payload().downcast_ref::<&'static str>().copied();
+        let why = why.unwrap_or("what it says is not shown, since it may quote a message");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, why, "something broke; please report it");
+        } else {
+            eprintln!("samspor: something broke at {place}; please report it: {why}");
+        }
+    }));
 }
 
 /// Shows what is wrong with a configuration.

@@ -31,8 +31,7 @@ fn gateway(configured: &Configured) -> Result<std::result::Result<Gateway, ExitC
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let channel = runtime.block_on(connect(&format!("http://{}", grpc.listen)))?;
-    let client = QuarantineServiceClient::new(channel).max_decoding_message_size(64 << 20);
-    Ok(Ok(Gateway { runtime, client }))
+    Ok(Ok(Gateway { runtime, client: QuarantineServiceClient::new(channel) }))
 }
 
 /// A status's message alone: what else it shows is for programs.
@@ -85,6 +84,9 @@ pub(super) fn preview(arguments: &Preview) -> Result<ExitCode> {
         set.number, set.made, set.count
     );
     tables(&told, arguments.each);
+    if arguments.set.is_none() && set.count == i64::from(arguments.limit) {
+        println!("\nThe set has as many entries as --limit allows; there may be more that match.");
+    }
     if set.count > 0 {
         println!(
             "\nNothing was changed. To take this set in: samspor quarantine release --config {} {}",

@@ -89,8 +89,7 @@ impl Core {
         }
         let (keyring, registry) = load(&mut *store, &vault, &charts)?;
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
-        let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
-        let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN);
+        let last = last_instant(&mut *store)?;
         let scrubbing = Scrubbing::load(&mut *store)?;
         let (brake, stalled) = (None, false);
         let mut core = Self {
@@ -247,6 +246,7 @@ impl Core {
         (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;
         self.retention = Retention::load(&mut *self.store, self.retention.days)?;
         self.scrubbing = Scrubbing::load(&mut *self.store)?;
+        self.last = last_instant(&mut *self.store)?;
         Ok(())
     }
 
@@ -313,6 +313,11 @@ impl Core {
         })?;
         Ok(if new { Became::Quarantined(fault) } else { Became::Duplicate })
     }
+}
+
+fn last_instant(store: &mut dyn Store) -> Result<Timestamp> {
+    let last = store.meta(LAST)?.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
+    Ok(last.and_then(|last| Timestamp::from_microsecond(last).ok()).unwrap_or(Timestamp::MIN))
 }
 
 fn load(store: &mut dyn Store, vault: &Arc<Vault>, charts: &Charts) -> Result<(Keyring, Registry)> {

@@ -23,8 +23,7 @@ pub struct Ready {
 }
 
 /// What an entry is now.
-#[derive(Clone)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Nothing can be done with it: why.
     Stays(Fate),
     /// Still not understood: why.

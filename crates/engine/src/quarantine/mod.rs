@@ -18,7 +18,8 @@ use samspor_vault::Vault;
 use crate::kept;
 use crate::writer::{Handle, Unavailable};
 
-pub use again::{Ready, Verdict, preview, ready};
+use again::Verdict;
+pub use again::{Ready, preview, ready};
 
 /// Entries that one transaction releases at most.
 const SLICE: usize = 200;
