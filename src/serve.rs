@@ -34,7 +34,6 @@ pub(crate) fn run(arguments: &Configured) -> Result<ExitCode> {
     }
     open::tls()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    keep_panics_quiet();
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST);
     served?;
@@ -129,12 +128,4 @@ async fn front(bound: Option<Bound>, stop: CancellationToken) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// A panic's own message may quote what broke it, so the log is told only where it was.
-fn keep_panics_quiet() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a part of the gateway broke; please report it");
-    }));
 }
