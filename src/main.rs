@@ -14,6 +14,7 @@ mod record;
 mod recording;
 mod replay;
 mod serve;
+mod topology;
 mod wiring;
 
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ fn run(command: Command) -> Result<ExitCode> {
             log();
             serve::run(&arguments)
         }
-        Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

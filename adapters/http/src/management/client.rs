@@ -112,17 +112,16 @@ impl Client {
         }
     }
 
-    /// An exchange, if there is one. Where a policy holds for it, what the policy says stands among the arguments,
-    /// unless they say it themselves.
+    /// An exchange, if there is one.
     pub async fn exchange(&self, vhost: &str, name: &str) -> Result<Option<Exchange>, Error> {
         let Some(mut exchange) = self.find::<Exchange>(&["exchanges", vhost, name]).await? else {
             return Ok(None);
         };
-        if let Some(policy) = &exchange.policy
-            && let Some(policy) = self.find::<ExchangePolicy>(&["policies", vhost, policy]).await?
-            && let Some(alternate) = policy.definition.alternate_exchange
-        {
-            exchange.arguments.entry("alternate-exchange").or_insert(alternate.into());
+        let argument = exchange.arguments.get("alternate-exchange").and_then(|name| name.as_str());
+        exchange.alternate = argument.map(str::to_owned);
+        if let (None, Some(policy)) = (&exchange.alternate, &exchange.policy) {
+            let policy = self.find::<ExchangePolicy>(&["policies", vhost, policy]).await?;
+            exchange.alternate = policy.and_then(|policy| policy.definition.alternate_exchange);
         }
         Ok(Some(exchange))
     }

@@ -53,6 +53,9 @@ pub struct Exchange {
     /// The name of the policy that holds for it.
     #[serde(default)]
     pub policy: Option<String>,
+    /// The exchange for what no binding takes, by argument or policy.
+    #[serde(skip)]
+    pub alternate: Option<String>,
 }
 
 /// What an exchange passes on, and to where.
