@@ -48,7 +48,8 @@ fn meaning(config: &Config) -> String {
     for (name, broker) in &config.brokers {
         let times = format!("connects within {:?}, heartbeat {:?}", broker.connect_timeout, broker.heartbeat);
         let management = broker.management_url.as_ref();
-        let management = management.map(|url| format!("; management URL in {}", secret(url))).unwrap_or_default();
+        let management =
+            management.map(|url| format!("; management URL in {}", secret(url))).unwrap_or_default();
         row(&format!("broker {name}"), format!("URL in {}{management}; {times}", secret(&broker.url)));
     }
     for source in &config.sources {

@@ -27,9 +27,11 @@ pub(crate) async fn look(config: &Config) -> Report {
         managed.extend(found.map(|found| (name, found)));
     }
     let managed = |name: &Text| managed.iter().find(|(of, _)| *of == name).map(|(_, managed)| managed);
-    let sources = stream::iter(&config.sources).map(|source| look_at_source(config, source, managed(&source.broker)));
+    let sources =
+        stream::iter(&config.sources).map(|source| look_at_source(config, source, managed(&source.broker)));
     parts.extend(sources.buffered(AT_ONCE).collect::<Vec<_>>().await);
-    let targets = stream::iter(&config.targets).map(|target| look_at_target(config, target, managed(&target.broker)));
+    let targets =
+        stream::iter(&config.targets).map(|target| look_at_target(config, target, managed(&target.broker)));
     parts.extend(targets.buffered(AT_ONCE).collect::<Vec<_>>().await);
     if config.brokers.is_empty() {
         let says = "the configuration names no broker, so there is nothing to look at";
@@ -86,7 +88,8 @@ async fn manage(client: Client, url: &amqp::Url, findings: &mut Vec<Finding>) ->
     let overview = match client.overview().await {
         Ok(overview) => overview,
         Err(error) => {
-            let advice = "set right where it is, and who logs in: a user with the tag management, better monitoring";
+            let advice =
+                "set right where it is, and who logs in: a user with the tag management, better monitoring";
             findings.push(Finding::fault("management", explain(error), advice));
             return None;
         }
@@ -98,7 +101,11 @@ async fn manage(client: Client, url: &amqp::Url, findings: &mut Vec<Finding>) ->
             let alarms: Vec<String> =
                 alarms.iter().map(|alarm| format!("{} of {}", alarm.resource, alarm.node)).collect();
             let says = format!("it takes no messages from anybody: alarm for {}", alarms.join(", "));
-            Finding::fault("alarm", says, "give it memory or disk, or let readers take what lies in its queues")
+            Finding::fault(
+                "alarm",
+                says,
+                "give it memory or disk, or let readers take what lies in its queues",
+            )
         }
         Err(error) => {
             let says = format!("whether there is an alarm was not seen: {}", explain(error));
@@ -174,7 +181,8 @@ fn add_reached(findings: &mut Vec<Finding>, reached: Result<(), String>, is_miss
     let finding = match reached {
         Err(_) if is_missing => return,
         Err(why) => {
-            let advice = "set it right: until then the gateway can do nothing here, and tries again and again";
+            let advice =
+                "set it right: until then the gateway can do nothing here, and tries again and again";
             Finding::fault(CHECK, why, advice)
         }
         Ok(()) if declares => {

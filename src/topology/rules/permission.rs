@@ -28,7 +28,11 @@ pub(super) fn permission(user: &str, permissions: &Seen<Permissions>, needs: &[(
         }
         Err(why) => {
             let says = format!("what '{user}' may do was not seen: {why}");
-            return Finding::notice(CHECK, says, "to see it, let the management user have the tag administrator");
+            return Finding::notice(
+                CHECK,
+                says,
+                "to see it, let the management user have the tag administrator",
+            );
         }
     };
     let mut unknown = Vec::new();

@@ -38,7 +38,8 @@ pub(crate) fn found(queue: &Queue, meant: Option<QueueType>) -> Vec<Finding> {
     } else if queue.kind == word {
         findings.push(Finding::good("type", format!("it is a {word} queue")));
     } else if word == "quorum" {
-        let says = format!("it is a {} queue, on one node, and the configuration means a quorum queue", queue.kind);
+        let says =
+            format!("it is a {} queue, on one node, and the configuration means a quorum queue", queue.kind);
         let advice = format!("{anew}; or set queue_type = \"classic\", if one node is enough");
         findings.push(Finding::fault("type", says, advice));
     } else {
@@ -57,7 +58,8 @@ pub(crate) fn found(queue: &Queue, meant: Option<QueueType>) -> Vec<Finding> {
     if queue.durable && !queue.auto_delete && !queue.exclusive {
         findings.push(Finding::good("durable", "it is durable"));
     }
-    if let Some(state @ ("down" | "stopped" | "crashed" | "minority" | "terminated")) = queue.state.as_deref() {
+    if let Some(state @ ("down" | "stopped" | "crashed" | "minority" | "terminated")) = queue.state.as_deref()
+    {
         let says = format!("its state is {state}: it takes and gives nothing");
         findings.push(Finding::fault("state", says, "see what the broker's nodes say in their logs"));
     }
@@ -75,7 +77,11 @@ pub(super) fn leaves(role: Role, queue: &Queue, holds: &Effective, dead: &DeadLe
     let mut findings = Vec::new();
     if !queue.policy_is_known() {
         let says = "the management interface does not say which policies hold for it";
-        findings.push(Finding::notice("policy", says, "ask again in some seconds; a new queue is known late"));
+        findings.push(Finding::notice(
+            "policy",
+            says,
+            "ask again in some seconds; a new queue is known late",
+        ));
     }
     let goes = match dead {
         DeadLetters::Kept(name) => format!("goes to the dead-letter exchange '{name}' unread"),
@@ -93,9 +99,10 @@ pub(super) fn leaves(role: Role, queue: &Queue, holds: &Effective, dead: &DeadLe
         );
         findings.push(Finding::fault("expires", says, without(&expires.origin)));
     }
-    for (check, unit, limit) in
-        [("max-length", "messages", &holds.max_length), ("max-length-bytes", "bytes", &holds.max_length_bytes)]
-    {
+    for (check, unit, limit) in [
+        ("max-length", "messages", &holds.max_length),
+        ("max-length-bytes", "bytes", &holds.max_length_bytes),
+    ] {
         let Some(limit) = limit else { continue };
         let overflow = holds.overflow.as_ref().map_or("drop-head", |overflow| overflow.value.as_str());
         let at = format!("at {} {unit} ({})", limit.value, origin(&limit.origin));
@@ -146,9 +153,12 @@ fn delivery_limit(role: Role, limit: Option<&Setting<i64>>, goes: &str) -> Optio
         let advice = "let the reader acknowledge what it has, or give the queue a dead-letter exchange";
         return Some(Finding::notice(CHECK, said, advice));
     }
-    let says = format!("{said}; the gateway gives messages back, every 30 s or more often, while its store is away");
+    let says =
+        format!("{said}; the gateway gives messages back, every 30 s or more often, while its store is away");
     let advice = match &limit.origin {
-        Origin::Default => "set a policy with delivery-limit -1, or let a new queue have x-delivery-limit".to_owned(),
+        Origin::Default => {
+            "set a policy with delivery-limit -1, or let a new queue have x-delivery-limit".to_owned()
+        }
         origin => without(origin),
     };
     Some(Finding::fault(CHECK, says, advice))
@@ -161,7 +171,8 @@ pub(super) fn dead_letters(queue: &Queue, dead: &DeadLetters) -> Option<Finding>
     Some(match dead {
         DeadLetters::None if !queue.policy_is_known() => return None,
         DeadLetters::None => {
-            let says = "it has no dead-letter exchange: what a limit drops, now or later, is gone without a trace";
+            let says =
+                "it has no dead-letter exchange: what a limit drops, now or later, is gone without a trace";
             Finding::fault(CHECK, says, advice)
         }
         DeadLetters::NoExchange(name) => {
@@ -176,7 +187,9 @@ pub(super) fn dead_letters(queue: &Queue, dead: &DeadLetters) -> Option<Finding>
             let says = format!("its dead-letter exchange '{name}' was not seen: {why}");
             Finding::notice(CHECK, says, "see to it that it exists and that a queue is bound to it")
         }
-        DeadLetters::Kept(name) => Finding::good(CHECK, format!("what a limit drops goes to '{name}', and is kept")),
+        DeadLetters::Kept(name) => {
+            Finding::good(CHECK, format!("what a limit drops goes to '{name}', and is kept"))
+        }
     })
 }
 
@@ -222,7 +235,11 @@ pub(super) fn declaration(queue: &Queue, meant: QueueType) -> Option<Finding> {
         "the gateway is to declare it (topology = \"declare\"), and the broker will refuse that, since it differs in {}",
         differs.join(", ")
     );
-    Some(Finding::fault("declaration", says, "set topology = \"check\", or delete the queue and let the gateway make it"))
+    Some(Finding::fault(
+        "declaration",
+        says,
+        "set topology = \"check\", or delete the queue and let the gateway make it",
+    ))
 }
 
 pub(super) fn origin(origin: &Origin) -> String {

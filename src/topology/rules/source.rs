@@ -44,10 +44,7 @@ pub(crate) fn source(source: &Source, seen: &SourceSeen, own_name: &str) -> Vec<
 }
 
 /// The acknowledgement timeout against what the gateway may need.
-fn timeout(
-    source: &Source,
-    timeout: Option<&samspor_http::management::Setting<i64>>,
-) -> Option<Finding> {
+fn timeout(source: &Source, timeout: Option<&samspor_http::management::Setting<i64>>) -> Option<Finding> {
     const CHECK: &str = "consumer-timeout";
     let needed = acknowledges_within(source);
     let needs = format!(
@@ -58,13 +55,19 @@ fn timeout(
     );
     let Some(timeout) = timeout else {
         return (needed > DEFAULT_TIMEOUT).then(|| {
-            let says = format!("{needs}, which is longer than the {} ms of most nodes", DEFAULT_TIMEOUT.as_millis());
-            Finding::notice(CHECK, says, "lower prefetch, raise batch, or raise consumer_timeout of the nodes")
+            let says =
+                format!("{needs}, which is longer than the {} ms of most nodes", DEFAULT_TIMEOUT.as_millis());
+            Finding::notice(
+                CHECK,
+                says,
+                "lower prefetch, raise batch, or raise consumer_timeout of the nodes",
+            )
         });
     };
     let (value, origin) = (timeout.value, queue::origin(&timeout.origin));
     if i128::from(value) < i128::try_from(needed.as_millis()).unwrap_or(i128::MAX) {
-        let says = format!("it takes back what is not acknowledged within {value} ms ({origin}), and {needs}");
+        let says =
+            format!("it takes back what is not acknowledged within {value} ms ({origin}), and {needs}");
         let advice = format!("{}, raise it, or lower prefetch", queue::without(&timeout.origin));
         return Some(Finding::fault(CHECK, says, advice));
     }
@@ -86,7 +89,9 @@ fn consumers(consumers: &[Consumer], own_name: &str) -> Finding {
             Finding::fault(CHECK, says, "stop all but one")
         }
         ([Consumer { name: Err(why), from }], 0) => {
-            let says = format!("somebody consumes from it ({from}), and whether it is the gateway was not seen: {why}");
+            let says = format!(
+                "somebody consumes from it ({from}), and whether it is the gateway was not seen: {why}"
+            );
             Finding::notice(CHECK, says, "to see it, let the management user have the tag monitoring")
         }
         (others, _) => {
@@ -95,7 +100,8 @@ fn consumers(consumers: &[Consumer], own_name: &str) -> Finding {
                 _ => consumer.from.clone(),
             };
             let names: Vec<String> = others.iter().map(name).collect();
-            let says = format!("somebody else consumes from it, and takes messages away: {}", names.join("; "));
+            let says =
+                format!("somebody else consumes from it, and takes messages away: {}", names.join("; "));
             Finding::fault(CHECK, says, stop)
         }
     }

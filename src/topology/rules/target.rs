@@ -106,7 +106,11 @@ fn to_exchange(
         findings.push(Finding::fault("durable", "the exchange goes when the broker restarts", anew));
     }
     if exchange.auto_delete {
-        findings.push(Finding::fault("durable", "the exchange goes with its last binding (auto-delete)", anew));
+        findings.push(Finding::fault(
+            "durable",
+            "the exchange goes with its last binding (auto-delete)",
+            anew,
+        ));
     }
     if findings.is_empty() {
         findings.push(Finding::good("exchange", format!("it is a durable {} exchange", exchange.kind)));
@@ -149,7 +153,10 @@ fn binding(
     let mut best = Fit::None;
     for bound in bindings {
         let Some(fit) = keys.taken(&exchange.kind, &bound.key) else {
-            let says = format!("a {} exchange routes by more than the key, so what it does was not seen", exchange.kind);
+            let says = format!(
+                "a {} exchange routes by more than the key, so what it does was not seen",
+                exchange.kind
+            );
             return Finding::notice(CHECK, says, "see to it that it passes every record to a queue");
         };
         // What another exchange does with it was not followed.
@@ -167,17 +174,25 @@ fn binding(
     let bind = format!("bind a durable queue to it, by '#' or by patterns that take every '{template}'");
     match (best, else_to) {
         (Fit::All, _) => Finding::good(CHECK, format!("a queue is bound that takes every '{template}'")),
-        (Fit::None, Some(_)) => Finding::notice(CHECK, format!("no binding takes '{template}': it {nowhere}"), bind),
+        (Fit::None, Some(_)) => {
+            Finding::notice(CHECK, format!("no binding takes '{template}': it {nowhere}"), bind)
+        }
         (Fit::None, None) if target.allow_unrouted => {
-            let says = format!("no binding takes '{template}': it {nowhere}, and counts as delivered (allow_unrouted)");
+            let says = format!(
+                "no binding takes '{template}': it {nowhere}, and counts as delivered (allow_unrouted)"
+            );
             Finding::notice(CHECK, says, bind)
         }
         (Fit::None, None) => {
-            let says = format!("no binding takes '{template}': it {nowhere}, and every record is parked as unrouted");
+            let says = format!(
+                "no binding takes '{template}': it {nowhere}, and every record is parked as unrouted"
+            );
             Finding::fault(CHECK, says, bind)
         }
         (Fit::Some, _) => {
-            let says = format!("its bindings take some of '{template}', and not each one of them all; what none takes {nowhere}");
+            let says = format!(
+                "its bindings take some of '{template}', and not each one of them all; what none takes {nowhere}"
+            );
             let advice = if target.allow_unrouted {
                 "see to it that the readers have bound what they want".to_owned()
             } else {

@@ -111,9 +111,15 @@ fn each_risk_of_a_source_is_named_and_nothing_else() {
             json!({"effective_policy_definition": {"max-length-bytes": 10, "overflow": "drop-head"}}),
             vec![("max-length-bytes", Fault)],
         ),
-        (json!({"arguments": {"x-max-length": 10, "x-overflow": "reject-publish"}}), vec![("max-length", Notice)]),
+        (
+            json!({"arguments": {"x-max-length": 10, "x-overflow": "reject-publish"}}),
+            vec![("max-length", Notice)],
+        ),
         (json!({"arguments": {"x-consumer-timeout": 60_000}}), vec![("consumer-timeout", Fault)]),
-        (json!({"effective_policy_definition": {"consumer-timeout": 299_999}}), vec![("consumer-timeout", Fault)]),
+        (
+            json!({"effective_policy_definition": {"consumer-timeout": 299_999}}),
+            vec![("consumer-timeout", Fault)],
+        ),
         (json!({"effective_policy_definition": {"consumer-timeout": 300_000}}), vec![]),
         (json!({"type": "classic", "arguments": {"x-queue-type": "classic"}}), vec![("type", Fault)]),
         (json!({"type": "stream"}), vec![("type", Fault)]),
@@ -214,9 +220,7 @@ fn permissions_are_held_against_what_is_done() {
     }
     let config = configuration("", "");
     let place = || TargetPlace::Queue(Ok(Some(queue(json!({})))));
-    for (permissions, expected) in
-        [(only("", "^amq\\.default$", ""), 0), (only(".*", "^tagged$", ".*"), 1)]
-    {
+    for (permissions, expected) in [(only("", "^amq\\.default$", ""), 0), (only(".*", "^tagged$", ".*"), 1)] {
         let seen = TargetSeen { version: FOUR, user: "gateway".into(), place: place(), permissions };
         assert_eq!(not_good(&target(&config.targets[0], &seen)).len(), expected);
     }
@@ -238,7 +242,10 @@ fn each_risk_of_a_target_s_queue_is_named() {
         (json!({"type": "classic"}), vec![("type", Fault)]),
         (json!({"arguments": {"x-message-ttl": 1}}), vec![("message-ttl", Fault)]),
         (json!({"arguments": {"x-max-length": 1}}), vec![("max-length", Fault)]),
-        (json!({"arguments": {"x-max-length": 1, "x-overflow": "reject-publish"}}), vec![("max-length", Notice)]),
+        (
+            json!({"arguments": {"x-max-length": 1, "x-overflow": "reject-publish"}}),
+            vec![("max-length", Notice)],
+        ),
         (json!({"effective_policy_definition": {"delivery-limit": 9}}), vec![("delivery-limit", Notice)]),
     ] {
         assert_eq!(found(Ok(Some(queue(with.clone())))), expected, "{with}");

@@ -166,7 +166,10 @@ async fn the_documented_topology_is_good_and_what_is_not_seen_is_said() -> Resul
     assert_eq!(found(&report, "lis", "good"), ["amqp", "binding", "exchange", "permission"].into());
     assert_eq!(found(&report, "bf", "good"), ["alarm", "management"].into());
     // The one thing that the interface does not tell.
-    assert_eq!((found(&report, "bf", "notice"), &report["notices"]), (["node-consumer-timeout"].into(), &1.into()));
+    assert_eq!(
+        (found(&report, "bf", "notice"), &report["notices"]),
+        (["node-consumer-timeout"].into(), &1.into())
+    );
     let text = stage.check(&config, &management, &[])?.ended(0)?.stdout;
     assert!(text.contains("Nothing was found by which messages can be lost; 1 notice."), "{text}");
 
@@ -175,13 +178,20 @@ async fn the_documented_topology_is_good_and_what_is_not_seen_is_said() -> Resul
     let report = stage.json(&blind, &management, 0)?;
     assert_eq!(found(&report, "bf", "notice"), ["management"].into());
     assert_eq!(found(&report, "opus", "good"), ["amqp"].into());
-    stage.configure(&SOUND.replace(", management_url_env = \"MANAGEMENT\"", "").replace("\"ledger\" }", "\"gone\" }"))?;
+    stage.configure(
+        &SOUND.replace(", management_url_env = \"MANAGEMENT\"", "").replace("\"ledger\" }", "\"gone\" }"),
+    )?;
     assert_eq!(found(&stage.json(&blind, &management, 2)?, "ledger", "fault"), ["amqp"].into());
 
     // What is configured and does not work is a fault.
     let config = stage.configure(SOUND)?;
     let port = management.rsplit(':').next().ok_or("it has one")?;
-    for wrong in [&format!("http://samspor:wrong@127.0.0.1:{port}"), "http://samspor:wrong@127.0.0.1:1", "nonsense", ""] {
+    for wrong in [
+        &format!("http://samspor:wrong@127.0.0.1:{port}"),
+        "http://samspor:wrong@127.0.0.1:1",
+        "nonsense",
+        "",
+    ] {
         let report = stage.json(&config, wrong, 2)?;
         assert_eq!(found(&report, "bf", "fault"), ["management"].into(), "{wrong}");
         assert!(!report.to_string().contains("wrong"), "{report}");
@@ -209,7 +219,13 @@ async fn every_risk_that_is_made_is_found_and_no_other() -> Result<()> {
         ("in.sound", with(json!({})), "", &[], &[]),
         ("bare", with(json!({})), "", &["dead-letter-exchange"], &[]),
         ("in.nowhere", with(json!({ "x-dead-letter-exchange": "gone" })), "", &["dead-letter-exchange"], &[]),
-        ("in.unbound", with(json!({ "x-dead-letter-exchange": "unbound" })), "", &["dead-letter-exchange"], &[]),
+        (
+            "in.unbound",
+            with(json!({ "x-dead-letter-exchange": "unbound" })),
+            "",
+            &["dead-letter-exchange"],
+            &[],
+        ),
         ("in.limit", with(json!({ "x-delivery-limit": 20 })), "", &["delivery-limit"], &[]),
         ("in.no-limit", with(json!({ "x-delivery-limit": i32::MAX })), "", &[], &[]),
         ("in.ttl", with(json!({ "x-message-ttl": 60_000 })), "", &["message-ttl"], &[]),

@@ -138,7 +138,9 @@ impl Client {
         match status {
             StatusCode::OK => Ok(Vec::new()),
             StatusCode::SERVICE_UNAVAILABLE => match self.understood::<Health>(&body)?.alarms {
-                alarms if alarms.is_empty() => Ok(vec![Alarm { node: "some node".into(), resource: "".into() }]),
+                alarms if alarms.is_empty() => {
+                    Ok(vec![Alarm { node: "some node".into(), resource: "".into() }])
+                }
                 alarms => Ok(alarms),
             },
             status => Err(self.refused(status, &body)),
