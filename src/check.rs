@@ -1,23 +1,36 @@
-//! `samspor check`: what a configuration means, in a table.
+//! `samspor check`: what a configuration means, in a table; or what its brokers show.
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
-use crate::cli::Configured;
+use crate::cli::Check;
 use crate::config::{
     self, Audience, Config, Encoding, Format, MaySend, Route, Secret, Source, Target, Topology,
 };
+use crate::{FAULTY, open, topology};
 
-/// Prints what the configuration means on standard output, or what is wrong with it on standard error.
-pub(crate) fn run(arguments: &Configured) -> ExitCode {
-    match config::load(&arguments.config) {
-        Ok(config) => {
-            print!("{}", meaning(&config));
-            ExitCode::SUCCESS
-        }
-        Err(problems) => crate::faulty(&problems),
+/// Prints what the configuration means, or what its brokers show, on standard output; or what is wrong with it on
+/// standard error.
+pub(crate) fn run(arguments: &Check) -> Result<ExitCode> {
+    let config = match config::load(&arguments.configured.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    if !arguments.broker {
+        print!("{}", meaning(&config));
+        return Ok(ExitCode::SUCCESS);
     }
+    open::tls()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(topology::look(&config));
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report.json())?);
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(FAULTY) })
 }
 
 /// What the configuration means, for people.
@@ -34,7 +47,10 @@ fn meaning(config: &Config) -> String {
     }
     for (name, broker) in &config.brokers {
         let times = format!("connects within {:?}, heartbeat {:?}", broker.connect_timeout, broker.heartbeat);
-        row(&format!("broker {name}"), format!("URL in {}; {times}", secret(&broker.url)));
+        let management = broker.management_url.as_ref();
+        let management =
+            management.map(|url| format!("; management URL in {}", secret(url))).unwrap_or_default();
+        row(&format!("broker {name}"), format!("URL in {}{management}; {times}", secret(&broker.url)));
     }
     for source in &config.sources {
         row(&format!("source {}", source.name), self::source(source));
@@ -84,7 +100,7 @@ fn source(source: &Source) -> String {
         Format::G69 { encoding: Encoding::Utf8 } => "G69 in UTF-8".to_owned(),
         Format::G69 { encoding: Encoding::Latin1 } => "G69 in ISO-8859-1".to_owned(),
     };
-    let queue = format!("queue {} of {} ({})", source.queue, source.broker, topology(source.topology));
+    let queue = format!("queue {} of {} ({})", source.queue, source.broker, made_by(source.topology));
     format!(
         "{format} from {queue}; may send {}; prefetch {}, batch {}, bodies up to {} bytes",
         words(&source.may_send),
@@ -114,13 +130,13 @@ fn target(target: &Target) -> String {
     format!(
         "{audience}, JSON to {route} of {} ({}); {unrouted}; confirmed within {:?}, {} on their way",
         target.broker,
-        topology(target.topology),
+        made_by(target.topology),
         target.confirm_timeout,
         target.window
     )
 }
 
-fn topology(topology: Topology) -> &'static str {
+fn made_by(topology: Topology) -> &'static str {
     match topology {
         Topology::Check => "checked",
         Topology::Declare => "declared",

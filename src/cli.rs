@@ -87,9 +87,19 @@ pub(crate) enum Command {
     ///
     /// Reads the file and its charts of accounts, and checks everything that needs neither broker nor secret. Each problem
     /// is shown with its file, line and column and with what is allowed there; all of them at once.
-    #[command(after_help = "Exit code: 0 where it is good, 2 where it is faulty.\n\n\
-        Example: samspor check --config config/demo.toml")]
-    Check(Configured),
+    ///
+    /// With `--broker` it also holds the configuration against the brokers as they are now, and names each way in which
+    /// messages can be lost or do not get through, with what to do about it. It changes and consumes nothing. Most of it
+    /// comes from RabbitMQ's management interface, at the broker's `management_url_env` or `management_url_file`; without
+    /// them it sees whether queues and exchanges are there, and says what it did not see. `docs/broker.md` describes a safe
+    /// topology.
+    #[command(
+        after_help = "Exit code: 0 where it is good, 2 where it is faulty or, with --broker, where something can be lost \
+        or does not work. What is only worth knowing changes nothing.\n\n\
+        Examples: samspor check --config config/demo.toml\n          \
+        samspor check --config gateway.toml --broker"
+    )]
+    Check(Check),
 
     /// Write what lies in the sources' queues to a recording, without consuming it.
     ///
@@ -218,6 +228,19 @@ pub(crate) enum ComponentKind {
     Source,
     /// Where records go.
     Target,
+}
+
+/// What `check` checks.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Hold it against the brokers as they are now.
+    #[arg(long)]
+    pub(crate) broker: bool,
+    /// Print what the brokers show as JSON.
+    #[arg(long, requires = "broker")]
+    pub(crate) json: bool,
 }
 
 /// What `record` records.

@@ -18,6 +18,7 @@ mod reload;
 mod replay;
 mod serve;
 mod status;
+mod topology;
 mod wiring;
 
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
             log();
             serve::run(&arguments)
         }
-        Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -9,6 +9,7 @@ use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode};
 use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_formats::{g69, json, oio};
+use samspor_http::management;
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
@@ -19,6 +20,9 @@ use crate::config::{
 
 /// The largest body of a source that no configuration names, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// What the brokers' own listings call the connections of somebody who only looks.
+const PROBE: &str = "samspor check";
 
 /// How a source's deliveries are read.
 pub(crate) fn intake(source: &Source) -> Intake {
@@ -56,7 +60,7 @@ pub(crate) fn intake(source: &Source) -> Intake {
 
 /// A source as it runs.
 pub(crate) fn inlet(config: &Config, source: &Source) -> Result<Inlet> {
-    let queue = queue(config, source, &format!("samspor source {}", source.name), queue_settings(source))?;
+    let queue = queue(config, source, &source_connection(source), queue_settings(source))?;
     Ok(Inlet { intake: intake(source), source: Arc::new(queue) })
 }
 
@@ -93,28 +97,41 @@ fn queue(
     amqp::Source::new(broker, settings).with_context(|| format!("source {}", source.name))
 }
 
+/// What the brokers' own listings call the connection of a source.
+pub(crate) fn source_connection(source: &Source) -> String {
+    format!("samspor source {}", source.name)
+}
+
+/// A source's queue for somebody who looks whether it is there, where the gateway does not declare it.
+pub(crate) fn source_probe(config: &Config, source: &Source) -> Result<amqp::Source> {
+    queue(config, source, PROBE, queue_settings(source))
+}
+
+/// A target's queue or exchange for somebody who looks whether it is there, where the gateway does not declare it.
+pub(crate) fn target_probe(config: &Config, target: &Target) -> Result<amqp::Target> {
+    let broker = broker(config.broker(&target.broker), PROBE)?;
+    amqp::Target::new(broker, target_settings(target)).with_context(|| format!("target {}", target.name))
+}
+
+/// A broker, for somebody who looks at it.
+pub(crate) fn broker_probe(settings: &Broker) -> Result<amqp::Broker> {
+    broker(settings, PROBE)
+}
+
+/// A broker's management interface, if the configuration says where it is.
+pub(crate) fn management(broker: &Broker) -> Result<Option<management::Client>> {
+    let Some(secret) = &broker.management_url else { return Ok(None) };
+    let url = secret.read()?;
+    let url = url.expose_secret().parse().with_context(|| format!("the URL in {secret}"))?;
+    let (connect_timeout, request_timeout) = (broker.connect_timeout, broker.request_timeout);
+    Ok(Some(management::Client::new(management::Settings { url, connect_timeout, request_timeout })?))
+}
+
 /// A target as it runs.
 pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Result<Outlet> {
     let broker = broker(config.broker(&target.broker), &format!("samspor target {}", target.name))?;
-    let (exchange, routing, queue) = match &target.route {
-        Route::Queue(queue) => {
-            (String::new(), amqp::target::Routing::Fixed(queue.clone()), Some(queue_type(target.queue_type)))
-        }
-        Route::Exchange(exchange, key) => (exchange.clone(), amqp::target::Routing::Fixed(key.clone()), None),
-        Route::Topic(exchange, template) => {
-            (exchange.clone(), amqp::target::Routing::Topic(template.clone()), None)
-        }
-    };
-    let settings = amqp::target::Settings {
-        exchange,
-        exchange_kind: amqp::ExchangeKind::Topic,
-        routing,
-        queue,
-        topology: topology(target.topology),
-        allow_unrouted: target.allow_unrouted,
-        confirm_timeout: target.confirm_timeout,
-    };
-    let exchange = amqp::Target::new(broker, settings).with_context(|| format!("target {}", target.name))?;
+    let exchange = amqp::Target::new(broker, target_settings(target))
+        .with_context(|| format!("target {}", target.name))?;
     let audience = match target.audience {
         Audience::Ledger => samspor_engine::Audience::Ledger,
         Audience::Lis => samspor_engine::Audience::Lis,
@@ -150,6 +167,27 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
         made.insert(target_part(&target.name), Made::Target(target.clone(), url(&target.broker)?));
     }
     Ok(made)
+}
+
+fn target_settings(target: &Target) -> amqp::target::Settings {
+    let (exchange, routing, queue) = match &target.route {
+        Route::Queue(queue) => {
+            (String::new(), amqp::target::Routing::Fixed(queue.clone()), Some(queue_type(target.queue_type)))
+        }
+        Route::Exchange(exchange, key) => (exchange.clone(), amqp::target::Routing::Fixed(key.clone()), None),
+        Route::Topic(exchange, template) => {
+            (exchange.clone(), amqp::target::Routing::Topic(template.clone()), None)
+        }
+    };
+    amqp::target::Settings {
+        exchange,
+        exchange_kind: amqp::ExchangeKind::Topic,
+        routing,
+        queue,
+        topology: topology(target.topology),
+        allow_unrouted: target.allow_unrouted,
+        confirm_timeout: target.confirm_timeout,
+    }
 }
 
 fn broker(broker: &Broker, name: &str) -> Result<amqp::Broker> {

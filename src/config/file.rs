@@ -123,6 +123,11 @@ pub(super) struct Broker {
     pub(super) url_env: Option<At<String>>,
     /// A file that holds the URL and nothing else.
     pub(super) url_file: Option<At<String>>,
+    /// The environment variable that holds the URL of RabbitMQ's management interface, `http://` or `https://`, with
+    /// user and password. Only `samspor check --broker` asks there; without it, it sees less. `docs/broker.md` says more.
+    pub(super) management_url_env: Option<At<String>>,
+    /// A file that holds that URL and nothing else.
+    pub(super) management_url_file: Option<At<String>>,
     /// How long an attempt to connect may take, in milliseconds.
     #[serde(default)]
     pub(super) connect_timeout_ms: Number<10_000, 100, 300_000>,

@@ -111,6 +111,8 @@ impl Journal {
 pub(crate) struct Broker {
     /// Its URL, with user and password.
     pub(crate) url: Secret,
+    /// The URL of its management interface, with user and password.
+    pub(crate) management_url: Option<Secret>,
     /// How long an attempt to connect may take.
     pub(crate) connect_timeout: Duration,
     /// How long any other answer may take.

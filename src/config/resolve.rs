@@ -86,10 +86,19 @@ impl Resolver {
     fn broker(&mut self, name: &At<String>, broker: &file::Broker) -> Option<(Text, Broker)> {
         let text = self.reading.text(name);
         let url = self.secret(name.span(), [("url_file", &broker.url_file), ("url_env", &broker.url_env)]);
+        let management_url = [
+            ("management_url_file", &broker.management_url_file),
+            ("management_url_env", &broker.management_url_env),
+        ];
+        let management_url = if management_url.iter().any(|(_, url)| url.is_some()) {
+            self.secret(name.span(), management_url)
+        } else {
+            None
+        };
         let connect_timeout = self.milliseconds(&broker.connect_timeout_ms);
         let request_timeout = self.milliseconds(&broker.request_timeout_ms);
         let heartbeat = Duration::from_secs(self.reading.number(&broker.heartbeat_s));
-        Some((text?, Broker { url: url?, connect_timeout, request_timeout, heartbeat }))
+        Some((text?, Broker { url: url?, management_url, connect_timeout, request_timeout, heartbeat }))
     }
 
     /// Where a secret is: exactly one of two keys says it, and neither holds it.

@@ -1,5 +1,6 @@
 //! The commands that scripts use: what they print, and the exit code that they end with.
 
+mod check_broker;
 mod explain;
 mod others;
 pub(crate) mod recordings;

@@ -47,6 +47,18 @@ pub enum UrlError {
 }
 
 impl Url {
+    /// The virtual host.
+    #[must_use]
+    pub fn vhost(&self) -> &str {
+        &self.0.vhost
+    }
+
+    /// Who logs in.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.0.authority.userinfo.username
+    }
+
     /// How the client library is told, with the broker's other settings.
     pub(crate) fn uri(&self, heartbeat: Duration) -> AMQPUri {
         let mut uri = self.0.clone();

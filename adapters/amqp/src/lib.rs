@@ -16,7 +16,7 @@ mod topology;
 pub use broker::{Broker, Url, UrlError};
 pub use source::Source;
 pub use target::Target;
-pub use topology::{ExchangeKind, QueueType, Topology};
+pub use topology::{DELIVERY_LIMIT, ExchangeKind, QueueType, Topology};
 
 /// A setting that cannot work, whatever the broker says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -46,10 +46,12 @@ impl From<ExchangeKind> for lapin::ExchangeKind {
     }
 }
 
+/// The delivery limit of the quorum queues that are declared.
+///
 /// RabbitMQ 4 drops a message of a quorum queue after 20 deliveries, or moves it to the dead-letter exchange, and a
 /// store that is out of order for long must not cost messages. `-1` would lift the limit, but 3.x takes no negative
 /// one; all versions take this one, which nothing reaches.
-const DELIVERY_LIMIT: i32 = i32::MAX;
+pub const DELIVERY_LIMIT: i32 = i32::MAX;
 
 /// What a declaration of a queue says.
 fn arguments(queue_type: QueueType, dead_letter_exchange: Option<&str>) -> FieldTable {

@@ -22,11 +22,16 @@ pub(super) struct Files {
     pub(super) amqp: u16,
     /// Where `rabbitmqctl` talks to it.
     distribution: u16,
+    /// Where its management interface listens, where that plugin is asked for.
+    pub(super) management: u16,
     /// Where its own port mapper listens, so that it needs nothing from that of the machine.
     pub(super) mapper: u16,
     /// The password of [`USER`].
     pub(super) password: String,
 }
+
+/// The plugin with an interface of its own, which needs a port.
+const MANAGEMENT: &str = "rabbitmq_management";
 
 /// The user whom the node knows.
 pub(super) const USER: &str = "samspor";
@@ -50,12 +55,13 @@ impl Files {
         let make = || -> anyhow::Result<Self> {
             fs::create_dir_all(home)?;
             fs::set_permissions(home, fs::Permissions::from_mode(0o700))?;
-            let [amqp, distribution, mapper] = ports::free()?;
+            let [amqp, distribution, mapper, management] = ports::free()?;
             let files = Self {
                 home: home.canonicalize()?,
                 name: format!("samspor-{}-{amqp}@localhost", std::process::id()),
                 amqp,
                 distribution,
+                management,
                 mapper,
                 password: secret(),
             };
@@ -78,6 +84,10 @@ impl Files {
             "disk_free_limit.absolute = 64MB".to_owned(),
             "log.file.level = info".to_owned(),
         ];
+        if options.plugins.iter().any(|plugin| plugin == MANAGEMENT) {
+            lines.push("management.tcp.ip = 127.0.0.1".to_owned());
+            lines.push(format!("management.tcp.port = {}", self.management));
+        }
         lines.extend(options.configuration.iter().cloned());
         lines.join("\n") + "\n"
     }

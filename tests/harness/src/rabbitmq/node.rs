@@ -220,6 +220,13 @@ impl Node {
         self.url_of("%2f")
     }
 
+    /// The URL of its management interface, with the password of an administrator; it answers where the plugin
+    /// `rabbitmq_management` is among its options.
+    #[must_use]
+    pub fn management_url(&self) -> String {
+        format!("http://{USER}:{}@127.0.0.1:{}", self.files.password, self.files.management)
+    }
+
     fn url_of(&self, vhost: &str) -> String {
         format!("amqp://{USER}:{}@{}/{vhost}", self.files.password, self.address())
     }

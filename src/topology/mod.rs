@@ -1,0 +1,9 @@
+//! `samspor check --broker`: the configuration against the brokers as they are. [`look`] asks, [`rules`] turn what was
+//! seen into findings, and [`report`] prints them.
+
+mod keys;
+mod look;
+mod report;
+mod rules;
+
+pub(crate) use look::look;
