@@ -108,13 +108,13 @@ fn the_balance_is_what_was_sent_and_what_does_not_balance_is_told() -> Result<()
 fn an_ore_too_many_is_told() -> Result<()> {
     let stored = Stored::new(42)?;
     let connection = Connection::open(stored.store().join("samspor.sqlite"))?;
-    let (source, month, ore): (i64, i64, [u8; 16]) = connection.query_row(
-        "SELECT source, month, ore FROM balance WHERE standing = 0 ORDER BY source, month LIMIT 1",
+    let (source, month, debit): (i64, i64, [u8; 16]) = connection.query_row(
+        "SELECT source, month, debit FROM balance WHERE standing = 0 ORDER BY source, month LIMIT 1",
         [],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    let more = (i128::from_be_bytes(ore) + 1).to_be_bytes();
-    let sql = "UPDATE balance SET ore = ? WHERE standing = 0 AND source = ? AND month = ?";
+    let more = (i128::from_be_bytes(debit) + 1).to_be_bytes();
+    let sql = "UPDATE balance SET debit = ? WHERE standing = 0 AND source = ? AND month = ?";
     assert_eq!(connection.execute(sql, rusqlite::params![more, source, month])?, 1);
     drop(connection);
     let damaged = stored.json(&["reconcile"], 5)?;
