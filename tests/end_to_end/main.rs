@@ -3,6 +3,7 @@
 mod commands;
 mod conflicts;
 mod deployment;
+mod operations;
 mod record;
 mod samspor;
 mod town;

@@ -120,12 +120,22 @@ impl Running {
         self.child.id()
     }
 
-    /// Asks it to end, as a service manager does, and waits until it has.
-    pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+    /// Asks it to read its configuration again.
+    pub async fn hang_up(&mut self) -> anyhow::Result<()> {
+        self.signal("HUP").await
+    }
+
+    async fn signal(&mut self, name: &str) -> anyhow::Result<()> {
         self.still_runs()?;
         let id = self.id().context("it runs, so it has a number")?;
-        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        ensure!(sent.success(), "the gateway cannot be told to stop");
+        let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().await?;
+        ensure!(sent.success(), "the gateway cannot be sent SIG{name}");
+        Ok(())
+    }
+
+    /// Asks it to end, as a service manager does, and waits until it has.
+    pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        self.signal("TERM").await?;
         let ended = timeout(STOP_LIMIT, self.child.wait()).await;
         Ok(ended.context("the gateway did not end in time")??)
     }
