@@ -27,7 +27,7 @@ fn uuid(uuid: &str) -> v1::CitizenReference {
 }
 
 /// Where the gateway's front listens, as its log says.
-async fn front(deployment: &Deployment, running: &mut Running) -> Result<String> {
+pub(crate) async fn front(deployment: &Deployment, running: &mut Running) -> Result<String> {
     let deadline = tokio::time::Instant::now() + LIMIT;
     loop {
         let log = std::fs::read_to_string(deployment.log())?;

@@ -88,6 +88,7 @@ pub(crate) struct Link {
     connection: Connection,
     socket: Socket,
     request_timeout: Duration,
+    /// Whether the broker has answered every request so far that somebody waited for to the end.
     answers: AtomicBool,
 }
 
@@ -165,8 +166,11 @@ impl Link {
         answer: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, LinkError> {
         let (limit, deadline) = (self.request_timeout, Instant::now() + self.request_timeout);
+        let mut asking = Asking { answers: &self.answers, is_answered: false };
         let answer = async { answer.await.map_err(Said) };
-        self.until(deadline, limit, answer).await.map_err(|why| failed(doing(), why))
+        let answer = self.until(deadline, limit, answer).await.map_err(|why| failed(doing(), why));
+        asking.is_answered = true;
+        answer
     }
 
     /// Waits for an answer until a deadline, that was `limit` away when the request was made.
@@ -182,6 +186,21 @@ impl Link {
                 self.answers.store(false, Ordering::Relaxed);
                 Err(NoAnswer(limit).into())
             }
+        }
+    }
+}
+
+/// A request that may be given up before it is answered. The client library then keeps what the answer makes, a consumer
+/// with all that the broker sends it, say, and with it the connection for ever; so that connection is cut.
+struct Asking<'a> {
+    answers: &'a AtomicBool,
+    is_answered: bool,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.answers.store(false, Ordering::Relaxed);
         }
     }
 }

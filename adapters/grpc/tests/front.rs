@@ -11,12 +11,13 @@ use samspor_domain::store::Standing;
 use samspor_domain::{Kind, SourceName};
 use samspor_engine::Condition;
 use samspor_grpc::client::{
-    Channel, Code, HealthCheckRequest, HealthClient, RegistryServiceClient, ServingStatus, Status, StatusExt,
-    connect,
+    AdminServiceClient, Channel, Code, HealthCheckRequest, HealthClient, RegistryServiceClient,
+    ServingStatus, Status, StatusExt, connect,
 };
 use samspor_grpc::v1::citizen_reference::Reference;
 use samspor_grpc::v1::{self, Outcome};
-use samspor_grpc::{Error, Server, Settings};
+use samspor_grpc::{Error, Reload, Server, Settings};
+use tokio::sync::mpsc;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
@@ -275,10 +276,75 @@ async fn health_follows_the_status_board() {
             }
             assert_eq!((next(true).await, next(false).await), (expected, expected));
         }
-        let answer = health.check(of("store")).await.expect("answers").into_inner();
-        assert_eq!(answer.status(), ServingStatus::Serving);
+        // What somebody paused does not serve, and the gateway is ready all the same.
+        board.set("source opus", Condition::Paused);
+        assert_eq!(next(false).await, ServingStatus::Serving);
+        let mut check =
+            async |service: &str| health.check(of(service)).await.expect("answers").into_inner().status();
+        assert_eq!(check("source opus").await, ServingStatus::NotServing);
+        // A source that is down does not keep callers from putting facts; a store that is does.
+        board.set("source opus", Condition::Down("the broker is gone".into()));
+        let services = ["samspor.v1.RegistryService", "samspor.v1.AdminService"];
+        for part in ["store", "grpc", services[0], services[1]] {
+            assert_eq!(check(part).await, ServingStatus::Serving, "{part}");
+        }
+        board.set("store", Condition::Down("the disk is full".into()));
+        for part in ["store", "", services[0], services[1]] {
+            assert_eq!(check(part).await, ServingStatus::NotServing, "{part}");
+        }
+        board.set("store", Condition::Up);
     })
     .await;
+}
+
+/// Without sources and targets there is nothing to pause; with them the engine's own tests do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_answered_and_told_why_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let gateway = gateway::start(directory.path());
+    let (ask, mut asked) = mpsc::channel::<Reload>(1);
+    let server = Server::new(settings(), gateway.handle(), gateway.status());
+    let bound = server.administered(gateway.control(), ask).bind().await.expect("a free port");
+    let url = format!("http://{}", bound.local_addr());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let told = v1::ReloadResponse { changed: vec!["source opus".into()], ..Default::default() };
+    let owner = async {
+        let reply = asked.recv().await.expect("the first call");
+        reply.send(Ok(told.clone())).expect("it waits");
+        let problems = (1..=10).map(|n| format!("gateway.toml:{n}:1: wrong")).collect();
+        asked.recv().await.expect("the second call").send(Err(problems)).expect("it waits");
+        drop(asked);
+    };
+    let operator = async {
+        let mut admin = AdminServiceClient::new(connect(&url).await.expect("the front answers"));
+        let status = admin.get_status(v1::GetStatusRequest {}).await.expect("it is told").into_inner();
+        let parts: Vec<&str> = status.parts.iter().map(|part| part.part.as_str()).collect();
+        assert_eq!((parts, status.ready), (vec!["grpc", "store"], true));
+        assert!(status.parts.iter().all(|part| part.condition() == v1::PartCondition::Up));
+        assert_eq!((status.parts[1].pending_work, status.parts[0].pending_work), (Some(0), None));
+        assert_eq!(status.parts[0].since, "2026-03-14T14:53:20Z");
+        let reason = |status: &Status| {
+            let details = status.get_error_details();
+            details.error_info().map(|info| info.reason.clone()).unwrap_or_default()
+        };
+        let unknown =
+            admin.pause(v1::PauseRequest { part: "store".into() }).await.expect_err("it is no source");
+        assert_eq!((unknown.code(), reason(&unknown).as_str()), (Code::NotFound, "UNKNOWN_PART"));
+        assert_eq!(admin.reload(v1::ReloadRequest {}).await.expect("it is taken").into_inner(), told);
+        let refused = admin.reload(v1::ReloadRequest {}).await.expect_err("it is not taken");
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::FailedPrecondition, "CONFIGURATION_REFUSED")
+        );
+        assert!(refused.message().starts_with("gateway.toml:1:1: wrong\n"), "{}", refused.message());
+        assert!(refused.message().ends_with("and 2 more; the log has all"), "{}", refused.message());
+        let stopping = admin.reload(v1::ReloadRequest {}).await.expect_err("nobody reads it any more");
+        assert_eq!(stopping.code(), Code::Unavailable);
+        stop.cancel();
+    };
+    let all = async { tokio::join!(bound.serve(stop.cancelled()), owner, operator) };
+    tokio::time::timeout(gateway::DEADLINE, all).await.expect("all end").0.expect("the front ends well");
+    gateway.stop(gateway::DEADLINE).await.expect("no handle is left, so the engine ends");
 }
 
 async fn reflect(front: &Front, asked: MessageRequest) -> ServerReflectionResponse {
@@ -298,7 +364,10 @@ async fn reflection_lists_and_describes_the_services() {
         let mut names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
         names.sort_unstable();
         let reflection = "grpc.reflection.v1.ServerReflection";
-        assert_eq!(names, ["grpc.health.v1.Health", reflection, "samspor.v1.RegistryService"]);
+        assert_eq!(
+            names,
+            ["grpc.health.v1.Health", reflection, "samspor.v1.AdminService", "samspor.v1.RegistryService"]
+        );
 
         for (symbol, file) in [
             ("samspor.v1.RegistryService", "samspor/v1/registry.proto"),

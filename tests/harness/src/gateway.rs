@@ -120,6 +120,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Asks it to read its configuration again.
+    pub async fn hang_up(&mut self) -> anyhow::Result<()> {
+        self.signal("-HUP").await
+    }
+
     /// Asks it to end, as a service manager does, and waits until it has.
     pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
         self.signal("-TERM").await?;

@@ -1,9 +1,11 @@
 //! What sources and targets do when the broker or the way to it fails.
 
+use std::task::Poll;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use samspor_amqp::{Broker, Source, Target, target};
-use samspor_domain::{Flow, Sent, Source as _, Target as _};
+use samspor_domain::{Flow, LinkError, Sent, Source as _, Target as _};
 use samspor_harness::client::{Client, Message};
 use samspor_harness::proxy::Proxy;
 use samspor_harness::rabbitmq::{self, Node, Options};
@@ -184,6 +186,46 @@ async fn a_broker_that_blocks_its_publishers_is_given_up_in_time() -> anyhow::Re
     node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await?;
     let mut publisher = new_target(&url, target_settings())?.connect().await?;
     assert_eq!(publisher.publish(vec![outgoing("free")]).await?.await?, [Sent::Delivered]);
+    Ok(())
+}
+
+/// Waits until a future has made no progress so often, and drops it then. Answers whether it was ready before that.
+async fn give_up_after<T>(waits: usize, future: impl Future<Output = Result<T, LinkError>>) -> bool {
+    let mut future = std::pin::pin!(future);
+    let mut left = waits;
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if left == 0 => Poll::Ready(false),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Whoever pauses a source or reloads its configuration may do so while it subscribes.
+#[tokio::test]
+async fn what_is_given_up_at_any_moment_leaves_no_connection_and_no_consumer() -> anyhow::Result<()> {
+    let node = rabbitmq::shared().await?;
+    let url = node.vhost().await?;
+    let client = Client::connect(&url).await?;
+    let proxy = Proxy::start(node.address()).await?;
+    let (source, target) =
+        (new_source(&proxy.url(&url), source_settings())?, new_target(&proxy.url(&url), target_settings())?);
+    drop(source.subscribe().await?);
+    proxy.wait_for_connections(0, LIMIT).await?;
+    client.publish("in", [Message::from("m")]).await?;
+    for waits in 0.. {
+        let subscribed = give_up_after(waits, source.subscribe()).await;
+        let connected = give_up_after(waits, target.connect()).await;
+        proxy.wait_for_connections(0, LIMIT).await.with_context(|| format!("after {waits} waits"))?;
+        client.wait_for_count("in", 1, LIMIT).await.with_context(|| format!("after {waits} waits"))?;
+        if subscribed && connected {
+            println!("both were there after {waits} waits");
+            break;
+        }
+    }
     Ok(())
 }
 
