@@ -19,7 +19,9 @@ const LATER: &str = "2026-02-10T08:00:00Z";
 
 /// Reads bodies as a test says: a body is a word, for which the test has what its items are.
 #[derive(Clone, Default)]
-struct Words(Arc<Mutex<BTreeMap<String, Vec<Result<String, &'static str>>>>>);
+struct Words(Arc<Mutex<Known>>);
+
+type Known = BTreeMap<String, Vec<Result<String, &'static str>>>;
 
 impl Words {
     fn say(&self, word: &str, items: &[Result<&str, &'static str>]) {
