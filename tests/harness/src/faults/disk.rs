@@ -171,6 +171,7 @@ pub async fn full_disks(
         drop(reading);
         if about == About::Killed {
             running.kill().await?;
+            site.wait_until_gone().await?;
             disk.free()?;
             running = site.launch()?;
         } else {

@@ -196,6 +196,7 @@ impl Stage {
                 }
             }
         };
+        self.site.wait_until_gone().await?;
         self.site.inlet.resume();
         self.site.outlet.resume();
         Ok(held)
