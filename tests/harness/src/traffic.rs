@@ -17,6 +17,8 @@ pub struct Traffic {
     pub published: u64,
     /// Of those on open connections, the ones without a confirm that reached the client.
     pub unconfirmed: usize,
+    /// Channels on open connections whose messages the server confirms.
+    pub confirming: usize,
     /// Confirms that reached clients: messages, since the proxy started.
     pub confirmed: u64,
 }
@@ -61,7 +63,7 @@ impl Meter {
     pub(crate) fn up(&mut self, bytes: &[u8]) {
         let (unacknowledged, unconfirmed, counted) =
             (&mut self.unacknowledged, &mut self.unconfirmed, &mut self.published);
-        let before = (unacknowledged.len(), unconfirmed.len());
+        let before = [unacknowledged.len(), unconfirmed.len(), counted.len()];
         let mut published = 0;
         self.up.read(bytes, |channel, method| {
             if method.starts_with(&method::PUBLISH)
@@ -74,7 +76,7 @@ impl Meter {
                 settle(unacknowledged, channel, tag, multiple);
             }
         });
-        let after = (unacknowledged.len(), unconfirmed.len());
+        let after = [unacknowledged.len(), unconfirmed.len(), counted.len()];
         self.note(before, after, |all| all.published += published);
     }
 
@@ -82,7 +84,7 @@ impl Meter {
     pub(crate) fn down(&mut self, bytes: &[u8]) {
         let (unacknowledged, unconfirmed, counted) =
             (&mut self.unacknowledged, &mut self.unconfirmed, &mut self.published);
-        let before = (unacknowledged.len(), unconfirmed.len());
+        let before = [unacknowledged.len(), unconfirmed.len(), counted.len()];
         let (mut delivered, mut confirmed) = (0, 0);
         self.down.read(bytes, |channel, method| {
             if method.starts_with(&method::DELIVER) {
@@ -97,18 +99,19 @@ impl Meter {
                 confirmed += settle(unconfirmed, channel, tag, multiple);
             }
         });
-        let after = (unacknowledged.len(), unconfirmed.len());
+        let after = [unacknowledged.len(), unconfirmed.len(), counted.len()];
         self.note(before, after, |all| {
             all.delivered += delivered;
             all.confirmed += confirmed;
         });
     }
 
-    fn note(&self, before: (usize, usize), after: (usize, usize), more: impl FnOnce(&mut Traffic)) {
+    fn note(&self, before: [usize; 3], after: [usize; 3], more: impl FnOnce(&mut Traffic)) {
         self.all.send_if_modified(|all| {
             let was = *all;
-            all.unacknowledged = all.unacknowledged + after.0 - before.0;
-            all.unconfirmed = all.unconfirmed + after.1 - before.1;
+            all.unacknowledged = all.unacknowledged + after[0] - before[0];
+            all.unconfirmed = all.unconfirmed + after[1] - before[1];
+            all.confirming = all.confirming + after[2] - before[2];
             more(all);
             *all != was
         });
@@ -117,7 +120,8 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.note((self.unacknowledged.len(), self.unconfirmed.len()), (0, 0), |_| ());
+        let open = [self.unacknowledged.len(), self.unconfirmed.len(), self.published.len()];
+        self.note(open, [0; 3], |_| ());
     }
 }
 
@@ -238,8 +242,14 @@ mod tests {
             down_first.concat().chunks(piece).for_each(|bytes| meter.down(bytes));
             up.concat().chunks(piece).for_each(|bytes| meter.up(bytes));
             down_rest.concat().chunks(piece).for_each(|bytes| meter.down(bytes));
-            let right =
-                Traffic { delivered: 5, unacknowledged: 2, published: 4, unconfirmed: 1, confirmed: 3 };
+            let right = Traffic {
+                delivered: 5,
+                unacknowledged: 2,
+                published: 4,
+                unconfirmed: 1,
+                confirming: 1,
+                confirmed: 3,
+            };
             assert_eq!(*all.borrow(), right, "in pieces of {piece}");
             drop(meter);
             assert_eq!((all.borrow().unacknowledged, all.borrow().unconfirmed), (0, 0));

@@ -218,10 +218,11 @@ fn details(page: &mut String, campaign: &Campaign) {
         "kills" => writeln!(
             page,
             "- seed {seed}: {} kills, each with {} messages unacknowledged at the broker and {} records unconfirmed; \
-             {} balances read; {} messages of unknown fate when it was looked at first; {}.",
+             {} kills besides while it was starting; {} balances read; {} messages of unknown fate when it was looked at first; {}.",
             figures["kills"],
             span("unacknowledged"),
             span("unconfirmed"),
+            figures["early"],
             figures["balances_read"],
             figures["unknown"],
             repeats(&figures["end"])

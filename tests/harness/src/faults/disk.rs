@@ -81,6 +81,9 @@ pub enum About {
 /// All of them.
 pub const ABOUT: [About; 4] = [About::TakingIn, About::DecidingAgain, About::Advancing, About::Killed];
 
+/// The finance systems.
+const POSTINGS: [&str; 3] = [source::OPUS, source::PRISME, source::OES];
+
 /// What came of full disks.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct FullDisks {
@@ -114,6 +117,9 @@ pub async fn full_disks(
     let (mut ledger, mut lis) = (Receiver::new(&site.url, LEDGER), Receiver::new(&site.url, LIS));
     let mut running = site.start().await?;
     sender.send_surely(&[source::DUBU, source::JOBCENTRE], 1, 1).await?;
+    // The registry's part by part, each of which reaches postings that came before.
+    let (mut facts, facts_of) = (1, rounds + 1);
+    sender.send_surely(&[source::REGISTRY], facts, facts_of).await?;
     let mut report = FullDisks { seed, ..FullDisks::default() };
     let (mut share, of) = (0, rounds * ABOUT.len());
     for about in (0..rounds).flat_map(|_| ABOUT) {
@@ -128,11 +134,13 @@ pub async fn full_disks(
         match about {
             About::TakingIn | About::Killed => {
                 disk.fill()?;
-                sender.send_surely(&source::ALL, share, of).await?;
+                sender.send_surely(&POSTINGS, share, of).await?;
             }
             About::DecidingAgain => {
                 let lock = site.lock_store()?;
-                sender.send_surely(&source::ALL, share, of).await?;
+                facts += 1;
+                sender.send_surely(&POSTINGS, share, of).await?;
+                sender.send_surely(&[source::REGISTRY], facts, facts_of).await?;
                 lock.execute_batch("ROLLBACK")?;
                 let deadline = Instant::now() + LIMIT;
                 loop {
@@ -149,7 +157,7 @@ pub async fn full_disks(
             }
             About::Advancing => {
                 site.outlet.pause_answers();
-                sender.send_surely(&source::ALL, share, of).await?;
+                sender.send_surely(&POSTINGS, share, of).await?;
                 let deadline = Instant::now() + LIMIT;
                 while !site.left_to_take_in().await?.is_empty() || site.outlet.traffic().unconfirmed == 0 {
                     running.still_runs()?;
@@ -171,6 +179,7 @@ pub async fn full_disks(
         drop(reading);
         if about == About::Killed {
             running.kill().await?;
+            site.wait_until_gone().await?;
             disk.free()?;
             running = site.launch()?;
         } else {

@@ -21,6 +21,8 @@ pub struct Kills {
     pub unacknowledged: (usize, usize),
     /// Records without a confirm at each kill, as the wire showed it: least, most.
     pub unconfirmed: (usize, usize),
+    /// How often it was killed besides, while it was starting.
+    pub early: usize,
     /// How often the balance was read, each time in balance.
     pub balances_read: usize,
     /// Messages whose fate was unknown to their publisher when nothing more was sent.
@@ -54,6 +56,7 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
                 .await
                 .with_context(|| format!("seed {seed}, kill {}", report.kills + 1))?;
         running.kill().await?;
+        site.wait_until_gone().await?;
         report.kills += 1;
         for (range, now) in
             [(&mut report.unacknowledged, unacknowledged), (&mut report.unconfirmed, unconfirmed)]
@@ -68,6 +71,18 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
         site.program.balance().await.context("the books of a killed gateway")?;
         report.balances_read += 1;
         running = site.launch()?;
+        if chance.once_in(4) {
+            // From before it has opened its store to when it is about to deliver.
+            let connections = usize::try_from(chance.from(0, 8))?;
+            while site.inlet.connections() + site.outlet.connections() < connections {
+                running.still_runs()?;
+                tokio::task::yield_now().await;
+            }
+            running.kill().await?;
+            site.wait_until_gone().await?;
+            report.early += 1;
+            running = site.launch()?;
+        }
         if chance.once_in(2) {
             site.program.balance().await.context("the books of a starting gateway")?;
             report.balances_read += 1;
@@ -118,6 +133,8 @@ async fn until_the_moment(
     chance: &mut Chance,
     a_round: u64,
 ) -> Result<(usize, usize)> {
+    // A target that is not connected when its answers are held back never will be.
+    site.wait_for_targets().await?;
     let mut at = site.inlet.traffic().delivered;
     loop {
         // From some point on, what the broker says to the targets does not arrive.

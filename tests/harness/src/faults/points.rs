@@ -68,12 +68,15 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
         sender: Sender::new(site.feeder.url(&site.url), QUEUE, town.messages()),
         share: 0,
         of: rounds * POINTS.len(),
+        facts: 0,
+        facts_of: rounds + 1,
         site,
     };
     let (mut ledger, mut lis) = (Receiver::new(&stage.site.url, LEDGER), Receiver::new(&stage.site.url, LIS));
     let mut running = stage.site.start().await?;
-    // Half of what is known of people first, so that there is something to deliver from the beginning.
+    // A part of what is known of people first, so that there is something to deliver from the beginning.
     stage.sender.send_surely(&[source::DUBU, source::JOBCENTRE], 1, 1).await?;
+    stage.send_facts().await?;
     let mut crashes = Vec::new();
     for round in 0..rounds {
         let mut order = POINTS.to_vec();
@@ -109,8 +112,12 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
 struct Stage {
     site: Site,
     sender: Sender,
+    /// Shares of the finance systems' messages that are sent, and how many there are.
     share: usize,
     of: usize,
+    /// The same of the registry's.
+    facts: usize,
+    facts_of: usize,
 }
 
 impl Stage {
@@ -178,9 +185,9 @@ impl Stage {
                 0
             }
             Point::FactNotWorkedOff => {
-                // All facts of the share in few transactions, so that there is much to work off afterwards.
+                // Many facts in few transactions, so that there is much to work off afterwards.
                 let lock = self.site.lock_store()?;
-                let sent = self.send().await?;
+                let sent = self.send().await? + self.send_facts().await?;
                 self.all_received(sent).await?;
                 unlock(&lock)?;
                 let deadline = Instant::now() + LIMIT;
@@ -197,15 +204,24 @@ impl Stage {
                 }
             }
         };
+        self.site.wait_until_gone().await?;
         self.site.inlet.resume();
         self.site.outlet.resume();
         Ok(held)
     }
 
-    /// Sends a share, and says how many messages that are.
+    /// Sends a share of the postings, and says how many messages that are.
     async fn send(&mut self) -> Result<usize> {
         let before = self.sender.attempted().count();
-        self.sender.send_surely(&source::ALL, self.share, self.of).await?;
+        self.sender.send_surely(&[source::OPUS, source::PRISME, source::OES], self.share, self.of).await?;
+        Ok(self.sender.attempted().count() - before)
+    }
+
+    /// The same with who has consented and is enrolled, which reaches postings that came before.
+    async fn send_facts(&mut self) -> Result<usize> {
+        let before = self.sender.attempted().count();
+        self.facts += 1;
+        self.sender.send_surely(&[source::REGISTRY], self.facts, self.facts_of).await?;
         Ok(self.sender.attempted().count() - before)
     }
 

@@ -185,8 +185,21 @@ impl Site {
         Ok(running)
     }
 
+    /// Waits until a gateway that was killed has left nothing on the wire.
+    pub async fn wait_until_gone(&self) -> Result<()> {
+        self.inlet.wait_for_connections(0, LIMIT).await?;
+        self.outlet.wait_for_connections(0, LIMIT).await
+    }
+
+    /// Waits until both targets are ready to publish.
+    pub async fn wait_for_targets(&self) -> Result<()> {
+        let ready =
+            self.outlet.wait_for_traffic("the targets are connected", LIMIT, |now| now.confirming >= 2);
+        ready.await.map(drop)
+    }
+
     /// Waits until nothing is left to do, as far as store and wire tell: no message waits or is unacknowledged, nothing is
-    /// to be decided again, and every target's cursor is at the end of the feed.
+    /// to be decided again, and every target is connected, with its cursor at the end of the feed.
     pub async fn wait_until_idle(&self, running: &mut Running) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -221,10 +234,12 @@ impl Site {
         if !left.is_empty() {
             return Ok(left);
         }
-        let (behind, held) = (self.behind()?, self.outlet.traffic().unconfirmed);
-        Ok(match (behind, held) {
-            (0, 0) => String::new(),
-            _ => format!("targets are {behind} records behind, {held} are unconfirmed"),
+        let (behind, traffic) = (self.behind()?, self.outlet.traffic());
+        Ok(match (behind, traffic.unconfirmed, traffic.confirming) {
+            (0, 0, 2..) => String::new(),
+            (_, held, connected) => {
+                format!("{connected} targets are connected, {behind} records behind, {held} unconfirmed")
+            }
         })
     }
 
