@@ -22,6 +22,7 @@ pub(crate) struct Deployment {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) client: Client,
     pub(crate) program: Program,
+    pub(crate) url: String,
 }
 
 /// Makes the demo's configuration in a folder, with a key beside it and its store to come there.
@@ -49,7 +50,7 @@ impl Deployment {
         let program = Program { binary: env!("CARGO_BIN_EXE_samspor").into(), config: path, environment };
         let client = Client::connect(url).await?;
         client.declare(&format!("{QUEUE}lis"), Kind::Quorum).await?;
-        Ok(Self { dir, client, program })
+        Ok(Self { dir, client, program, url: url.to_owned() })
     }
 
     /// Runs a command with this configuration to its end, with something on its standard input.
@@ -78,17 +79,21 @@ impl Deployment {
     /// Waits until the gateway has declared its queues and the exchange, to which the LIS queue is bound then.
     pub(crate) async fn wait_for_queues(&self, running: &mut Running) -> Result<()> {
         let deadline = tokio::time::Instant::now() + LIMIT;
+        // The client library may end a connection on which a channel was closed for asking in vain.
+        let mut client = Client::connect(&self.url).await?;
         for queue in source::ALL.into_iter().chain(["ledger"]).map(|name| format!("{QUEUE}{name}")) {
-            while self.client.count(&queue).await.is_err() {
+            while client.count(&queue).await.is_err() {
                 running.still_runs()?;
                 assert!(tokio::time::Instant::now() < deadline, "the gateway did not declare {queue}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
+                client = Client::connect(&self.url).await?;
             }
         }
-        while self.client.bind(&format!("{QUEUE}lis"), &format!("{QUEUE}lis"), "#").await.is_err() {
+        while client.bind(&format!("{QUEUE}lis"), &format!("{QUEUE}lis"), "#").await.is_err() {
             running.still_runs()?;
             assert!(tokio::time::Instant::now() < deadline, "the gateway did not declare the exchange");
             tokio::time::sleep(Duration::from_millis(20)).await;
+            client = Client::connect(&self.url).await?;
         }
         Ok(())
     }

@@ -205,8 +205,14 @@ impl Keeper {
             }
             Wish::Pause | Wish::Replace | Wish::Leave => {
                 stop.cancel();
+                let drained = async {
+                    let _ = running.await;
+                    // What it has said to the writer is durable when this is answered, so that whoever comes next goes
+                    // on from there and delivers nothing again.
+                    let _ = handle.with_core(|_| Ok(())).await;
+                };
                 // A stop of the whole gateway bounds this too, and may come sooner.
-                if timeout(DRAIN, running).await.is_err() {
+                if timeout(DRAIN, drained).await.is_err() {
                     tracing::warn!(part, "it did not finish in time; nothing is lost, the rest comes again");
                 }
             }
