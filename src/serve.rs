@@ -58,7 +58,7 @@ async fn serve(config: Config) -> Result<()> {
     if let Some(days) = config.journal.retention_days {
         core = core.purging_after(days);
         if days == 0 {
-            tracing::warn!("journal.retention_days is 0: {}", config.journal.meaning());
+            tracing::warn!(meaning = config.journal.meaning(), "journal.retention_days is 0");
         }
     }
     let inlets = config.sources.iter().map(|source| wiring::inlet(&config, source)).collect::<Result<_>>()?;

@@ -4,6 +4,7 @@ mod commands;
 mod conflicts;
 mod deployment;
 mod faults;
+mod metrics;
 mod quarantine;
 mod record;
 mod samspor;
