@@ -20,7 +20,8 @@ async fn endpoint(deployment: &Deployment, running: &mut Running) -> Result<Sock
         let log = std::fs::read_to_string(deployment.log())?;
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut fields = lines.map(|line| line["fields"].clone());
-        let is_ours = |fields: &Value| fields["message"].as_str().is_some_and(|text| text.contains("/metrics"));
+        let is_ours =
+            |fields: &Value| fields["message"].as_str().is_some_and(|text| text.contains("/metrics"));
         if let Some(fields) = fields.find(is_ours) {
             return Ok(fields["address"].as_str().ok_or("an address")?.parse()?);
         }
@@ -88,7 +89,10 @@ async fn the_metrics_say_what_the_balance_says_and_nothing_of_anybody() -> Resul
         let of_balance: i64 = rows.iter().filter_map(|row| row["outcomes"][word].as_i64()).sum();
         assert_eq!(sum(&told, "samspor_items", &[("outcome", word)]), of_balance as f64, "{word}");
     }
-    assert_eq!(sum(&told, "samspor_quarantine_entries", &[]), sum(&told, "samspor_items", &[("outcome", "quarantined")]));
+    assert_eq!(
+        sum(&told, "samspor_quarantine_entries", &[]),
+        sum(&told, "samspor_items", &[("outcome", "quarantined")])
+    );
     assert_eq!(told.value("samspor_ready", &[]), Some(1.0), "{text}");
     assert_eq!(Search::new(town.personal_data())?.find(text.as_bytes()), None);
 

@@ -67,7 +67,7 @@ impl Exposition {
                 let ((name, labels), value) = sample(line).with_context(fault)?;
                 ensure!(all.names_of(&family).contains(&name), fault());
                 let is_new = all.series.insert((name, labels), value).is_none();
-                ensure!(is_new && value >= 0.0 || all.families[&family] == "gauge", fault());
+                ensure!(is_new && (value >= 0.0 || all.families[&family] == "gauge"), fault());
             }
         }
         all.check_histograms()?;
