@@ -61,6 +61,9 @@ fn meaning(config: &Config) -> String {
     if let Some(grpc) = &config.grpc {
         row("gRPC", format!("on {}", grpc.listen));
     }
+    if let Some(metrics) = &config.metrics {
+        row("metrics", format!("on http://{}/metrics", metrics.listen));
+    }
     let engine = &config.engine;
     let deadline = format!("a stop takes {:?} at most", engine.shutdown_deadline);
     row("engine", format!("decides again {} postings at a time; {deadline}", engine.slice_postings));

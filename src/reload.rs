@@ -98,6 +98,11 @@ impl Running {
             let now = self.listens.map_or("there is none".to_owned(), |address| format!("it is {address}"));
             refuse("grpc.listen", now);
         }
+        let metrics = |config: &Config| config.metrics.as_ref().map(|metrics| metrics.listen);
+        if metrics(old) != metrics(new) {
+            let now = metrics(old).map_or("there are none".to_owned(), |address| format!("it is {address}"));
+            refuse("metrics.listen", now);
+        }
         problems
     }
 

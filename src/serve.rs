@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
+use samspor_domain::Clock as _;
 use samspor_engine::{Core, Ended, Gateway};
 use samspor_grpc::{Bound, Reload, Server};
 use samspor_sqlite::Sqlite;
@@ -42,6 +44,7 @@ pub(crate) fn run(arguments: &Configured) -> Result<ExitCode> {
 }
 
 async fn serve(config: Config) -> Result<()> {
+    let started = open::MachineClock.now();
     let (store_settings, _) = config.to_serve().map_err(|problems| anyhow!("{}", problems.render()))?;
     let vault = open::vault(&config)?.context("the configuration has a [vault]")?;
     let store = Sqlite::open(&store_settings.dir)
@@ -54,7 +57,7 @@ async fn serve(config: Config) -> Result<()> {
     if let Some(days) = config.journal.retention_days {
         core = core.purging_after(days);
         if days == 0 {
-            tracing::warn!("journal.retention_days is 0: {}", config.journal.meaning());
+            tracing::warn!(meaning = config.journal.meaning(), "journal.retention_days is 0");
         }
     }
     let inlets = config.sources.iter().map(|source| wiring::inlet(&config, source)).collect::<Result<_>>()?;
@@ -70,7 +73,8 @@ async fn serve(config: Config) -> Result<()> {
     let stop = CancellationToken::new();
     let bound = bind(running.config(), &gateway, ask).await?;
     running.listens_on(bound.as_ref().map(Bound::local_addr));
-    let mut front = Box::pin(front(bound, stop.clone()));
+    let metrics = bind_metrics(running.config(), &gateway, started).await?;
+    let mut front = Box::pin(fronts(bound, metrics, stop.clone()));
     tracing::info!(config = %running.config().path.display(), "the gateway runs");
 
     let reloads = async {
@@ -91,7 +95,7 @@ async fn serve(config: Config) -> Result<()> {
         ended = gateway.failed() => return Err(ended.into()),
         ended = &mut front => {
             ended?;
-            return Err(anyhow!("the gRPC front ended by itself"));
+            return Err(anyhow!("a front ended by itself"));
         }
         () = reloads => {}
     }
@@ -128,4 +132,33 @@ async fn front(bound: Option<Bound>, stop: CancellationToken) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Takes the metrics' address, if one is configured.
+async fn bind_metrics(
+    config: &Config,
+    gateway: &Gateway,
+    started: Timestamp,
+) -> Result<Option<samspor_metrics::Bound>> {
+    let (Some(metrics), Some(store)) = (&config.metrics, &config.store) else { return Ok(None) };
+    let settings = samspor_metrics::Settings::new(metrics.listen, started)
+        .with_store(store.dir.clone(), samspor_sqlite::files(&store.dir));
+    let bound = samspor_metrics::Server::new(settings, gateway.handle(), gateway.status()).bind().await?;
+    tracing::info!(address = %bound.local_addr(), "the metrics are at /metrics, for this machine only");
+    Ok(Some(bound))
+}
+
+/// The gRPC front and the metrics, until told to stop.
+async fn fronts(
+    grpc: Option<Bound>,
+    metrics: Option<samspor_metrics::Bound>,
+    stop: CancellationToken,
+) -> Result<()> {
+    let metrics = async {
+        if let Some(bound) = metrics {
+            bound.serve(stop.clone().cancelled_owned()).await;
+        }
+        Ok(())
+    };
+    tokio::try_join!(front(grpc, stop.clone()), metrics).map(|_| ())
 }

@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) vault: Option<At<Vault>>,
     /// The gRPC front.
     pub(super) grpc: Option<Grpc>,
+    /// The metrics.
+    pub(super) metrics: Option<Metrics>,
     /// How the gateway works inside.
     #[serde(default)]
     pub(super) engine: Engine,
@@ -78,6 +80,17 @@ pub(super) struct Vault {
 pub(super) struct Grpc {
     /// The address and port to listen on, such as `127.0.0.1:50461`. Only this machine's own addresses are
     /// allowed, since the front knows no callers yet.
+    pub(super) listen: At<String>,
+}
+
+/// The metrics, which Prometheus reads by HTTP at `/metrics`; `docs/observability.md` lists them. Without this section
+/// there are none.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [metrics]")]
+pub(super) struct Metrics {
+    /// The address and port to listen on, such as `127.0.0.1:9464`. Only this machine's own addresses are allowed,
+    /// since it is not checked who asks.
     pub(super) listen: At<String>,
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) vault: Option<Vault>,
     /// The gRPC front, if there is one.
     pub(crate) grpc: Option<Grpc>,
+    /// Where the metrics are had, if they are.
+    pub(crate) metrics: Option<Metrics>,
     /// How the gateway works inside.
     pub(crate) engine: Engine,
     /// How long postings are kept.
@@ -71,6 +73,13 @@ pub(crate) struct Vault {
 /// The gRPC front.
 #[derive(Debug)]
 pub(crate) struct Grpc {
+    /// A loopback address.
+    pub(crate) listen: SocketAddr,
+}
+
+/// The metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
     /// A loopback address.
     pub(crate) listen: SocketAddr,
 }

@@ -10,7 +10,9 @@ use samspor_domain::Text;
 
 use super::at::{At, Number};
 use super::reading::{Reading, read};
-use super::{Broker, Config, Engine, Grpc, Journal, Problems, Secret, Store, Vault, charts, file, links};
+use super::{
+    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Vault, charts, file, links,
+};
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let (file, reading) = read::<file::File>(path).map_err(|problem| Problems(vec![problem]))?;
@@ -50,6 +52,7 @@ impl Resolver {
             store: file.store.map(|store| Store { dir: self.path(&store.dir) }),
             vault: file.vault.and_then(|vault| self.vault(&vault)),
             grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
+            metrics: file.metrics.and_then(|metrics| self.metrics(&metrics.listen)),
             engine: Engine {
                 slice_postings: self.reading.number(&file.engine.slice_postings),
                 brake_postings: file.engine.brake_postings.map(|number| self.reading.number(&number)),
@@ -157,6 +160,23 @@ impl Resolver {
             return None;
         }
         Some(Grpc { listen: address })
+    }
+
+    fn metrics(&mut self, listen: &At<String>) -> Option<Metrics> {
+        let Ok(address) = listen.parse::<SocketAddr>() else {
+            self.reading.fault(listen.span(), "this is not an address and port such as 127.0.0.1:9464");
+            return None;
+        };
+        if !address.ip().is_loopback() {
+            self.reading
+                .fault(
+                    listen.span(),
+                    "this can be reached from other machines, and it is not checked who asks",
+                )
+                .help("listen on 127.0.0.1 or [::1]");
+            return None;
+        }
+        Some(Metrics { listen: address })
     }
 }
 

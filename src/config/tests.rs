@@ -222,6 +222,8 @@ broker = "bf"
 routing_key = "k"
 [journal]
 retention_days = 36526
+[metrics]
+listen = "0.0.0.0:9464"
 "#,
     );
     let known = "posting, receipt, case, grant, payment, progress, identity, consent, enrolment, solution, split, estimate, \
@@ -245,6 +247,7 @@ retention_days = 36526
         "34:1: [sources.g69] goes with format = \"g69\" only",
         "38:1: missing key: one of `queue` and `exchange`",
         "42:18: 36526 is out of bounds: expected 0 to 36525",
+        "44:10: this can be reached from other machines, and it is not checked who asks; listen on 127.0.0.1 or [::1]",
     ];
     assert_eq!(folder.problems(), expected.map(|line| format!("gateway.toml:{line}")));
 }

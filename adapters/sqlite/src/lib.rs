@@ -78,6 +78,12 @@ impl Sqlite {
     }
 }
 
+/// The store's files in its directory by what they hold: the database, and its log.
+#[must_use]
+pub fn files(directory: &Path) -> Vec<(&'static str, PathBuf)> {
+    vec![("database", directory.join(FILE)), ("log", directory.join(format!("{FILE}-wal")))]
+}
+
 fn configure(connection: &Connection) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(128);
     connection.busy_timeout(BUSY).map_err(error)?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
@@ -100,6 +100,7 @@ pub(crate) struct Means<'a> {
 struct Flight {
     steps: Vec<(Step, usize)>,
     confirms: Confirms,
+    begun: Instant,
 }
 
 impl Outlet {
@@ -159,6 +160,7 @@ impl Outlet {
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
         let (mut newest, mut released) = (means.handle.newest(), means.handle.released());
+        let measure = means.handle.measures.confirms_of(&self.name);
         let mut read = doubts.position;
         let mut in_flight: VecDeque<Flight> = VecDeque::new();
         let mut look_for_receipts = tokio::time::interval(LOOK_FOR_RECEIPTS);
@@ -181,9 +183,10 @@ impl Outlet {
                         messages.extend(step.messages.iter_mut().flat_map(std::mem::take));
                         counted.push((step, messages.len() - before));
                     }
+                    let begun = Instant::now();
                     let published = publisher.publish(messages).await;
                     let confirms = published.inspect_err(|_| doubts.lost(read))?;
-                    in_flight.push_back(Flight { steps: counted, confirms });
+                    in_flight.push_back(Flight { steps: counted, confirms, begun });
                     more = in_flight.len() < IN_FLIGHT;
                 }
             }
@@ -204,6 +207,7 @@ impl Outlet {
                         }
                         return Err(failure);
                     }
+                    measure.confirmed(flight.begun.elapsed());
                     means.backoff.reset();
                     let steps = flight.steps.into_iter().map(|(step, _)| step);
                     self.advance(means.handle, doubts, steps).await;

@@ -209,7 +209,7 @@ impl Keeper {
                     let _ = running.await;
                     // What it has said to the writer is durable when this is answered, so that whoever comes next goes
                     // on from there and delivers nothing again.
-                    let _ = handle.with_core(|_| Ok(())).await;
+                    let _ = handle.run(|_, _| Ok(())).await;
                 };
                 // A stop of the whole gateway bounds this too, and may come sooner.
                 if timeout(DRAIN, drained).await.is_err() {

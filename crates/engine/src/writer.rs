@@ -16,6 +16,7 @@ use crate::books::Advance;
 use crate::core::{Became, Core};
 use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
+use crate::measure::Measures;
 use crate::status::{Condition, Status};
 
 /// Commands that may wait for the writer; those who would send more wait.
@@ -74,6 +75,7 @@ pub struct Handle {
     clock: Arc<dyn Clock>,
     /// How what lies in quarantine is decoded again.
     pub(crate) intakes: Intakes,
+    pub(crate) measures: Arc<Measures>,
 }
 
 impl Handle {
@@ -170,6 +172,12 @@ impl Handle {
         self.clock.now()
     }
 
+    /// What is measured of the hot path.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.measures
+    }
+
     /// The newest record's number, and every change of it.
     pub(crate) fn newest(&self) -> watch::Receiver<Seq> {
         self.newest.clone()
@@ -189,6 +197,7 @@ pub(crate) struct Writer {
     retry_at: Option<Instant>,
     /// How far targets have come, as far as the store did not take it.
     advances: Vec<Advance>,
+    measures: Arc<Measures>,
 }
 
 impl Writer {
@@ -209,10 +218,12 @@ impl Writer {
             released: Arc::new(watch::Sender::new(0)),
             clock: Arc::clone(&clock),
             intakes: Intakes::default(),
+            measures: Arc::default(),
         };
+        let measures = Arc::clone(&handle.measures);
         status.set(PART, Condition::Up);
         let (purge_at, retry_at, advances) = (Instant::now(), None, Vec::new());
-        Ok((Self { core, clock, status, commands, newest, purge_at, retry_at, advances }, handle))
+        Ok((Self { core, clock, status, commands, newest, purge_at, retry_at, advances, measures }, handle))
     }
 
     /// A reader beside the writer.
@@ -351,14 +362,20 @@ impl Writer {
                 Command::Run(run) => runs.push(run),
             }
         }
-        let grouped = if batches.is_empty() && advances.is_empty() {
-            Ok(Vec::new()) // A job makes its own transaction.
-        } else {
+        // A job makes its own transaction.
+        let is_transaction = !batches.is_empty() || !advances.is_empty();
+        let begun = Instant::now();
+        let grouped = if is_transaction {
             self.core.take_in_group(&batches, &advances, self.clock.now())
+        } else {
+            Ok(Vec::new())
         };
         match grouped {
             Ok(became) => {
                 self.took();
+                if is_transaction {
+                    self.measures.committed(became.iter().map(Vec::len).sum(), begun.elapsed());
+                }
                 for (reply, became) in replies.into_iter().zip(became) {
                     let _ = reply.send(Ok(became)); // Whoever asked may have gone; it is done all the same.
                 }
