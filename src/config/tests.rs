@@ -151,7 +151,7 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
         (
             "[grpc]",
             "[grcp]",
-            "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, \
+            "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `metrics`, \
             `engine`, `journal`, `brokers`, `sources`, `targets`",
         ),
         ("\"g69\"", "\"g70\"", "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`"),

@@ -366,7 +366,15 @@ async fn reflection_lists_and_describes_the_services() {
         let reflection = "grpc.reflection.v1.ServerReflection";
         assert_eq!(
             names,
-            ["grpc.health.v1.Health", reflection, "samspor.v1.AdminService", "samspor.v1.RegistryService"]
+            [
+                "grpc.health.v1.Health",
+                reflection,
+                "samspor.v1.AdminService",
+                "samspor.v1.ChangeService",
+                "samspor.v1.DeliveryService",
+                "samspor.v1.QuarantineService",
+                "samspor.v1.RegistryService",
+            ]
         );
 
         for (symbol, file) in [
