@@ -333,6 +333,13 @@ async fn peers_that_hang_hold_up_a_stop_until_its_deadline_and_nothing_is_lost()
         "broker = \"ledger\"\n  confirm_timeout_ms = 600000\n  # A queue, through",
     )?;
     let mut running = deployment.start().await?;
+    // Its queue is there before it is connected, and before that there is nothing to hold back.
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while !std::fs::read_to_string(deployment.log())?.contains(r#""message":"up","part":"target ledger""#) {
+        running.still_runs()?;
+        assert!(tokio::time::Instant::now() < deadline, "the target is not connected");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     // The broker takes what is published and says so, and nobody hears it.
     ledger.pause_answers();
     send(&deployment, POSTINGS).await?;

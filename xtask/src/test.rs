@@ -19,7 +19,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     broker::ensure_installed(options.yes)?;
     let mut test = build::cargo();
-    test.arg("test");
+    // One run tells of all that fails.
+    test.args(["test", "--no-fail-fast"]);
     if options.cargo.is_empty() {
         test.arg("--workspace");
     }
