@@ -338,7 +338,7 @@ async fn peers_that_hang_hold_up_a_stop_until_its_deadline_and_nothing_is_lost()
     while !std::fs::read_to_string(deployment.log())?.contains(r#""message":"up","part":"target ledger""#) {
         running.still_runs()?;
         assert!(tokio::time::Instant::now() < deadline, "the target is not connected");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     // The broker takes what is published and says so, and nobody hears it.
     ledger.pause_answers();
