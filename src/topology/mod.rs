@@ -1,4 +1,4 @@
-//! `samspor check --broker`: the configuration against the brokers as they are. [`look`] asks, [`rules`] turn what was
+//! `samspor check --broker`: the configuration against the brokers as they are. [`look()`] asks, [`rules`] turn what was
 //! seen into findings, and [`report`] prints them.
 
 mod keys;
