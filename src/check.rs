@@ -7,7 +7,8 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Audience, Config, Encoding, Format, MaySend, Route, Secret, Source, Target, Topology,
+    self, Amqp, Audience, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, Target, Topology,
+    Way,
 };
 use crate::{FAULTY, open, topology};
 
@@ -123,6 +124,34 @@ fn target(target: &Target) -> String {
         Audience::Ledger => "ledger",
         Audience::Lis => "LIS (pseudonyms, month)",
     };
+    let way = match &target.way {
+        Way::Amqp(amqp) => self::amqp(amqp),
+        Way::Http(http) => self::http(http),
+    };
+    format!("{audience}, JSON to {way}")
+}
+
+fn http(http: &Http) -> String {
+    let there = |file: &std::path::Path| if file.is_file() { "" } else { " (not there now)" };
+    let file = |file: &std::path::Path| format!("{}{}", file.display(), there(file));
+    let mut whom = Vec::new();
+    if let Some(ca) = &http.ca_file {
+        whom.push(format!("trusts {}", file(ca)));
+    }
+    if let Some((certificate, key)) = &http.client {
+        whom.push(format!("shows the certificate {} with the key in {}", file(certificate), secret(key)));
+    }
+    if let Some(bearer) = &http.bearer {
+        whom.push(format!("bearer token in {}", secret(bearer)));
+    }
+    whom.push(format!(
+        "connects within {:?}, answered within {:?}",
+        http.connect_timeout, http.answer_timeout
+    ));
+    format!("{}; {}", http.url, whom.join("; "))
+}
+
+fn amqp(target: &Amqp) -> String {
     let route = match &target.route {
         Route::Queue(queue) => format!("queue {queue}"),
         Route::Exchange(exchange, key) | Route::Topic(exchange, key) => {
@@ -131,7 +160,7 @@ fn target(target: &Target) -> String {
     };
     let unrouted = if target.allow_unrouted { "unrouted is delivered" } else { "unrouted is a failure" };
     format!(
-        "{audience}, JSON to {route} of {} ({}); {unrouted}; confirmed within {:?}, {} on their way",
+        "{route} of {} ({}); {unrouted}; confirmed within {:?}, {} on their way",
         target.broker,
         made_by(target.topology),
         target.confirm_timeout,

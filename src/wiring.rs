@@ -1,21 +1,22 @@
 //! Wiring: from the configuration to adapters. Only here concrete adapters are named.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
-use samspor_domain::{Decode, Encode};
+use samspor_domain::{Decode, Encode, Text};
 use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_formats::{g69, json, oio};
-use samspor_http::management;
+use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Audience, Broker, Config, Encoding, Format, Payload, QueueType, Route, Source, Target, TargetFormat,
-    Topology,
+    Amqp, Audience, Broker, Config, Encoding, Format, Http, Payload, QueueType, Route, Source, Target,
+    TargetFormat, Topology, Way,
 };
 
 /// The largest body of a source that no configuration names, in bytes.
@@ -108,9 +109,9 @@ pub(crate) fn source_probe(config: &Config, source: &Source) -> Result<amqp::Sou
 }
 
 /// A target's queue or exchange for somebody who looks whether it is there, where the gateway does not declare it.
-pub(crate) fn target_probe(config: &Config, target: &Target) -> Result<amqp::Target> {
+pub(crate) fn target_probe(config: &Config, name: &Text, target: &Amqp) -> Result<amqp::Target> {
     let broker = broker(config.broker(&target.broker), PROBE)?;
-    amqp::Target::new(broker, target_settings(target)).with_context(|| format!("target {}", target.name))
+    amqp::Target::new(broker, target_settings(target)).with_context(|| format!("target {name}"))
 }
 
 /// A broker, for somebody who looks at it.
@@ -129,9 +130,20 @@ pub(crate) fn management(broker: &Broker) -> Result<Option<management::Client>> 
 
 /// A target as it runs.
 pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Result<Outlet> {
-    let broker = broker(config.broker(&target.broker), &format!("samspor target {}", target.name))?;
-    let exchange = amqp::Target::new(broker, target_settings(target))
-        .with_context(|| format!("target {}", target.name))?;
+    let (way, window): (Arc<dyn samspor_domain::Target>, usize) = match &target.way {
+        Way::Amqp(amqp) => {
+            let broker = broker(config.broker(&amqp.broker), &format!("samspor target {}", target.name))?;
+            let exchange = amqp::Target::new(broker, target_settings(amqp))
+                .with_context(|| format!("target {}", target.name))?;
+            (Arc::new(exchange), amqp.window)
+        }
+        // One request at a time: of each it is known what became of it before the next one goes.
+        Way::Http(http) => (Arc::new(poster(target, http)?), 1),
+    };
+    let answers: Option<Arc<dyn Decode>> = match &target.way {
+        Way::Http(_) if target.policy.receipt_within.is_some() => Some(Arc::new(json::Decoder)),
+        _ => None,
+    };
     let audience = match target.audience {
         Audience::Ledger => samspor_engine::Audience::Ledger,
         Audience::Lis => samspor_engine::Audience::Lis,
@@ -141,19 +153,49 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
     };
     Ok(Outlet {
         name: target.name.clone(),
-        target: Arc::new(exchange),
+        target: way,
         scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder),
-        window: target.window,
+        window,
         policy: target.policy.clone(),
+        answers,
+    })
+}
+
+/// A target over HTTP.
+pub(crate) fn poster(target: &Target, http: &Http) -> Result<http::Target> {
+    let context = || format!("target {}", target.name);
+    http::Target::new(http_settings(http).with_context(context)?).with_context(context)
+}
+
+fn http_settings(http: &Http) -> Result<http::Settings> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read the file {}", file.display()))
+    };
+    let identity = match &http.client {
+        Some((certificate, key)) => {
+            let pem = format!("{}\n{}\n", read(certificate)?, key.read()?.expose_secret());
+            Some(http::Private(pem.into()))
+        }
+        None => None,
+    };
+    Ok(http::Settings {
+        url: http.url.clone(),
+        ca: http.ca_file.as_deref().map(read).transpose()?,
+        identity,
+        bearer: http.bearer.as_ref().map(|secret| secret.read()).transpose()?.map(http::Private),
+        connect_timeout: http.connect_timeout,
+        answer_timeout: http.answer_timeout,
+        max_answer_bytes: http.max_answer_bytes,
     })
 }
 
 /// All that a source or target is made of, by which it is known whether it changed: its section of the configuration, and
-/// its broker with the URL itself, wherever that stands.
+/// its broker with the URL itself, or its certificates and token, wherever those stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
     Source(Source, amqp::Broker),
     Target(Target, amqp::Broker),
+    Http(Target, http::Settings),
 }
 
 /// Every source and target of a configuration, by the name of its part.
@@ -164,12 +206,16 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
         made.insert(source_part(&source.name), Made::Source(source.clone(), url(&source.broker)?));
     }
     for target in &config.targets {
-        made.insert(target_part(&target.name), Made::Target(target.clone(), url(&target.broker)?));
+        let way = match &target.way {
+            Way::Amqp(amqp) => Made::Target(target.clone(), url(&amqp.broker)?),
+            Way::Http(http) => Made::Http(target.clone(), http_settings(http)?),
+        };
+        made.insert(target_part(&target.name), way);
     }
     Ok(made)
 }
 
-fn target_settings(target: &Target) -> amqp::target::Settings {
+fn target_settings(target: &Amqp) -> amqp::target::Settings {
     let (exchange, routing, queue) = match &target.route {
         Route::Queue(queue) => {
             (String::new(), amqp::target::Routing::Fixed(queue.clone()), Some(queue_type(target.queue_type)))

@@ -302,8 +302,10 @@ pub(super) struct Target {
     /// What records are written in.
     #[serde(default)]
     pub(super) format: TargetFormat,
-    /// The queue or exchange that it reads from.
-    pub(super) amqp: At<TargetAmqp>,
+    /// The queue or exchange that it reads from. A target has this or `http`.
+    pub(super) amqp: Option<At<TargetAmqp>>,
+    /// The URL at which it takes records. A target has this or `amqp`.
+    pub(super) http: Option<At<TargetHttp>>,
     /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
     /// `samspor parked list`, and delivered when a start finds the month open again.
     #[serde(default)]
@@ -337,7 +339,8 @@ pub(super) struct Delivery {
     pub(super) retry_to_ms: Number<30_000, 10, 3_600_000>,
 }
 
-/// That a target's books say of each record whether they accept it. A source with `receipts_of` brings the receipts.
+/// That a target's books say of each record whether they accept it. A source with `receipts_of` brings the receipts; over
+/// HTTP the answer to a record may be its receipt.
 #[derive(Debug, Deserialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [targets.receipts]")]
@@ -400,6 +403,38 @@ pub(super) struct TargetAmqp {
     /// How many records may be on their way without a confirm.
     #[serde(default)]
     pub(super) window: Number<1_000, 1, 65_535>,
+}
+
+/// Where to post: each record is one request, one after the other, and the answer says what becomes of it, as
+/// `docs/http.md` has it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.http]")]
+pub(super) struct TargetHttp {
+    /// The URL to post to, `https://host:port/path`; `http:` goes to this machine only. No redirection is followed, and
+    /// no proxy of the environment is used.
+    pub(super) url: At<String>,
+    /// A file with the certificates, in PEM, of the authorities that are trusted instead of the machine's.
+    pub(super) ca_file: Option<At<PathBuf>>,
+    /// A file with the gateway's own certificate, in PEM, for a receiver that wants one (mTLS).
+    pub(super) client_cert_file: Option<At<PathBuf>>,
+    /// A file that holds the key of that certificate, in PEM, without a password.
+    pub(super) client_key_file: Option<At<String>>,
+    /// The environment variable that holds that key.
+    pub(super) client_key_env: Option<At<String>>,
+    /// A file that holds the token for `Authorization: Bearer` and nothing else.
+    pub(super) bearer_file: Option<At<String>>,
+    /// The environment variable that holds that token.
+    pub(super) bearer_env: Option<At<String>>,
+    /// How long connecting may take, in milliseconds.
+    #[serde(default)]
+    pub(super) connect_timeout_ms: Number<10_000, 100, 300_000>,
+    /// How long a request may take, from its beginning to the last byte of its answer, in milliseconds.
+    #[serde(default)]
+    pub(super) answer_timeout_ms: Number<30_000, 100, 600_000>,
+    /// The longest answer that is read, in bytes. A receipt that is longer stays awaited.
+    #[serde(default)]
+    pub(super) max_answer_bytes: Number<65_536, 1_024, 1_048_576>,
 }
 
 /// One year's chart, `YYYY.toml`.

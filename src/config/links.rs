@@ -8,7 +8,7 @@ use samspor_domain::{Kind, Text};
 use super::at::At;
 use super::reading::Reading;
 use super::resolve::Resolver;
-use super::{Format, MaySend, Payload, Route, Source, Target, Topology, file};
+use super::{Amqp, Format, MaySend, Payload, Route, Source, Target, Topology, Way, file};
 
 /// By what an exchange routes unless the target says otherwise.
 const DEFAULT_ROUTING_KEY: &str = "{solution}.{area}";
@@ -155,16 +155,43 @@ impl Resolver {
     }
 
     pub(super) fn target(&mut self, target: &file::Target) -> Option<Target> {
-        let amqp = &target.amqp;
         let name = self.reading.text(&target.name);
-        let broker = self.broker_named(&amqp.broker);
-        let route = self.route(amqp);
-        let confirm_timeout = self.milliseconds(&amqp.confirm_timeout_ms);
+        let way = self.way(target);
         let policy = self.policy(target);
         Some(Target {
             name: name?,
             audience: target.audience,
             format: target.format,
+            way: way?,
+            policy: policy?,
+        })
+    }
+
+    fn way(&mut self, target: &file::Target) -> Option<Way> {
+        match (&target.amqp, &target.http) {
+            (Some(amqp), None) => self.amqp(amqp).map(Way::Amqp),
+            (None, Some(http)) => self.http(http).map(Way::Http),
+            (Some(amqp), Some(http)) => {
+                self.reading
+                    .fault(http.span(), "`amqp` and `http` exclude each other")
+                    .also(amqp.span(), "and here")
+                    .help("make two targets of it, if both are to have the records");
+                None
+            }
+            (None, None) => {
+                self.reading
+                    .fault(target.name.span(), "this target says nowhere to go: one of `amqp` and `http` is missing")
+                    .help("add [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url");
+                None
+            }
+        }
+    }
+
+    fn amqp(&mut self, amqp: &At<file::TargetAmqp>) -> Option<Amqp> {
+        let broker = self.broker_named(&amqp.broker);
+        let route = self.route(amqp);
+        let confirm_timeout = self.milliseconds(&amqp.confirm_timeout_ms);
+        Some(Amqp {
             broker: broker?,
             route: route?,
             queue_type: amqp.queue_type,
@@ -172,7 +199,6 @@ impl Resolver {
             allow_unrouted: *amqp.allow_unrouted,
             confirm_timeout,
             window: self.reading.number(&amqp.window),
-            policy: policy?,
         })
     }
 
@@ -319,8 +345,9 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
     }
     receipts(sources, targets, reading);
     for target in targets {
-        let Some(queue) = &target.amqp.queue else { continue };
-        if let Some(at) = consumed.get(&(target.amqp.broker.as_str(), queue.as_str())) {
+        let Some(amqp) = &target.amqp else { continue };
+        let Some(queue) = &amqp.queue else { continue };
+        if let Some(at) = consumed.get(&(amqp.broker.as_str(), queue.as_str())) {
             reading
                 .fault(queue.span(), "a target publishes to a queue that a source consumes from")
                 .also(at.clone(), "the source");
@@ -351,7 +378,8 @@ fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Re
         let Some(receipts) = &target.receipts else { continue };
         let is_of =
             |source: &file::Source| source.receipts_of.as_ref().is_some_and(|of| **of == *target.name);
-        if !sources.iter().any(is_of) {
+        // Over HTTP the receiver's answers may bring them.
+        if target.http.is_none() && !sources.iter().any(is_of) {
             reading
                 .fault(receipts.span(), "no source brings these receipts, so all would be missing")
                 .help(format!("add `receipts_of = \"{}\"` to the source that does", *target.name));

@@ -6,6 +6,7 @@
 mod at;
 mod charts;
 mod file;
+mod http;
 mod links;
 mod problem;
 mod reading;
@@ -192,7 +193,25 @@ pub(crate) struct Target {
     pub(crate) audience: Audience,
     /// What records are written in.
     pub(crate) format: TargetFormat,
-    /// The name of its broker, which there is.
+    /// How it gets them.
+    pub(crate) way: Way,
+    /// What is done about records that it does not take, and its closed months.
+    pub(crate) policy: samspor_engine::Policy,
+}
+
+/// How a target gets its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From a broker.
+    Amqp(Amqp),
+    /// By requests.
+    Http(Http),
+}
+
+/// Where to publish on a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Amqp {
+    /// The name of the broker, which there is.
     pub(crate) broker: Text,
     /// Where to publish.
     pub(crate) route: Route,
@@ -206,8 +225,25 @@ pub(crate) struct Target {
     pub(crate) confirm_timeout: Duration,
     /// How many records may be on their way without a confirm.
     pub(crate) window: usize,
-    /// What is done about records that it does not take, and its closed months.
-    pub(crate) policy: samspor_engine::Policy,
+}
+
+/// Where to post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Http {
+    /// The URL, without secrets.
+    pub(crate) url: samspor_http::target::Url,
+    /// The certificates of those who are trusted.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The gateway's own certificate, and where its key is.
+    pub(crate) client: Option<(PathBuf, Secret)>,
+    /// Where the bearer token is.
+    pub(crate) bearer: Option<Secret>,
+    /// How long connecting may take.
+    pub(crate) connect_timeout: Duration,
+    /// How long a request with its answer may take.
+    pub(crate) answer_timeout: Duration,
+    /// The longest answer that is read.
+    pub(crate) max_answer_bytes: usize,
 }
 
 /// Where to publish.

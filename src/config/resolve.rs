@@ -67,7 +67,7 @@ impl Resolver {
         }
     }
 
-    fn path(&mut self, path: &At<PathBuf>) -> PathBuf {
+    pub(super) fn path(&mut self, path: &At<PathBuf>) -> PathBuf {
         if path.as_os_str().is_empty() {
             self.reading.fault(path.span(), "this must not be empty");
         }
@@ -105,7 +105,7 @@ impl Resolver {
     }
 
     /// Where a secret is: exactly one of two keys says it, and neither holds it.
-    fn secret(
+    pub(super) fn secret(
         &mut self,
         section: std::ops::Range<usize>,
         [(file_key, file), (env_key, env)]: [(&str, &Option<At<String>>); 2],

@@ -129,10 +129,14 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
     );
     assert_eq!((sapa.prefetch, sapa.batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
 
-    let routes: Vec<&Route> = config.targets.iter().map(|target| &target.route).collect();
+    let route = |target: &Target| match &target.way {
+        Way::Amqp(amqp) => amqp.route.clone(),
+        Way::Http(_) => panic!("it goes to a broker"),
+    };
+    let routes: Vec<Route> = config.targets.iter().map(route).collect();
     assert_eq!(
         routes,
-        [&Route::Queue("tagged".into()), &Route::Topic("lis".into(), "{solution}.{area}".into())]
+        [Route::Queue("tagged".into()), Route::Topic("lis".into(), "{solution}.{area}".into())]
     );
 }
 
@@ -374,6 +378,89 @@ fn what_a_target_does_not_take_and_its_receipts_are_resolved() {
         let problems = with(ledger, &more.replacen(old, new, 1)).problems();
         assert!(problems.contains(&format!("gateway.toml:{expected}")), "{new}: {problems:?}");
     }
+}
+
+#[test]
+fn a_target_over_http_says_where_and_as_whom() {
+    let lis = r#"amqp = { broker = "bf", exchange = "lis", allow_unrouted = true }"#;
+    let more = r#"[targets.http]
+url = "https://ledger.example/postings?municipality=740"
+ca_file = "ca.pem"
+client_cert_file = "client.pem"
+client_key_env = "CLIENT_KEY"
+bearer_file = "secrets/token"
+answer_timeout_ms = 5000
+[targets.receipts]
+"#;
+    let config = load(&with(lis, more).path()).expect("good, with receipts that no source brings");
+    let Way::Http(http) = &config.targets[1].way else { panic!("it is posted to") };
+    assert_eq!(http.url.to_string(), "https://ledger.example/postings", "a query may be secret");
+    assert!(http.ca_file.as_ref().is_some_and(|file| file.ends_with("ca.pem") && file.is_absolute()));
+    let (certificate, key) = http.client.as_ref().expect("a certificate");
+    assert!(certificate.is_absolute() && *key == Secret::Env("CLIENT_KEY".into()));
+    assert!(matches!(&http.bearer, Some(Secret::File(file)) if file.ends_with("secrets/token")));
+    let (long, short) = (Duration::from_secs(10), Duration::from_secs(5));
+    assert_eq!((http.connect_timeout, http.answer_timeout, http.max_answer_bytes), (long, short, 65_536));
+
+    for (old, new, expected) in [
+        (
+            "https:",
+            "http:",
+            "46:7: this goes through the network in clear text: expected 'https:', and 'http:' to this machine only",
+        ),
+        (
+            "ledger.example",
+            "who:hemmelig@ledger.example",
+            "46:7: this holds a user or a password, which do not stand in the configuration; `bearer_file` names a file \
+             that holds a token, `client_cert_file` a certificate",
+        ),
+        (
+            "https://ledger.example/postings?municipality=740",
+            "",
+            "46:7: this is not a URL to post to: expected 'https://host:port/path'",
+        ),
+        ("https://ledger.example", "http://[::1]:8080", "47:11: `ca_file` goes with `https:` only"),
+        (
+            "client_cert_file = \"client.pem\"\n",
+            "",
+            "48:18: `client_key_env` goes with `client_cert_file` only",
+        ),
+        (
+            "client_key_env = \"CLIENT_KEY\"\n",
+            "",
+            "48:20: missing key: one of `client_key_file` and `client_key_env`",
+        ),
+        ("\"client.pem\"", "\"\"", "48:20: this must not be empty"),
+        (
+            "bearer_file",
+            "bearer_env",
+            "50:14: this is not the name of an environment variable: letters, digits and _, no digit first",
+        ),
+        (
+            "bearer_file",
+            "bearer_env = \"T\"\nbearer_file",
+            "50:14: `bearer_file` and `bearer_env` exclude each other; keep the one that holds the secret",
+        ),
+        ("bearer_file = ", "bearer = ", "50:1: there is no key `bearer`"),
+        ("= 5000", "= 5", "51:21: 5 is out of bounds: expected 100 to 600000"),
+        (
+            "[targets.http]",
+            "amqp = { broker = \"bf\", queue = \"q\" }\n[targets.http]",
+            "46:1: `amqp` and `http` exclude each other; make two targets of it, if both are to have the records",
+        ),
+    ] {
+        let folder = with(lis, &more.replacen(old, new, 1));
+        let problems = folder.problems();
+        assert!(
+            problems.iter().any(|p| p.starts_with(&format!("gateway.toml:{expected}"))),
+            "{new}: {problems:?}"
+        );
+        let error = load(&folder.path()).expect_err("it has problems");
+        assert!(!format!("{error} {error:?} {}", error.render()).contains("hemmelig"));
+    }
+    let nowhere = "43:8: this target says nowhere to go: one of `amqp` and `http` is missing; add [targets.amqp] with a \
+                   broker and a queue or exchange, or [targets.http] with a url";
+    assert_eq!(with(lis, "").problems(), [format!("gateway.toml:{nowhere}")]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use samspor_http::management::{self, Client, Queue, Version};
 use super::keys::{Fit, Keys};
 use super::report::{Finding, Part, Report};
 use super::rules::{self, Bound, Consumer, DeadLetters, Seen, SourceSeen, TargetPlace, TargetSeen};
-use crate::config::{Broker, Config, Route, Source, Target};
+use crate::config::{Amqp, Broker, Config, Http, Route, Source, Target, Way};
 use crate::wiring;
 
 /// How many sources and targets are looked at at a time.
@@ -30,8 +30,10 @@ pub(crate) async fn look(config: &Config) -> Report {
     let sources =
         stream::iter(&config.sources).map(|source| look_at_source(config, source, managed(&source.broker)));
     parts.extend(sources.buffered(AT_ONCE).collect::<Vec<_>>().await);
-    let targets =
-        stream::iter(&config.targets).map(|target| look_at_target(config, target, managed(&target.broker)));
+    let targets = stream::iter(&config.targets).map(async |target| match &target.way {
+        Way::Amqp(amqp) => look_at_target(config, target, amqp, managed(&amqp.broker)).await,
+        Way::Http(http) => look_at_url(target, http).await,
+    });
     parts.extend(targets.buffered(AT_ONCE).collect::<Vec<_>>().await);
     if config.brokers.is_empty() {
         let says = "the configuration names no broker, so there is nothing to look at";
@@ -150,8 +152,35 @@ async fn look_at_source(config: &Config, source: &Source, managed: Option<&Manag
     }
 }
 
-async fn look_at_target(config: &Config, target: &Target, managed: Option<&Managed>) -> Part {
-    let reached = match wiring::target_probe(config, target) {
+/// A target over HTTP: whether somebody answers, who is whom the gateway trusts, and trusts the gateway.
+async fn look_at_url(target: &Target, http: &Http) -> Part {
+    const CHECK: &str = "http";
+    let reached = match wiring::poster(target, http) {
+        Ok(target) => target.check().await.map_err(explain),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let finding = match reached {
+        Ok(()) => Finding::good(CHECK, "somebody answers there; whether records are taken was not tried"),
+        Err(why) => {
+            let advice = "set it right: until then the gateway posts nothing, and tries again and again";
+            Finding::fault(CHECK, why, advice)
+        }
+    };
+    Part {
+        kind: "target",
+        name: target.name.to_string(),
+        place: http.url.to_string(),
+        findings: vec![finding],
+    }
+}
+
+async fn look_at_target(
+    config: &Config,
+    Target { name, .. }: &Target,
+    target: &Amqp,
+    managed: Option<&Managed>,
+) -> Part {
+    let reached = match wiring::target_probe(config, name, target) {
         Ok(probe) => probe.check().await.map_err(explain),
         Err(error) => Err(format!("{error:#}")),
     };
@@ -172,7 +201,7 @@ async fn look_at_target(config: &Config, target: &Target, managed: Option<&Manag
             format!("exchange {exchange} of {}, key {key}", target.broker)
         }
     };
-    Part { kind: "target", name: target.name.to_string(), place, findings }
+    Part { kind: "target", name: name.to_string(), place, findings }
 }
 
 /// What AMQP says, put first; not twice where the management interface says the same.
@@ -217,7 +246,7 @@ impl Managed {
         SourceSeen { version: self.version, user, queue, dead_letters, consumers, permissions }
     }
 
-    async fn target(&self, target: &Target) -> TargetSeen {
+    async fn target(&self, target: &Amqp) -> TargetSeen {
         let place = match (&target.route, rules::keys(&target.route)) {
             (Route::Exchange(exchange, _) | Route::Topic(exchange, _), Some((keys, _))) => {
                 self.exchange(exchange, &keys).await

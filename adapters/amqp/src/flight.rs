@@ -171,7 +171,7 @@ impl<C: Future<Output = lapin::Result<Confirmation>> + Unpin> Flight<C> {
             Some(match (&entry.state, entry.returned.take()) {
                 (_, Some(why)) => Sent::Refused(why),
                 (State::Answered { taken: true }, None) => Sent::Delivered,
-                _ => Sent::Later("the broker could not take it".to_owned()),
+                _ => Sent::Later("the broker could not take it".to_owned(), None),
             })
         };
         numbers.filter_map(answer).collect()

@@ -1,3 +1,16 @@
-//! What is asked over HTTP: the management interface of RabbitMQ.
+//! Targets over HTTP, and what is asked over it: the management interface of RabbitMQ.
 
 pub mod management;
+pub mod target;
+
+use std::time::Duration;
+
+/// How everything here is asked: of the very machine that is named, and of nobody that it, or the environment, would
+/// send to.
+fn client(connect_timeout: Duration, timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(connect_timeout)
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+}

@@ -51,7 +51,14 @@ async fn with_endpoint(set: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(S
     let core = Core::open(Box::new(store), Arc::clone(&vault), Charts::default(), 100).expect("opens");
     let name = Text::new("nowhere").expect("a name");
     let scribe = Scribe::new(vault, &name, Audience::Ledger, Arc::new(json::Encoder));
-    let outlet = Outlet { name, target: Arc::new(Nowhere), scribe, window: 1, policy: Policy::default() };
+    let outlet = Outlet {
+        name,
+        target: Arc::new(Nowhere),
+        scribe,
+        window: 1,
+        policy: Policy::default(),
+        answers: None,
+    };
     let gateway = Gateway::start(core, Arc::new(Fixed), vec![], vec![outlet]).expect("starts");
     let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), Fixed.now())
         .with_store(directory.path().to_owned(), samspor_sqlite::files(directory.path()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use crate::{Fault, Message, Record, SourceName, Text};
 
 /// One message body as it arrived.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Its bytes.
     pub body: Bytes,
@@ -159,10 +160,21 @@ pub type Confirms = Pin<Box<dyn Future<Output = Result<Vec<Sent>, LinkError>> + 
 pub enum Sent {
     /// The receiver confirmed it, and it was routed.
     Delivered,
+    /// The same, and the receiver said more than that, such as a receipt: what, or why that could not be read.
+    Answered(Result<Box<Delivery>, String>),
     /// The receiver said no to this message, or nothing takes such messages: why, without personal data.
     Refused(String),
-    /// The receiver takes nothing for now: why. The message is tried again, however often.
-    Later(String),
+    /// The receiver takes nothing for now: why, and how long it asks to be left alone, if it does. The message is tried
+    /// again, however often.
+    Later(String, Option<Duration>),
+}
+
+impl Sent {
+    /// Whether the receiver has it.
+    #[must_use]
+    pub const fn is_delivered(&self) -> bool {
+        matches!(self, Self::Delivered | Self::Answered(_))
+    }
 }
 
 /// What time it is. Only the binary reads the machine's clock.

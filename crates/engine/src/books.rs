@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use samspor_domain::store::{PostingNo, PostingRow, Result, Scope, Seq};
 use samspor_domain::{
-    Change, Handed, Parked, Posting, Pseudonym, Receipted, SourceName, SourceNo, Sum, Text, Why,
+    Change, Handed, Parked, Posting, Pseudonym, Receipt, Receipted, SourceName, SourceNo, Sum, Text, Why,
 };
 
 use crate::core::Core;
@@ -30,6 +30,8 @@ pub(crate) struct Handing {
     pub(crate) revision: i64,
     pub(crate) change: Change,
     pub(crate) entry: Entry,
+    /// The receipt that it answered with, of this very record.
+    pub(crate) receipt: Option<Box<Receipt>>,
 }
 
 /// A record that is parked.
@@ -58,6 +60,10 @@ impl Core {
             let (revision, change) = (handing.revision, handing.change);
             let handed = Handed { revision, change, at: now, receipt };
             self.hand(target, handing.posting, handing.entry, before.as_ref(), &handed)?;
+            if let Some(receipt) = &handing.receipt {
+                // No source brought it, so it is an item of none, and not counted as one.
+                self.receipt(target, receipt, now)?;
+            }
             if self.store.unpark(target, handing.posting)? {
                 self.purge_anew_all()?;
             }

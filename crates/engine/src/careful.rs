@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use samspor_domain::store::StoreError;
-use samspor_domain::{Publisher, Sent, Seq, Why};
+use samspor_domain::{Publisher, Receipt, Sent, Seq, Why};
 
+use crate::books::Handing;
 use crate::deliver::{Failure, Means, Outlet, Step};
 
 /// Connections in a row that may be lost with the same records under way before those are suspected.
@@ -35,6 +36,10 @@ pub(crate) struct Doubts {
     losses: u32,
     /// What lies after the position and is delivered already.
     delivered: BTreeSet<Seq>,
+    /// The receipts that the receiver answered with, until their records are noted as handed over.
+    receipts: BTreeMap<Seq, Box<Receipt>>,
+    /// Why the last answer was no receipt, where it should have been one.
+    pub(crate) no_receipt: Option<String>,
     tries: BTreeMap<Seq, Tries>,
     /// The record that was on its way alone.
     in_hand: Option<Seq>,
@@ -68,11 +73,22 @@ impl Doubts {
         self.delivered.insert(seq);
     }
 
+    /// The receiver answered a record with its receipt.
+    pub(crate) fn answered(&mut self, seq: Seq, receipt: Receipt) {
+        self.receipts.insert(seq, Box::new(receipt));
+    }
+
+    /// A record as it was handed over, with the receipt that came with it.
+    pub(crate) fn handing(&mut self, step: Step) -> Handing {
+        Handing { receipt: self.receipts.remove(&step.seq), ..step.handing }
+    }
+
     /// Everything up to a record is delivered or parked.
     pub(crate) fn passed(&mut self, to: Seq) {
         self.losses = 0;
         self.position = self.position.max(to);
         self.delivered = self.delivered.split_off(&Seq(self.position.0 + 1));
+        self.receipts = self.receipts.split_off(&Seq(self.position.0 + 1));
         self.tries = self.tries.split_off(&Seq(self.position.0 + 1));
         self.condemned = self.condemned.split_off(&Seq(self.position.0 + 1));
     }
@@ -172,7 +188,7 @@ impl Outlet {
 
     /// Tries a record until it is delivered or has been tried often enough. Answers whether it is delivered.
     async fn try_step(
-        &self,
+        &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
@@ -182,12 +198,13 @@ impl Outlet {
             doubts.in_hand = Some(step.seq);
             let sent = publisher.publish(step.messages.clone().unwrap_or_default()).await?.await?;
             doubts.in_hand = None;
-            match sent.into_iter().find(|sent| *sent != Sent::Delivered) {
-                None | Some(Sent::Delivered) => {
+            self.hear(means, doubts, step, &sent)?;
+            match sent.into_iter().find(|sent| !sent.is_delivered()) {
+                None | Some(Sent::Delivered | Sent::Answered(_)) => {
                     doubts.went_through(step.seq);
                     return Ok(true);
                 }
-                Some(Sent::Later(why)) => return Err(Failure::Later(why)),
+                Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
                 Some(Sent::Refused(why)) => {
                     doubts.failed(step.seq, why);
                     tracing::debug!(target = %self.name, "the receiver refused a record");
@@ -206,7 +223,7 @@ impl Outlet {
     /// The last of these got through: the others are delivered, parked for their month, or bad unless the receiver takes
     /// them now.
     async fn pass(
-        &self,
+        &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
@@ -229,12 +246,13 @@ impl Outlet {
             if doubts.tries.contains_key(&step.seq) && doubts.condemned.insert(step.seq) {
                 let messages = step.messages.clone().unwrap_or_default();
                 let sent = publisher.publish(messages).await?.await?;
-                match sent.into_iter().find(|sent| *sent != Sent::Delivered) {
-                    None | Some(Sent::Delivered) => doubts.went_through(step.seq),
+                self.hear(means, doubts, step, &sent)?;
+                match sent.into_iter().find(|sent| !sent.is_delivered()) {
+                    None | Some(Sent::Delivered | Sent::Answered(_)) => doubts.went_through(step.seq),
                     Some(Sent::Refused(why)) => doubts.failed(step.seq, why),
-                    Some(Sent::Later(why)) => {
+                    Some(Sent::Later(why, asked)) => {
                         doubts.condemned.remove(&step.seq);
-                        return Err(Failure::Later(why));
+                        return Err(Failure::Later(why, asked));
                     }
                 }
             }
@@ -252,7 +270,7 @@ impl Outlet {
                 parked += 1;
                 advance.parked.push(step.park(Why::Refused(made, why)));
             } else {
-                advance.handed.push(step.handing);
+                advance.handed.push(doubts.handing(step));
             }
         }
         if parked > 0 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
-use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
+use samspor_domain::{Confirms, Decode, Flow, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
 use tokio_util::sync::CancellationToken;
 
 use crate::books::{Advance, Handing, Parking};
@@ -36,6 +36,8 @@ pub struct Outlet {
     pub window: usize,
     /// What is done where it does not go well.
     pub policy: Policy,
+    /// How the receiver's answers are read, where it may answer a record with its receipt.
+    pub answers: Option<Arc<dyn Decode>>,
 }
 
 /// What is done about records that a receiver does not take, and which ones it is not given.
@@ -76,7 +78,7 @@ pub(crate) enum Failure {
     #[error("the receiver refused a record: {0}")]
     Refused(String),
     #[error("the receiver takes nothing for now: {0}")]
-    Later(String),
+    Later(String, Option<Duration>),
 }
 
 /// A record on its way.
@@ -97,8 +99,8 @@ pub(crate) struct Means<'a> {
 }
 
 /// Records that wait for their confirms, and how many messages each is.
-struct Flight {
-    steps: Vec<(Step, usize)>,
+pub(crate) struct Flight {
+    pub(crate) steps: Vec<(Step, usize)>,
     confirms: Confirms,
     begun: Instant,
 }
@@ -130,7 +132,8 @@ impl Outlet {
             };
             if let Err(error) = outcome {
                 status.set(&part, Condition::Down(explain(&error)));
-                backoff.wait(stop).await;
+                let asked = if let Failure::Later(_, asked) = error { asked } else { None };
+                backoff.wait_as_asked(asked, stop).await;
             }
         }
     }
@@ -198,11 +201,13 @@ impl Outlet {
                 sent = settled(&mut in_flight), if !in_flight.is_empty() => {
                     let flight = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
                     let sent = sent.inspect_err(|_| doubts.lost(read))?;
+                    self.hear_all(means, doubts, &flight, &sent)?;
                     if let Some(failure) = note(&flight, &sent, doubts) {
                         doubts.begin(read);
                         // What else is under way is answered too, and need not go twice.
                         while let Some(mut flight) = in_flight.pop_front() {
                             let sent = (&mut flight.confirms).await?;
+                            self.hear_all(means, doubts, &flight, &sent)?;
                             note(&flight, &sent, doubts);
                         }
                         return Err(failure);
@@ -232,7 +237,7 @@ impl Outlet {
                     }
                 }
                 _ = look_for_receipts.tick(), if self.policy.receipt_within.is_some() => {
-                    tokio::task::block_in_place(|| self.look_for_receipts(means))?;
+                    tokio::task::block_in_place(|| self.look_for_receipts(means, doubts))?;
                 }
                 () = means.stop.cancelled(), if !stopping => {}
             }
@@ -250,7 +255,7 @@ impl Outlet {
         for step in steps {
             advance.to = step.seq;
             if step.messages.is_some() {
-                advance.handed.push(step.handing);
+                advance.handed.push(doubts.handing(step));
             } else {
                 advance.parked.push(step.park(Why::ClosedMonth));
             }
@@ -314,13 +319,15 @@ impl Outlet {
                 let Some(messages) = step.messages.take() else { continue };
                 let sent = publisher.publish(messages).await?.await?;
                 let mut advance = self.no_advance();
-                match sent.into_iter().find(|sent| *sent != Sent::Delivered) {
-                    None => advance.handed.push(step.handing),
-                    Some(Sent::Later(why)) => return Err(Failure::Later(why)),
+                self.hear(means, doubts, &step, &sent)?;
+                match sent.into_iter().find(|sent| !sent.is_delivered()) {
+                    None | Some(Sent::Delivered | Sent::Answered(_)) => {
+                        advance.handed.push(doubts.handing(step));
+                    }
+                    Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
                     Some(Sent::Refused(why)) => {
                         advance.parked.push(step.park(Why::Refused(tries + 1, why)));
                     }
-                    Some(Sent::Delivered) => {}
                 }
                 self.say(means.handle, doubts, advance).await;
             }
@@ -334,21 +341,26 @@ impl Outlet {
         self.step(reader, &row, &posting).map(Some)
     }
 
-    /// Raises an alarm while receipts are missing for longer than they may.
-    fn look_for_receipts(&self, means: &mut Means<'_>) -> StoreResult<()> {
+    /// Raises an alarm while receipts are missing for longer than they may, or one that came was none.
+    fn look_for_receipts(&self, means: &mut Means<'_>, doubts: &Doubts) -> StoreResult<()> {
         let Some(within) = self.policy.receipt_within else { return Ok(()) };
         let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
         let until = means.handle.now().saturating_sub(within).unwrap_or(jiff::Timestamp::MIN);
         let condition = match means.reader.awaited(&self.name, until)? {
-            0 => Condition::Up,
+            0 => doubts.no_receipt.clone().map_or(Condition::Up, Condition::Down),
             missing => Condition::Down(format!(
                 "{missing} records were handed over and have had no receipt for longer than {} s",
                 within.as_secs()
             )),
         };
-        means.status.set(&format!("receipts {}", self.name), condition);
+        means.status.set(&receipts_part(&self.name), condition);
         Ok(())
     }
+}
+
+/// The name of the part that says how a target's receipts are doing.
+pub(crate) fn receipts_part(name: &Text) -> String {
+    format!("receipts {name}")
 }
 
 impl Step {
@@ -360,13 +372,13 @@ impl Step {
 /// Notes which records of a flight were delivered, if not all of them were, and answers why not.
 fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) -> Option<Failure> {
     let failure = sent.iter().find_map(|sent| match sent {
-        Sent::Delivered => None,
+        Sent::Delivered | Sent::Answered(_) => None,
         Sent::Refused(why) => Some(Failure::Refused(why.clone())),
-        Sent::Later(why) => Some(Failure::Later(why.clone())),
+        Sent::Later(why, asked) => Some(Failure::Later(why.clone(), *asked)),
     })?;
     let mut sent = sent.iter();
     for (step, count) in &flight.steps {
-        let all = sent.by_ref().take(*count).filter(|sent| **sent == Sent::Delivered).count() == *count;
+        let all = sent.by_ref().take(*count).filter(|sent| sent.is_delivered()).count() == *count;
         if all && step.messages.is_some() {
             doubts.delivered(step.seq);
         }

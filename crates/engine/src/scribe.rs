@@ -56,8 +56,13 @@ impl Scribe {
         let (source, id) = self.source(reader, posting)?;
         let said = &posting.posting;
         let entry = Entry::new(posting.source, said.date, Sum::of(said.amount, &id));
-        let handing =
-            Handing { posting: posting.no, revision: row.revision, change: revision.change(), entry };
+        let handing = Handing {
+            posting: posting.no,
+            revision: row.revision,
+            change: revision.change(),
+            entry,
+            receipt: None,
+        };
         let messages = match self.audience {
             Audience::Ledger => vec![self.to_ledger(source, row, posting, revision)],
             Audience::Lis => self.to_lis(source, row, posting, revision),
@@ -66,7 +71,11 @@ impl Scribe {
     }
 
     /// A posting's source, and the keyed hash of its id.
-    fn source(&mut self, reader: &mut dyn Read, posting: &PostingRow) -> Result<(SourceName, Pseudonym)> {
+    pub(crate) fn source(
+        &mut self,
+        reader: &mut dyn Read,
+        posting: &PostingRow,
+    ) -> Result<(SourceName, Pseudonym)> {
         if !self.sources.contains_key(&posting.source) {
             let sources = reader.sources()?.into_iter();
             let keyed = |(no, name)| {

@@ -20,6 +20,7 @@ use crate::writer::{Handle, Writer};
 pub(crate) struct Backoff {
     shape: ExponentialBuilder,
     delays: ExponentialBackoff,
+    shortest: Duration,
     longest: Duration,
 }
 
@@ -37,7 +38,7 @@ impl Backoff {
             .with_max_delay(waits.1)
             .with_jitter()
             .without_max_times();
-        Self { shape, delays: shape.build(), longest: waits.1 }
+        Self { shape, delays: shape.build(), shortest: waits.0, longest: waits.1 }
     }
 
     pub(crate) fn reset(&mut self) {
@@ -47,6 +48,18 @@ impl Backoff {
     /// Waits the next delay, or until told to stop.
     pub(crate) async fn wait(&mut self, stop: &CancellationToken) {
         let delay = self.delays.next().unwrap_or(self.longest);
+        Self::sleep(delay, stop).await;
+    }
+
+    /// Waits as long as it was asked to, within its shortest and its longest wait; the next delay if nobody asked.
+    pub(crate) async fn wait_as_asked(&mut self, asked: Option<Duration>, stop: &CancellationToken) {
+        match asked {
+            Some(asked) => Self::sleep(asked.max(self.shortest).min(self.longest), stop).await,
+            None => self.wait(stop).await,
+        }
+    }
+
+    async fn sleep(delay: Duration, stop: &CancellationToken) {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = stop.cancelled() => {}

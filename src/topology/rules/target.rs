@@ -5,12 +5,12 @@ use samspor_http::management::{Exchange, Queue, Version};
 use super::permission::{DEFAULT_EXCHANGE, Right, permission};
 use super::queue::{self, Role};
 use super::{Bound, DeadLetters, Seen, TargetPlace, TargetSeen};
-use crate::config::{Route, Target, Topology};
+use crate::config::{Amqp, Route, Topology};
 use crate::topology::keys::{Fit, Keys};
 use crate::topology::report::Finding;
 
 /// What was seen of a target, graded.
-pub(crate) fn target(target: &Target, seen: &TargetSeen) -> Vec<Finding> {
+pub(crate) fn target(target: &Amqp, seen: &TargetSeen) -> Vec<Finding> {
     let declares = target.topology == Topology::Declare;
     let (name, writes_to) = match &target.route {
         Route::Queue(queue) => (queue, DEFAULT_EXCHANGE),
@@ -47,7 +47,7 @@ fn unseen(what: &str, why: &str) -> Finding {
     Finding::fault("management", says, "see docs/broker.md for what the user needs")
 }
 
-fn to_queue(target: &Target, queue: &Seen<Queue>, version: Option<Version>) -> Vec<Finding> {
+fn to_queue(target: &Amqp, queue: &Seen<Queue>, version: Option<Version>) -> Vec<Finding> {
     let declares = target.topology == Topology::Declare;
     let queue = match queue {
         Ok(Some(queue)) => queue,
@@ -89,7 +89,7 @@ fn readers(queues: &[(String, Seen<Queue>)], version: Option<Version>) -> Vec<Fi
 }
 
 fn to_exchange(
-    target: &Target,
+    target: &Amqp,
     exchange: &Seen<Exchange>,
     bindings: &Result<Vec<Bound>, String>,
     alternate: Option<&(String, bool)>,
@@ -141,7 +141,7 @@ pub(crate) fn keys(route: &Route) -> Option<(Keys, &str)> {
 }
 
 fn binding(
-    target: &Target,
+    target: &Amqp,
     exchange: &Exchange,
     bindings: &[Bound],
     alternate: Option<&(String, bool)>,

@@ -30,6 +30,13 @@ audience = "lis"
 amqp = { broker = "bf", exchange = "lis" }
 "#;
 
+fn amqp(target: &config::Target) -> &config::Amqp {
+    match &target.way {
+        config::Way::Amqp(amqp) => amqp,
+        config::Way::Http(_) => panic!("it goes to a broker"),
+    }
+}
+
 fn configuration(old: &str, new: &str) -> Config {
     assert!(CONFIGURATION.contains(old), "{old}");
     let dir = tempfile::tempdir().expect("a folder");
@@ -222,7 +229,7 @@ fn permissions_are_held_against_what_is_done() {
     let place = || TargetPlace::Queue(Ok(Some(queue(json!({})))));
     for (permissions, expected) in [(only("", "^amq\\.default$", ""), 0), (only(".*", "^tagged$", ".*"), 1)] {
         let seen = TargetSeen { version: FOUR, user: "gateway".into(), place: place(), permissions };
-        assert_eq!(not_good(&target(&config.targets[0], &seen)).len(), expected);
+        assert_eq!(not_good(&target(amqp(&config.targets[0]), &seen)).len(), expected);
     }
 }
 
@@ -233,7 +240,7 @@ fn each_risk_of_a_target_s_queue_is_named() {
     let found = |queue| {
         let place = TargetPlace::Queue(queue);
         let seen = TargetSeen { version: FOUR, user: "gateway".into(), place, permissions: all() };
-        not_good(&target(&config.targets[0], &seen))
+        not_good(&target(amqp(&config.targets[0]), &seen))
     };
     assert_eq!(found(Ok(None)), [("queue", Fault)]);
     for (with, expected) in [
@@ -280,7 +287,7 @@ fn every_key_of_an_exchange_is_taken_or_it_is_told() {
         };
         let seen = TargetSeen { version: FOUR, user: "gateway".into(), place, permissions: all() };
         let expected: Vec<_> = expected.map(|grade| ("binding", grade)).into_iter().collect();
-        assert_eq!(not_good(&target(&config.targets[1], &seen)), expected, "{bindings:?}");
+        assert_eq!(not_good(&target(amqp(&config.targets[1]), &seen)), expected, "{bindings:?}");
     }
 }
 
@@ -296,7 +303,7 @@ fn exchanges_that_go_are_told_and_readers_queues_are_their_readers() {
             queues,
         };
         let seen = TargetSeen { version: FOUR, user: "gateway".into(), place, permissions: all() };
-        not_good(&target(&config.targets[1], &seen))
+        not_good(&target(amqp(&config.targets[1]), &seen))
     };
     assert_eq!(found(false, vec![]), [("durable", Grade::Fault)]);
     let classic = queue(json!({"type": "classic", "durable": false, "arguments": {"x-message-ttl": 1}}));

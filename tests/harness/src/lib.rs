@@ -9,5 +9,6 @@ pub mod gateway;
 mod ports;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod receiver;
 pub mod search;
 pub mod traffic;

@@ -190,7 +190,7 @@ async fn a_full_queue_refuses() -> anyhow::Result<()> {
     let settings = target::Settings { topology: Topology::Check, ..target_settings() };
     let mut publisher = new_target(&url, settings)?.connect().await?;
     assert_eq!(send(&mut publisher, vec![outgoing("fits")]).await?, [Sent::Delivered]);
-    let refused = Sent::Later("the broker could not take it".to_owned());
+    let refused = Sent::Later("the broker could not take it".to_owned(), None);
     assert_eq!(send(&mut publisher, vec![outgoing("over")]).await?, [refused]);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
@@ -80,11 +80,7 @@ struct Health {
 impl Client {
     /// A client; it connects when it is asked.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            // The interface sends nobody elsewhere, and the password stays here.
-            .redirect(redirect::Policy::none());
+        let mut http = crate::client(settings.connect_timeout, settings.request_timeout);
         if !settings.url.is_tls() {
             // A machine without trusted certificates can do without them.
             http = http.tls_certs_only([]);

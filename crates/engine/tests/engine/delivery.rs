@@ -115,7 +115,7 @@ impl Publisher for Line {
             match reaction {
                 Reaction::Take => sent.push(Sent::Delivered),
                 Reaction::Refuse => sent.push(Sent::Refused("it is not to its taste".into())),
-                Reaction::Later => sent.push(Sent::Later("it is full".into())),
+                Reaction::Later => sent.push(Sent::Later("it is full".into(), None)),
                 Reaction::Lose | Reaction::Forget => self.is_cut = true,
             }
         }
@@ -167,7 +167,7 @@ struct Running {
 fn run(mut stage: Stage, receiver: &Receiver, policy: Policy) -> Running {
     let scribe = Scribe::new(stage.vault.clone(), &text("ledger"), Audience::Ledger, Arc::new(json::Encoder));
     let target = Arc::new(receiver.clone());
-    let outlet = Outlet { name: text("ledger"), target, scribe, window: 16, policy };
+    let outlet = Outlet { name: text("ledger"), target, scribe, window: 16, policy, answers: None };
     let gateway =
         Gateway::start(stage.close(), Arc::new(Stands), Vec::new(), vec![outlet]).expect("it starts");
     let handle = gateway.handle();

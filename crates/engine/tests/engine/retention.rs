@@ -420,8 +420,14 @@ async fn the_gateway_purges_what_is_due_when_it_has_nothing_else_to_do() {
     }
     stage.open(Charts::default(), 4, Some(30));
     let scribe = Scribe::new(stage.vault.clone(), &text("ledger"), Audience::Ledger, Arc::new(json::Encoder));
-    let outlet =
-        Outlet { name: text("ledger"), target: Arc::new(Away), scribe, window: 8, policy: Policy::default() };
+    let outlet = Outlet {
+        name: text("ledger"),
+        target: Arc::new(Away),
+        scribe,
+        window: 8,
+        policy: Policy::default(),
+        answers: None,
+    };
     let clock = Arc::new(Stands(instant(LATER)));
     let gateway = Gateway::start(stage.close(), clock, Vec::new(), vec![outlet]).expect("it starts");
     let handle = gateway.handle();

@@ -49,6 +49,7 @@ fn outlet(stage: &Stage, name: &str, receiver: &Arc<Receiver>) -> Outlet {
         scribe,
         window: 8,
         policy: Policy::default(),
+        answers: None,
     }
 }
 

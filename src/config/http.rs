@@ -1,0 +1,68 @@
+//! Targets over HTTP: where to post, and as whom.
+
+use samspor_http::target::UrlError;
+
+use super::at::At;
+use super::resolve::Resolver;
+use super::{Http, Secret, file};
+
+impl Resolver {
+    pub(super) fn http(&mut self, http: &At<file::TargetHttp>) -> Option<Http> {
+        let url = match http.url.parse::<samspor_http::target::Url>() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                // The text itself stays untold: it may hold a password.
+                let problem = self.reading.fault(http.url.span(), format!("this {error}"));
+                if error == UrlError::User {
+                    problem.help(
+                        "`bearer_file` names a file that holds a token, `client_cert_file` a certificate",
+                    );
+                }
+                None
+            }
+        };
+        let ca_file = http.ca_file.as_ref().map(|file| self.path(file));
+        let client = self.client(http);
+        let bearer = [("bearer_file", &http.bearer_file), ("bearer_env", &http.bearer_env)];
+        let bearer = if bearer.iter().any(|(_, key)| key.is_some()) {
+            Some(self.secret(http.span(), bearer)?)
+        } else {
+            None
+        };
+        let certificates = [("ca_file", &http.ca_file), ("client_cert_file", &http.client_cert_file)];
+        if url.as_ref().is_some_and(|url| !url.is_tls()) {
+            for (key, file) in certificates {
+                if let Some(file) = file {
+                    self.reading
+                        .fault(file.span(), format!("`{key}` goes with `https:` only"))
+                        .also(http.url.span(), "and this is `http:`");
+                }
+            }
+        }
+        Some(Http {
+            url: url?,
+            ca_file,
+            client: client?,
+            bearer,
+            connect_timeout: self.milliseconds(&http.connect_timeout_ms),
+            answer_timeout: self.milliseconds(&http.answer_timeout_ms),
+            max_answer_bytes: self.reading.number(&http.max_answer_bytes),
+        })
+    }
+
+    /// The gateway's own certificate and where its key is, if it has one; none where that is a problem.
+    fn client(&mut self, http: &file::TargetHttp) -> Option<Option<(std::path::PathBuf, Secret)>> {
+        let keys = [("client_key_file", &http.client_key_file), ("client_key_env", &http.client_key_env)];
+        if let Some(certificate) = &http.client_cert_file {
+            let path = self.path(certificate);
+            return Some(Some((path, self.secret(certificate.span(), keys)?)));
+        }
+        for (name, key) in keys {
+            if let Some(key) = key {
+                self.reading.fault(key.span(), format!("`{name}` goes with `client_cert_file` only"));
+                return None;
+            }
+        }
+        Some(None)
+    }
+}

@@ -1,0 +1,106 @@
+"""An HTTP receiver for tests: Python's own server, over TLS unless told otherwise.
+
+Told on standard input how to answer, one JSON object a line: `script` (answers to the next requests), `by_posting`
+(answers by posting id), `default`. Says on standard output its port, each request with what it holds, and `told` for
+each line that it was told.
+"""
+
+import http.server
+import json
+import ssl
+import sys
+import threading
+
+settings = json.loads(sys.argv[1])
+told = {"script": [], "by_posting": {}, "default": {"status": 200}}
+taken = {}
+lock = threading.Lock()
+
+
+def say(what):
+    with lock:
+        print(json.dumps(what), flush=True)
+
+
+def receipt(answer, record):
+    fields = {"type": "receipt", "id": "R-1", "source": record["source"], "posting": record["posting"],
+              "revision": record["revision"], "status": answer["receipt"], "at": "2026-03-16T04:10:00Z"}
+    return json.dumps(fields | answer.get("fields", {}))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, headers, body):
+        body = body.encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_OPTIONS(self):
+        say({"method": "OPTIONS", "port": self.client_address[1]})
+        self.answer(204, {}, "")
+
+    def do_GET(self):
+        say({"method": "GET"})
+        self.answer(200, {}, "")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        record = json.loads(body)
+        key = self.headers["Idempotency-Key"]
+        with lock:
+            script = told["script"]
+            by_posting = told["by_posting"].get(record["posting"], told["default"])
+            answer = script.pop(0) if script else by_posting
+        wanted = settings.get("token")
+        if wanted and self.headers["Authorization"] != "Bearer " + wanted:
+            answer = {"status": 401}
+        known = key in taken
+        status = answer.get("status", 200)
+        if status < 300 or "cut" in answer:
+            if taken.setdefault(key, body) != body:
+                status = 422
+        say({"method": "POST", "path": self.path, "key": key, "known": known, "port": self.client_address[1],
+             "type": self.headers["Content-Type"], "record": record})
+        if "hang" in answer:
+            threading.Event().wait()
+        if "cut" in answer:
+            self.close_connection = True
+            self.connection.close()
+            return
+        headers = dict(answer.get("headers", {}))
+        body = answer.get("body", "")
+        if "receipt" in answer:
+            headers.setdefault("Content-Type", "application/json")
+            body = receipt(answer, record)
+        self.answer(status, headers, body)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # Those who hang up are what tests are about.
+
+
+server = Server(("127.0.0.1", 0), Handler)
+if settings.get("certificate"):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings["certificate"], settings["key"])
+    if settings.get("clients"):
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(settings["clients"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+say({"listens": server.server_address[1]})
+for line in sys.stdin:
+    with lock:
+        told.update(json.loads(line))
+    say({"told": True})
