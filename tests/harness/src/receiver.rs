@@ -131,6 +131,12 @@ impl Receiver {
         }
     }
 
+    /// Every request up to now that nobody has looked at yet.
+    pub async fn all(&mut self) -> anyhow::Result<Vec<Value>> {
+        self.tell(json!({})).await?; // It has said them before it says that it was told.
+        Ok(self.heard.drain(..).collect())
+    }
+
     async fn line(&mut self) -> anyhow::Result<Value> {
         let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await.context("it says nothing")??;
         Ok(serde_json::from_str(&line.context("it ended")?)?)

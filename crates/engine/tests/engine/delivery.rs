@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use samspor_domain::store::{PostingNo, Read};
 use samspor_domain::{
-    Charts, Clock, Confirms, LinkError, Outgoing, Publisher, Sent, Stage as Progress, Target, Why,
+    Charts, Clock, Confirms, Decode, LinkError, Outgoing, Publisher, Sent, Stage as Progress, Target, Why,
 };
 use samspor_engine::{
     Audience, Became, Books, Gateway, Handle, Intake, Outlet, Permissions, Policy, Scribe, State, books,
@@ -19,7 +19,7 @@ use samspor_formats::json;
 use crate::stage::{Stage, instant, text};
 
 const THEN: &str = "2026-03-10T08:00:00Z";
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 struct Stands;
 
@@ -31,10 +31,14 @@ impl Clock for Stands {
 
 /// What a receiver does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reaction {
+pub(crate) enum Reaction {
     Take,
+    /// It takes it, and answers this, in which `{}` is the record's posting.
+    Answer(&'static str),
     Refuse,
     Later,
+    /// The same, and it asks to be left alone for so many seconds.
+    LaterIn(u64),
     /// The connection ends before it has the message.
     Lose,
     /// It has the message, and the connection ends before it says so.
@@ -43,26 +47,26 @@ enum Reaction {
 
 /// A receiver, and all that it ever took, in order.
 #[derive(Clone)]
-struct Receiver(Arc<Mutex<Inner>>);
+pub(crate) struct Receiver(Arc<Mutex<Inner>>);
 
-struct Inner {
+pub(crate) struct Inner {
     react: Box<dyn FnMut(&str) -> Reaction + Send>,
-    took: Vec<(String, i64, bool)>,
+    pub(crate) took: Vec<(String, i64, bool)>,
     /// How often each message was tried.
     tries: BTreeMap<String, usize>,
 }
 
 impl Receiver {
-    fn new(react: impl FnMut(&str) -> Reaction + Send + 'static) -> Self {
+    pub(crate) fn new(react: impl FnMut(&str) -> Reaction + Send + 'static) -> Self {
         let inner = Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new() };
         Self(Arc::new(Mutex::new(inner)))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().expect("nobody panicked with it")
     }
 
-    fn react(&self, react: impl FnMut(&str) -> Reaction + Send + 'static) {
+    pub(crate) fn react(&self, react: impl FnMut(&str) -> Reaction + Send + 'static) {
         self.lock().react = Box::new(react);
     }
 
@@ -108,12 +112,20 @@ impl Publisher for Line {
             let id = record["posting"].as_str().expect("an id").to_owned();
             *inner.tries.entry(id.clone()).or_default() += 1;
             let reaction = (inner.react)(&id);
-            if matches!(reaction, Reaction::Take | Reaction::Forget) {
+            if matches!(reaction, Reaction::Take | Reaction::Answer(_) | Reaction::Forget) {
                 let revision = record["revision"].as_i64().expect("a revision");
-                inner.took.push((id, revision, record["change"] == "tag"));
+                inner.took.push((id.clone(), revision, record["change"] == "tag"));
             }
             match reaction {
                 Reaction::Take => sent.push(Sent::Delivered),
+                Reaction::Answer(body) => {
+                    let body = body.replace("{}", &id).into();
+                    let answer = samspor_domain::Delivery { body, ..samspor_domain::Delivery::default() };
+                    sent.push(Sent::Answered(Ok(Box::new(answer))));
+                }
+                Reaction::LaterIn(seconds) => {
+                    sent.push(Sent::Later("it is full".into(), Some(Duration::from_secs(seconds))));
+                }
                 Reaction::Refuse => sent.push(Sent::Refused("it is not to its taste".into())),
                 Reaction::Later => sent.push(Sent::Later("it is full".into(), None)),
                 Reaction::Lose | Reaction::Forget => self.is_cut = true,
@@ -144,7 +156,7 @@ fn posting(id: &str, date: &str) -> String {
     )
 }
 
-fn with_postings(ids: impl IntoIterator<Item = usize>) -> Stage {
+pub(crate) fn with_postings(ids: impl IntoIterator<Item = usize>) -> Stage {
     let mut stage = enrolled();
     for i in ids {
         assert_eq!(stage.send(THEN, "opus", &posting(&format!("P-{i}"), "2026-03-05")), Became::Posting);
@@ -152,22 +164,24 @@ fn with_postings(ids: impl IntoIterator<Item = usize>) -> Stage {
     stage
 }
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let waits = (Duration::from_millis(1), Duration::from_millis(5));
     Policy { tries: 3, failing: 4, waits, ..Policy::default() }
 }
 
 /// The gateway over a stage, with one target.
-struct Running {
-    stage: Stage,
-    gateway: Gateway,
-    handle: Handle,
+pub(crate) struct Running {
+    pub(crate) stage: Stage,
+    pub(crate) gateway: Gateway,
+    pub(crate) handle: Handle,
 }
 
-fn run(mut stage: Stage, receiver: &Receiver, policy: Policy) -> Running {
+pub(crate) fn run(mut stage: Stage, receiver: &Receiver, policy: Policy) -> Running {
     let scribe = Scribe::new(stage.vault.clone(), &text("ledger"), Audience::Ledger, Arc::new(json::Encoder));
     let target = Arc::new(receiver.clone());
-    let outlet = Outlet { name: text("ledger"), target, scribe, window: 16, policy, answers: None };
+    let answers: Option<Arc<dyn Decode>> = Some(Arc::new(json::Decoder));
+    let answers = answers.filter(|_| policy.receipt_within.is_some());
+    let outlet = Outlet { name: text("ledger"), target, scribe, window: 16, policy, answers };
     let gateway =
         Gateway::start(stage.close(), Arc::new(Stands), Vec::new(), vec![outlet]).expect("it starts");
     let handle = gateway.handle();
@@ -176,7 +190,11 @@ fn run(mut stage: Stage, receiver: &Receiver, policy: Policy) -> Running {
 
 impl Running {
     /// Waits until a question to the store is answered with yes.
-    async fn until(&self, what: &str, ask: impl Fn(&mut dyn Read) -> bool + Send + Clone + 'static) {
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        ask: impl Fn(&mut dyn Read) -> bool + Send + Clone + 'static,
+    ) {
         let deadline = Instant::now() + LIMIT;
         loop {
             let ask = ask.clone();
@@ -188,11 +206,11 @@ impl Running {
         }
     }
 
-    async fn books(&self) -> Books {
+    pub(crate) async fn books(&self) -> Books {
         self.handle.read(books).await.expect("books")
     }
 
-    async fn stop(self) -> Stage {
+    pub(crate) async fn stop(self) -> Stage {
         drop(self.handle);
         self.gateway.stop(LIMIT).await.expect("it stops");
         let mut stage = self.stage;
@@ -201,7 +219,7 @@ impl Running {
     }
 }
 
-fn has_all(read: &mut dyn Read) -> bool {
+pub(crate) fn has_all(read: &mut dyn Read) -> bool {
     let last = read.last_seq().expect("a number");
     read.cursor(&text("ledger")).expect("a cursor") == last
 }

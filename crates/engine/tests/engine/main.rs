@@ -1,5 +1,6 @@
 //! The engine over the embedded store.
 
+mod answers;
 mod brake;
 mod breaking;
 mod delivery;

@@ -1,0 +1,128 @@
+//! From a queue to a ledger over HTTP, which answers with receipts: mTLS, a bearer token, a ledger that is busy and one
+//! that hangs up, a record that it refuses, and the balance afterwards.
+
+use std::collections::BTreeMap;
+
+use samspor_harness::client::{Kind, Message};
+use samspor_harness::rabbitmq;
+use samspor_harness::receiver::{Certificates, Receiver, Settings};
+use samspor_harness::search::Search;
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, LIMIT, QUEUE, Result};
+
+const TOKEN: &str = "a-token-of-the-ledger";
+/// Born in 2030: nobody has the number.
+const CPR: &str = "0101305000";
+
+/// Lets the demo's ledger take records over HTTP.
+fn configure(deployment: &Deployment, url: &str, certificates: &Certificates) -> Result<()> {
+    let text = std::fs::read_to_string(&deployment.program.config)?;
+    let (before, rest) = text.split_once("[[targets]]").ok_or("the demo has targets")?;
+    let (_, lis) = rest.split_once("[[targets]]").ok_or("the demo has two targets")?;
+    let file = |name: &str| certificates.path(name).display().to_string();
+    let ledger = json!({"ca_file": file("ca.pem"), "client_cert_file": file("client.pem"),
+                        "client_key_file": file("client.key"), "bearer_env": "SAMSPOR_LEDGER_TOKEN", "url": url});
+    let keys = ledger.as_object().into_iter().flatten();
+    let keys: String = keys.map(|(key, value)| format!("{key} = {value}\n")).collect();
+    // The LIS is left as it is; it comes last, with what the demo says of it.
+    let text = format!(
+        "{before}[[targets]]\nname = \"ledger\"\naudience = \"ledger\"\n[targets.http]\n{keys}\
+         [targets.delivery]\ntries = 2\nretry_from_ms = 10\nretry_to_ms = 100\n[targets.receipts]\n\n[[targets]]{lis}"
+    );
+    Ok(std::fs::write(&deployment.program.config, text)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt() -> Result<()> {
+    let certificates = Certificates::make().await?;
+    let tls = Settings { tls: Some(&certificates), wants_clients: true, token: Some(TOKEN) };
+    let mut ledger = Receiver::start(tls).await?;
+    ledger
+        .tell(json!({
+            // It is busy, then it takes the first record and hangs up.
+            "script": [{"status": 503, "headers": {"Retry-After": "3600"}}, {"cut": true}],
+            "default": {"receipt": "accepted"},
+            "by_posting": {
+                "P-2": {"receipt": "rejected", "fields": {"code": "K07", "text": format!("Kontoen er lukket for {CPR}")}},
+                "P-3": {"status": 422, "body": format!("{CPR} is not known")},
+                "P-4": {"status": 202},
+                "P-5": {"body": format!("taken, {CPR}"), "headers": {"Content-Type": "application/json"}},
+            },
+        }))
+        .await?;
+    let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
+    deployment.program.environment.push(("SAMSPOR_LEDGER_TOKEN".into(), TOKEN.into()));
+    deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?; // Nobody else makes it now.
+    configure(&deployment, &ledger.url(), &certificates)?;
+
+    let checked = deployment.samspor(&["check"], &[], "")?.ended(0)?.stdout;
+    assert!(
+        checked.contains("JSON to https://127.0.0.1:") && !checked.contains("not there now"),
+        "{checked}"
+    );
+    let looked: Value =
+        serde_json::from_str(&deployment.samspor(&["check"], &["--broker", "--json"], "")?.stdout)?;
+    let parts = looked["parts"].as_array().into_iter().flatten();
+    let part: Vec<&Value> =
+        parts.filter(|part| part["kind"] == "target" && part["name"] == "ledger").collect();
+    assert!(part.len() == 1 && part[0]["findings"][0]["grade"] == "good", "{part:?}");
+
+    let mut running = deployment.start().await?;
+    let json = |message: Value| Message::new("application/json", message.to_string());
+    let solution = json!({"type": "solution", "id": "sb", "version": 1, "name": "SB", "claims": [{"account": "5.28.21"}]});
+    deployment.client.publish(&format!("{QUEUE}registry"), [json(solution)]).await?;
+    deployment.program.wait_for_received(&mut running, 1, LIMIT, |_| ()).await?;
+    let posting = |n| {
+        json(json!({"type": "posting", "id": format!("P-{n}"), "date": "2026-03-14", "account": "5.28.21.1",
+                    "amount": "100.00"}))
+    };
+    deployment.client.publish(&format!("{QUEUE}opus"), (1..=6).map(posting)).await?;
+    deployment.program.wait_for_received(&mut running, 7, LIMIT, |_| ()).await?;
+
+    // The balance says it all once the bad record is parked and the others are there.
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    let book = loop {
+        let balance = deployment.program.balance().await?;
+        let books = balance["targets"].as_array().into_iter().flatten();
+        let book = books.filter(|book| book["target"] == "ledger").next_back().cloned().unwrap_or_default();
+        if book["parked"] == 1 && book["has"]["postings"] == 5 {
+            break book;
+        }
+        running.still_runs()?;
+        assert!(tokio::time::Instant::now() < deadline, "the ledger's book stays {book}");
+    };
+    let stages = ["delivered", "awaiting", "accepted", "rejected"].map(|stage| book[stage].as_i64());
+    assert_eq!(stages, [0, 2, 2, 1].map(Some), "{book}");
+    let of = |state| deployment.samspor(&["reconcile"], &["--target", "ledger", "--state", state], "");
+    let rejected = of("rejected")?.stdout;
+    assert!(rejected.contains("P-2") && rejected.contains("K07"), "{rejected}");
+    let awaiting = of("awaiting")?.stdout;
+    assert!(awaiting.contains("P-4") && awaiting.contains("P-5"), "{awaiting}");
+    let parked = deployment.samspor(&["parked", "list"], &[], "")?.ended(0)?.stdout;
+    assert!(parked.contains("P-3") && parked.contains("422 Unprocessable Entity"), "{parked}");
+
+    // Each record came under one key, whatever went wrong, and the ledger knew what it had already.
+    assert!(running.stop().await?.success());
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for request in ledger.all().await? {
+        if request["method"] != "POST" {
+            continue;
+        }
+        let id = request["record"]["posting"].as_str().unwrap_or_default();
+        assert_eq!(request["key"], format!("opus:{id}:1"));
+        *taken.entry(id.to_owned()).or_default() += 1;
+    }
+    for id in ["P-2", "P-4", "P-5", "P-6"] {
+        assert_eq!(taken.get(id), Some(&1), "{taken:?}");
+    }
+    // Busy, cut, and taken again.
+    assert_eq!(taken.get("P-1"), Some(&3), "{taken:?}");
+
+    let search = Search::new([CPR, TOKEN, "Kontoen er lukket"].map(str::to_owned))?;
+    for place in [deployment.store(), deployment.log()] {
+        let (found, searched) = search.files(&place)?;
+        assert!(found.is_empty() && searched > 1_000, "{found:?}");
+    }
+    Ok(())
+}
