@@ -84,8 +84,8 @@ async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt()
     let deadline = tokio::time::Instant::now() + LIMIT;
     let book = loop {
         let balance = deployment.program.balance().await?;
-        let books = balance["targets"].as_array().into_iter().flatten();
-        let book = books.filter(|book| book["target"] == "ledger").next_back().cloned().unwrap_or_default();
+        let mut books = balance["targets"].as_array().into_iter().flatten();
+        let book = books.find(|book| book["target"] == "ledger").cloned().unwrap_or_default();
         if book["parked"] == 1 && book["has"]["postings"] == 5 {
             break book;
         }
