@@ -146,7 +146,7 @@ async fn a_receiver_that_wants_a_certificate_gets_one_or_nothing() -> Result {
         (None, Some("none".to_owned())),
     ] {
         let is_none = identity.is_none();
-        let error = Target::new(target::Settings { identity, ca, ..bare.clone() }).err().expect("it is none");
+        let error = Target::new(target::Settings { identity, ca, ..bare.clone() }).expect_err("it is none");
         assert_eq!(matches!(error, SettingsError::Ca), is_none, "{error}");
         assert_eq!(matches!(error, SettingsError::Identity), !is_none, "{error}");
     }
