@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use samspor_fuzz::TARGETS;
 use samspor_harness::faults::{self, Verdict};
-use samspor_harness::fuzz::{self, Corpus, TARGETS, Until};
 use samspor_harness::rabbitmq::{Node, Options as NodeOptions};
 use serde::Serialize;
 
+use crate::fuzz::Fuzzer;
 use crate::{broker, build};
 
 /// How the soak runs.
@@ -183,14 +184,12 @@ impl Stage<'_> {
                 (serde_json::to_value(&ran)?, in_order())
             }
             _ => {
-                let corpus = Corpus::new(seed)?;
-                let until = Until::Elapsed(Duration::from_secs(options.seconds));
-                let mut all = Vec::new();
-                for target in &TARGETS {
-                    tell(target.name);
-                    // It takes a processor for itself, and others wait.
-                    all.push(tokio::task::block_in_place(|| fuzz::fuzz(target, &corpus, seed, until))?);
-                }
+                let targets: Vec<_> = TARGETS.iter().collect();
+                let seed = u32::try_from(seed)?;
+                // It takes the processors for itself, and others wait.
+                let all = tokio::task::block_in_place(|| {
+                    Fuzzer::build()?.all(&targets, options.seconds, seed, None, &tell)
+                })?;
                 (serde_json::to_value(&all)?, Ok(()))
             }
         })
