@@ -4,7 +4,6 @@ mod bench;
 mod broker;
 mod build;
 mod demo;
-mod forward;
 mod fuzz;
 mod show;
 mod soak;
@@ -31,7 +30,10 @@ enum Command {
     Demo(demo::Options),
     /// Run every test, starting the servers that they need.
     Test(test::Options),
-    /// Measure the gateway beside a bare forwarder, on the same queues of the same private broker in the same run.
+    /// Measure the gateway beside a bare forwarder, RabbitMQ's shovel and what people write by hand, on the same queues of
+    /// the same private broker in the same run.
+    ///
+    /// The figures go to target/bench/result.json, and docs/performance.md tells of them.
     Bench(bench::Options),
     /// Cause every fault at length, and hold what comes out against what must hold.
     ///
@@ -59,7 +61,7 @@ fn main() -> Result<()> {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Forward { from, to } => {
             let url = broker::named().context("the broker is named in the environment")?;
-            runtime.block_on(forward::run(&url, &from, &to))
+            runtime.block_on(bench::forward::run(&url, &from, &to))
         }
     }
 }

@@ -247,12 +247,12 @@ impl Shown {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the page says when it was made")]
-fn now() -> String {
+pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// The commit, and whether something was changed since.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output =
             std::process::Command::new("git").current_dir(build::root()).args(arguments).output().ok()?;
@@ -264,7 +264,7 @@ fn commit() -> String {
     if changed { format!("{commit} with changes") } else { commit }
 }
 
-fn machine() -> (usize, u64) {
+pub(crate) fn machine() -> (usize, u64) {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let told = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = told.lines().find_map(|line| line.strip_prefix("MemTotal:"));
