@@ -119,6 +119,8 @@ impl Running {
 /// Where contenders live.
 pub(super) struct Stage {
     pub(super) dir: PathBuf,
+    /// Where the optimised programs lie.
+    pub(super) programs: PathBuf,
     pub(super) node: Node,
     pub(super) gateway: Program,
 }
@@ -148,7 +150,7 @@ impl Stage {
                 return Ok(Running::Shovel);
             }
             Contender::Forwarder => {
-                let mut command = Command::new(build::root().join("target/release/xtask"));
+                let mut command = Command::new(self.programs.join("xtask"));
                 command.args(["forward", IN, OUT]);
                 command
             }

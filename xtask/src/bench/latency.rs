@@ -10,7 +10,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde::Serialize;
 
-use super::load::{Share, number, posting};
+use super::load::{Load, Share, number};
 use super::{IN, OUT};
 
 /// Messages before the measurement, so that starting does not count.
@@ -29,7 +29,13 @@ pub(super) struct Latency {
 }
 
 /// Publishes so many messages a second, and times each from when it was due, whether or not it was late, until it arrives.
-pub(super) async fn measure(url: &str, round: &str, rate: usize, seconds: usize) -> Result<Latency> {
+pub(super) async fn measure(
+    url: &str,
+    load: &Load,
+    round: &str,
+    rate: usize,
+    seconds: usize,
+) -> Result<Latency> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let (publish, consume) = (connection.create_channel().await?, connection.create_channel().await?);
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
@@ -43,7 +49,7 @@ pub(super) async fn measure(url: &str, round: &str, rate: usize, seconds: usize)
             BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into());
         for i in 0..count {
             tokio::time::sleep_until(due(i).into()).await;
-            let body = posting(round, Share::All, i).body;
+            let body = load.posting(round, Share::All, i).body;
             publish
                 .basic_publish(
                     "".into(),

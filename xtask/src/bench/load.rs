@@ -3,15 +3,33 @@
 use std::path::Path;
 
 use samspor_harness::client::Message;
+use serde::Serialize;
 
 use super::{IN, OUT};
 
-/// The size of a body on a queue, in bytes.
-pub(super) const BODY: usize = 900;
-/// How many citizens have consented and are enrolled.
-pub(super) const ENROLLED: usize = 10_000;
-/// How many citizens the postings before the run are about, none of them enrolled.
+/// How many citizens the postings are about who are not enrolled.
 const OTHERS: usize = 100_000;
+
+/// What a run is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Load {
+    /// Citizens who have consented and are enrolled.
+    pub(super) enrolled: usize,
+    /// The size of a body on a queue, in bytes.
+    pub(super) body: usize,
+    /// Postings in the gateway's store before the run, none of them tagged.
+    pub(super) before: usize,
+    /// Sources, each with a queue of its own.
+    pub(super) sources: usize,
+    /// Targets, each with a queue of its own.
+    pub(super) targets: usize,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { enrolled: 10_000, body: 900, before: 1_000_000, sources: 1, targets: 1 }
+    }
+}
 
 /// Which postings are about citizens who are enrolled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,49 +65,124 @@ fn cpr(citizen: usize) -> String {
     format!("{day:02}{month:02}{year:02}{last:04}")
 }
 
-/// The solution, and a consent and an enrolment for each enrolled citizen.
-pub(super) fn facts() -> impl Iterator<Item = String> {
-    let solution =
-        r#"{"type":"solution","id":"bench","version":1,"name":"Bench","ceiling":"25000.00"}"#.to_owned();
-    let people = (0..ENROLLED).flat_map(|i| {
-        let cpr = cpr(i);
-        [
+/// A queue's name: the first one has no number.
+fn numbered(name: &str, no: usize) -> String {
+    if no == 0 { name.to_owned() } else { format!("{name}.{no}") }
+}
+
+impl Load {
+    /// The queues that the gateway takes postings from.
+    pub(super) fn incoming(&self) -> Vec<String> {
+        (0..self.sources).map(|no| numbered(IN, no)).collect()
+    }
+
+    /// The queues that it delivers to.
+    pub(super) fn outgoing(&self) -> Vec<String> {
+        (0..self.targets).map(|no| numbered(OUT, no)).collect()
+    }
+
+    /// The solution, and a consent and an enrolment for each enrolled citizen.
+    pub(super) fn facts(self) -> impl Iterator<Item = String> {
+        let solution =
+            r#"{"type":"solution","id":"bench","version":1,"name":"Bench","ceiling":"25000.00"}"#.to_owned();
+        let sources: Vec<String> = (0..self.sources).map(|no| format!("\"{}\"", source(no))).collect();
+        let sources = sources.join(",");
+        let people = (0..self.enrolled).flat_map(move |i| {
+            let cpr = cpr(i);
+            [
+                format!(
+                    r#"{{"type":"consent","id":"C-{i}","version":1,"citizen":{{"cpr":"{cpr}"}},"sources":[{sources}],"covers_from":"2020-01-01"}}"#
+                ),
+                format!(
+                    r#"{{"type":"enrolment","id":"E-{i}","version":1,"solution":"bench","family":"F-{i}","citizen":{{"cpr":"{cpr}"}},"from":"2025-01-01"}}"#
+                ),
+            ]
+        });
+        std::iter::once(solution).chain(people)
+    }
+
+    /// The numbers of the enrolled, for those who match against a dictionary.
+    pub(super) fn numbers(self) -> impl Iterator<Item = String> {
+        (0..self.enrolled).map(cpr)
+    }
+
+    /// The postings before the run as a recording's lines, with the facts in front.
+    pub(super) fn recording(self) -> impl Iterator<Item = String> {
+        let line = |source: &str, body: &str| {
+            let body = serde_json::Value::from(body);
             format!(
-                r#"{{"type":"consent","id":"C-{i}","version":1,"citizen":{{"cpr":"{cpr}"}},"sources":["opus"],"covers_from":"2020-01-01"}}"#
-            ),
-            format!(
-                r#"{{"type":"enrolment","id":"E-{i}","version":1,"solution":"bench","family":"F-{i}","citizen":{{"cpr":"{cpr}"}},"from":"2025-01-01"}}"#
-            ),
-        ]
-    });
-    std::iter::once(solution).chain(people)
+                r#"{{"source":"{source}","received_at":"2026-02-01T06:00:00Z","content_type":"application/json","headers":{{}},"body":{body}}}"#
+            )
+        };
+        let earlier = (0..self.before).map(move |i| {
+            // Citizens come again as they do over months, and not one after the other.
+            let citizen = self.enrolled + i.wrapping_mul(7_919) % OTHERS;
+            line(&source(0), &body("2025", i, citizen, 8, 0))
+        });
+        self.facts().map(move |fact| line("registry", &fact)).chain(earlier)
+    }
+
+    /// The `i`th posting of a round.
+    pub(super) fn posting(&self, round: &str, share: Share, i: usize) -> Message {
+        let citizen = if share.is_enrolled(i) { i % self.enrolled } else { self.enrolled + i % OTHERS };
+        Message::new("application/json", body(round, i, citizen, 3, self.body))
+    }
+
+    /// The gateway's configuration.
+    pub(super) fn config(&self, charts: &Path) -> String {
+        let mut config = format!(
+            r#"
+[store]
+dir = "store"
+[vault]
+master_key_file = "master.key"
+[charts]
+dir = {charts:?}
+[brokers.main]
+url_env = "SAMSPOR_AMQP_URL"
+[[sources]]
+name = "registry"
+format = "json"
+may_send = ["solution", "consent", "enrolment"]
+[sources.amqp]
+broker = "main"
+queue = "{IN}.facts"
+topology = "check"
+"#
+        );
+        for (no, queue) in self.incoming().iter().enumerate() {
+            config += &format!(
+                r#"[[sources]]
+name = "{}"
+format = "json"
+[sources.amqp]
+broker = "main"
+queue = "{queue}"
+topology = "check"
+"#,
+                source(no)
+            );
+        }
+        for (no, queue) in self.outgoing().iter().enumerate() {
+            config += &format!(
+                r#"[[targets]]
+name = "{}"
+audience = "ledger"
+format = "json"
+[targets.amqp]
+broker = "main"
+queue = "{queue}"
+topology = "check"
+"#,
+                numbered("ledger", no)
+            );
+        }
+        config
+    }
 }
 
-/// The numbers of the enrolled, for those who match against a dictionary.
-pub(super) fn enrolled() -> impl Iterator<Item = String> {
-    (0..ENROLLED).map(cpr)
-}
-
-/// Postings from before the run, none of them tagged, as a recording's lines; with the facts in front.
-pub(super) fn recording(postings: usize) -> impl Iterator<Item = String> {
-    let line = |source: &str, body: &str| {
-        let body = serde_json::Value::from(body);
-        format!(
-            r#"{{"source":"{source}","received_at":"2026-02-01T06:00:00Z","content_type":"application/json","headers":{{}},"body":{body}}}"#
-        )
-    };
-    let earlier = (0..postings).map(move |i| {
-        // Citizens come again as they do over months, and not one after the other.
-        let citizen = ENROLLED + i.wrapping_mul(7_919) % OTHERS;
-        line("opus", &body("2025", i, citizen, 8, 0))
-    });
-    facts().map(move |fact| line("registry", &fact)).chain(earlier)
-}
-
-/// The `i`th posting of a round.
-pub(super) fn posting(round: &str, share: Share, i: usize) -> Message {
-    let citizen = if share.is_enrolled(i) { i % ENROLLED } else { ENROLLED + i % OTHERS };
-    Message::new("application/json", body(round, i, citizen, 3, BODY))
+fn source(no: usize) -> String {
+    numbered("opus", no)
 }
 
 fn body(round: &str, i: usize, citizen: usize, month: usize, size: usize) -> String {
@@ -109,43 +202,4 @@ pub(super) fn number(round: &str, body: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(body).ok()?;
     let (_, rest) = text.split_once(&format!("\"{round}-"))?;
     rest.get(..7)?.parse().ok()
-}
-
-/// The gateway's configuration.
-pub(super) fn config(charts: &Path) -> String {
-    format!(
-        r#"
-[store]
-dir = "store"
-[vault]
-master_key_file = "master.key"
-[charts]
-dir = {charts:?}
-[brokers.main]
-url_env = "SAMSPOR_AMQP_URL"
-[[sources]]
-name = "opus"
-format = "json"
-[sources.amqp]
-broker = "main"
-queue = "{IN}"
-topology = "check"
-[[sources]]
-name = "registry"
-format = "json"
-may_send = ["solution", "consent", "enrolment"]
-[sources.amqp]
-broker = "main"
-queue = "{IN}.facts"
-topology = "check"
-[[targets]]
-name = "ledger"
-audience = "ledger"
-format = "json"
-[targets.amqp]
-broker = "main"
-queue = "{OUT}"
-topology = "check"
-"#
-    )
 }

@@ -7,9 +7,11 @@ use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
+use super::arena::{Filled, Moved};
 use super::contender::Contender;
 use super::latency::Latency;
-use super::{Options, load, plot};
+use super::load::Load;
+use super::{Options, plot};
 use crate::soak::{commit, machine, now};
 
 /// What came of a run.
@@ -20,13 +22,13 @@ pub(super) struct Bench {
     commit: String,
     /// Processors, and memory in GiB.
     machine: (usize, u64),
-    /// Postings a round, and in the store before.
+    /// Postings a round.
     postings: usize,
-    before: usize,
+    load: Load,
     /// Messages a second at which latency was measured.
     rate: usize,
-    /// How long `samspor replay` took for the postings before the run, in seconds.
-    replay_s: f64,
+    /// What it took to fill the gateway's store before the run.
+    filled: Filled,
     pub(super) rounds: Vec<Round>,
     pub(super) delays: Vec<Delays>,
 }
@@ -44,6 +46,13 @@ pub(super) struct Round {
     pub(super) peak_mib: f64,
     /// Bytes that it had written to disk, for a message.
     pub(super) written: f64,
+}
+
+impl Round {
+    pub(super) fn of(contender: Contender, round: usize, moved: Moved) -> Self {
+        let Moved { per_second, cpu_s, broker_cpu_s, peak_mib, written } = moved;
+        Self { contender: contender.name(), round, per_second, cpu_s, broker_cpu_s, peak_mib, written }
+    }
 }
 
 /// One contender's latency in one round.
@@ -67,17 +76,17 @@ const HEAD: [&str; 9] = [
 ];
 
 impl Bench {
-    pub(super) fn new(options: &Options, replay_s: f64) -> Self {
-        let Options { postings, before, rate, .. } = *options;
+    pub(super) fn new(options: &Options, load: Load, filled: Filled) -> Self {
+        let Options { postings, rate, .. } = *options;
         let (rounds, delays) = Default::default();
         Self {
             began: now(),
             commit: commit(),
             machine: machine(),
             postings,
-            before,
+            load,
             rate,
-            replay_s,
+            filled,
             rounds,
             delays,
         }
@@ -159,6 +168,7 @@ impl Bench {
         Ok(())
     }
 
+    #[expect(clippy::float_arithmetic, reason = "sizes are measurements, not money")]
     fn page(&self) -> String {
         let mut page = String::from(
             "# Performance\n\n<!-- Made by `cargo xtask bench`; change xtask/src/bench/report.rs instead. -->\n\n\
@@ -176,9 +186,9 @@ impl Bench {
             self.began,
             self.commit,
             self.postings,
-            load::BODY,
-            load::ENROLLED,
-            self.before,
+            self.load.body,
+            self.load.enrolled,
+            self.load.before,
             self.rate
         );
         let _ = writeln!(page, "| {} |\n|---|{}", HEAD.join(" | "), "--:|".repeat(HEAD.len() - 1));
@@ -188,9 +198,13 @@ impl Bench {
         let _ = write!(
             page,
             "\n![Messages a second of each contender](performance/throughput.svg)\n\n\
-             `samspor replay` of the {} postings, as a whole process: {:.1} s.\n\n\
+             `samspor replay` of the {} postings, as a whole process: {:.1} s, with at most {:.0} MiB of memory; the store then \
+             has {:.0} bytes a posting, all indexes and the registry included.\n\n\
              The figures of every round are in [performance/bench.json](performance/bench.json).\n",
-            self.before, self.replay_s
+            self.load.before,
+            self.filled.replay_s,
+            self.filled.peak_mib,
+            self.filled.bytes as f64 / self.load.before as f64
         );
         page
     }
