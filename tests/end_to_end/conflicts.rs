@@ -7,7 +7,7 @@ use samspor_grpc::v1::{self, citizen_reference::Reference};
 use samspor_harness::client::Message;
 use samspor_harness::gateway::Running;
 use samspor_harness::rabbitmq;
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};

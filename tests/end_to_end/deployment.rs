@@ -6,7 +6,7 @@ use std::time::Duration;
 use samspor_harness::books::{Ledger, tagged};
 use samspor_harness::client::{Client, Kind};
 use samspor_harness::gateway::{Program, Running};
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Expected, Town, source};
 
 use crate::samspor::{Call, Ran};

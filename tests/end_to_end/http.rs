@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use samspor_harness::client::{Kind, Message};
 use samspor_harness::rabbitmq;
 use samspor_harness::receiver::{Certificates, Receiver, Settings};
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};

@@ -7,7 +7,7 @@ use samspor_harness::books::{self, tagged};
 use samspor_harness::exposition::Exposition;
 use samspor_harness::gateway::Running;
 use samspor_harness::rabbitmq;
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Settings, Stage, Town};
 use serde_json::Value;
 

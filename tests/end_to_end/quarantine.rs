@@ -5,7 +5,7 @@ use std::time::Duration;
 use samspor_harness::client::Message;
 use samspor_harness::gateway::Running;
 use samspor_harness::rabbitmq;
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 
 use crate::deployment::Result;
 

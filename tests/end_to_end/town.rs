@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use samspor_harness::books::{self, Ledger, differences, tagged};
 use samspor_harness::rabbitmq::{self, Node, Options};
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Expected, Settings, Stage, Town, source};
 
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};

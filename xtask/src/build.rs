@@ -27,3 +27,13 @@ pub(crate) fn gateway() -> Result<PathBuf> {
     let dir = own.parent().context("a program lies in a folder")?;
     Ok(dir.join("samspor"))
 }
+
+/// Builds the gateway and these commands, optimised, and gives the folder in which they lie. What Cargo says is shown.
+pub(crate) fn optimised() -> Result<PathBuf> {
+    let built = cargo().args(["build", "--release", "--package", "samspor", "--package", "xtask"]).status();
+    ensure!(built.context("cannot run cargo")?.success(), "they do not build");
+    // This program lies in the folder of its profile, beside which the other profiles have theirs.
+    let own = std::env::current_exe()?;
+    let profiles = own.parent().and_then(Path::parent).context("a program lies in a folder")?;
+    Ok(profiles.join("release"))
+}

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use samspor_harness::books::{self, Ledger, differences, tagged};
 use samspor_harness::client::{Client, Kind, Received};
 use samspor_harness::gateway::{Program, Running};
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Expected, Settings, Stage, Town, source};
 use serde_json::Value;
 

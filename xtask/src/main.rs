@@ -1,10 +1,10 @@
-//! The project's own commands: `cargo xtask demo` and `cargo xtask test`.
+//! The project's own commands: `cargo xtask demo`, `test`, `fuzz`, `soak` and `bench`.
 
 mod bench;
 mod broker;
 mod build;
 mod demo;
-mod forward;
+mod fuzz;
 mod show;
 mod soak;
 mod test;
@@ -30,7 +30,10 @@ enum Command {
     Demo(demo::Options),
     /// Run every test, starting the servers that they need.
     Test(test::Options),
-    /// Measure the gateway beside a bare forwarder, on the same queues of the same private broker in the same run.
+    /// Measure the gateway beside a bare forwarder, RabbitMQ's shovel and what people write by hand, on the same queues of
+    /// the same private broker in the same run.
+    ///
+    /// The figures go to target/bench/result.json, and docs/performance.md tells of them.
     Bench(bench::Options),
     /// Cause every fault at length, and hold what comes out against what must hold.
     ///
@@ -38,6 +41,11 @@ enum Command {
     /// of memory and disk, its own disk is filled up, it is fed rubbish, its target stays away, and its decoders are
     /// fuzzed. The figures go to target/soak/result.json, and docs/reliability.md tells of them.
     Soak(soak::Options),
+    /// Give every decoder and parser what libFuzzer makes of the sample town's messages.
+    ///
+    /// What it finds new is kept in target/fuzz/corpus for the next run, and what breaks a target in target/fuzz/broken,
+    /// with the command that shows it again.
+    Fuzz(fuzz::Options),
     /// The bare forwarder that `bench` measures: from one queue to another.
     #[command(hide = true)]
     Forward { from: String, to: String },
@@ -50,9 +58,10 @@ fn main() -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => runtime.block_on(bench::run(options)),
         Command::Soak(options) => runtime.block_on(soak::run(options)),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Forward { from, to } => {
             let url = broker::named().context("the broker is named in the environment")?;
-            runtime.block_on(forward::run(&url, &from, &to))
+            runtime.block_on(bench::forward::run(&url, &from, &to))
         }
     }
 }

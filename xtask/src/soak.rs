@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use samspor_fuzz::TARGETS;
 use samspor_harness::faults::{self, Verdict};
-use samspor_harness::fuzz::{self, Corpus, TARGETS, Until};
 use samspor_harness::rabbitmq::{Node, Options as NodeOptions};
 use serde::Serialize;
 
+use crate::fuzz::Fuzzer;
 use crate::{broker, build};
 
 /// How the soak runs.
@@ -183,14 +184,12 @@ impl Stage<'_> {
                 (serde_json::to_value(&ran)?, in_order())
             }
             _ => {
-                let corpus = Corpus::new(seed)?;
-                let until = Until::Elapsed(Duration::from_secs(options.seconds));
-                let mut all = Vec::new();
-                for target in &TARGETS {
-                    tell(target.name);
-                    // It takes a processor for itself, and others wait.
-                    all.push(tokio::task::block_in_place(|| fuzz::fuzz(target, &corpus, seed, until))?);
-                }
+                let targets: Vec<_> = TARGETS.iter().collect();
+                let seed = u32::try_from(seed)?;
+                // It takes the processors for itself, and others wait.
+                let all = tokio::task::block_in_place(|| {
+                    Fuzzer::build()?.all(&targets, options.seconds, seed, None, &tell)
+                })?;
                 (serde_json::to_value(&all)?, Ok(()))
             }
         })
@@ -248,12 +247,12 @@ impl Shown {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the page says when it was made")]
-fn now() -> String {
+pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// The commit, and whether something was changed since.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output =
             std::process::Command::new("git").current_dir(build::root()).args(arguments).output().ok()?;
@@ -265,7 +264,7 @@ fn commit() -> String {
     if changed { format!("{commit} with changes") } else { commit }
 }
 
-fn machine() -> (usize, u64) {
+pub(crate) fn machine() -> (usize, u64) {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let told = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = told.lines().find_map(|line| line.strip_prefix("MemTotal:"));

@@ -25,6 +25,8 @@ mod person;
 mod personal;
 mod plan;
 mod posting;
+pub mod rubbish;
+pub mod search;
 mod seed;
 mod solution;
 pub mod source;

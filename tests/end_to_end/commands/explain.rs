@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Message, Settings, Town};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Settings, Town};
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use samspor_formats::json;
-use samspor_harness::search::Search;
+use samspor_town::search::Search;
 use samspor_town::{Expected, Settings, Town};
 use serde_json::{Value, json};
 

@@ -41,8 +41,9 @@ fn about(name: &str) -> (&'static str, &'static str) {
         ),
         _ => (
             "fuzzing",
-            "What the town's systems send, and rubbish, spoiled from a seed, through every decoder and parser: no panic, \
-             at least one item a body, the same when read again, and nothing of a person in a fault.",
+            "What libFuzzer makes of what the town's systems send, and of rubbish, led by what it reaches, through every decoder \
+             and parser: no panic, at least one item a body, the same when read again, and nothing of a person in a fault \
+             or in what is shown of a body.",
         ),
     }
 }
@@ -272,7 +273,11 @@ fn details(page: &mut String, campaign: &Campaign) {
             let told: Vec<String> = all
                 .map(|target| {
                     let name = target["target"].as_str().unwrap_or_default();
-                    format!("{name} {} ({} good)", grouped(&target["executions"]), grouped(&target["good"]))
+                    format!(
+                        "{name} {} ({} places reached)",
+                        grouped(&target["executions"]),
+                        grouped(&target["covered"])
+                    )
                 })
                 .collect();
             writeln!(page, "- seed {seed}: inputs: {}.", told.join(", "))

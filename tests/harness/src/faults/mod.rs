@@ -25,7 +25,6 @@ pub use disk::{ABOUT, About, FullDisks, SmallDisk, full_disks};
 pub use kills::{Kills, kills};
 pub use points::{POINTS, Point, Points, points};
 pub use receiver::Receiver;
-pub(crate) use rubbish::crafted;
 pub use rubbish::{Rubbish, rubbish};
 pub use sender::Sender;
 pub use site::{LEDGER, LIS, Options, QUEUE, Site};

@@ -1,19 +1,16 @@
 //! The targets: each decoder, each parser of the domain, and what must hold of it for any bytes.
 
-use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use anyhow::Result;
+use samspor_domain::quarantine::Show as _;
 use samspor_domain::{
-    Account, AccountPrefix, AccountString, Amount, Cpr, Decode, Delivery, Fault, Grouping, Item, Message,
-    PersonUuid, Text,
+    Account, AccountPrefix, AccountString, Amount, Cpr, Decode, Delivery, Grouping, Item, PersonUuid, Text,
 };
-use samspor_formats::{g69, json, oio};
-use samspor_town::{Settings, Town, source};
+use samspor_formats::{Masked, g69, json, oio};
+use samspor_town::source;
 
-use crate::faults;
-use crate::search::Search;
+use crate::Corpus;
 
 /// Something that reads bytes.
 #[derive(Debug, Clone, Copy)]
@@ -27,24 +24,27 @@ pub struct Target {
 enum Reads {
     /// A decoder, whose samples are the messages of these sources.
     Bodies(&'static [&'static str], fn(&Delivery) -> Vec<Item>),
+    /// Something that takes bodies of any format.
+    Anything(fn(&Corpus, &[u8])),
     /// A parser of the domain. It answers whether the text is good, and panics where that makes no sense.
     Texts(fn(&str) -> bool),
 }
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     bodies("json", &[source::OPUS, source::DUBU, source::REGISTRY], |body| decode(&json::Decoder, body)),
-    bodies("oio case", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Case), body)),
-    bodies("oio grant", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Grant), body)),
-    bodies("oio payment", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Payment), body)),
-    bodies("g69 in UTF-8", &[source::PRISME], |body| decode(&g69(g69::Encoding::Utf8), body)),
-    bodies("g69 in ISO-8859-1", &[source::OES], |body| decode(&g69(g69::Encoding::Latin1), body)),
-    texts("cpr number", |text| hidden(&Cpr::parse(text))),
-    texts("person uuid", |text| hidden(&PersonUuid::parse(text))),
+    bodies("oio-case", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Case), body)),
+    bodies("oio-grant", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Grant), body)),
+    bodies("oio-payment", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Payment), body)),
+    bodies("g69-utf-8", &[source::PRISME], |body| decode(&g69(g69::Encoding::Utf8), body)),
+    bodies("g69-iso-8859-1", &[source::OES], |body| decode(&g69(g69::Encoding::Latin1), body)),
+    Target { name: "masked", reads: Reads::Anything(masked) },
+    texts("cpr-number", |text| hidden(&Cpr::parse(text))),
+    texts("person-uuid", |text| hidden(&PersonUuid::parse(text))),
     texts("amount", same_again::<Amount>),
     texts("account", same_again::<Account>),
-    texts("account string", |text| AccountString::from_str(text).is_ok()),
-    texts("account prefix", same_again::<AccountPrefix>),
+    texts("account-string", |text| AccountString::from_str(text).is_ok()),
+    texts("account-prefix", same_again::<AccountPrefix>),
     texts("grouping", same_again::<Grouping>),
 ];
 
@@ -101,12 +101,32 @@ fn same_again<T: FromStr<Err: Display> + Display + PartialEq + Debug>(text: &str
     }
 }
 
+/// What is shown of a body that is masked shows nobody.
+fn masked(corpus: &Corpus, input: &[u8]) {
+    let (shown, again) = (Masked.show(None, input), Masked.show(None, input));
+    assert_eq!(shown.text, again.text, "shown again, it is something else");
+    corpus.quotes_nobody(&shown.text);
+}
+
 impl Target {
+    /// The sources whose messages are its samples; none: those of the domain's parsers.
+    pub(crate) fn sources(&self) -> Option<&'static [&'static str]> {
+        match self.reads {
+            Reads::Bodies(sources, _) => Some(sources),
+            Reads::Anything(_) => Some(&source::ALL),
+            Reads::Texts(_) => None,
+        }
+    }
+
     /// Gives it an input. Panics where something does not hold; answers whether the input is good.
     #[must_use]
     pub fn run(&self, corpus: &Corpus, input: &[u8]) -> bool {
         let decode = match self.reads {
             Reads::Texts(read) => return read(&String::from_utf8_lossy(input)),
+            Reads::Anything(take) => {
+                take(corpus, input);
+                return true;
+            }
             Reads::Bodies(_, decode) => decode,
         };
         let delivery = Delivery { body: input.to_vec().into(), ..Delivery::default() };
@@ -128,67 +148,5 @@ impl Target {
             }
         }
         good
-    }
-}
-
-/// What the town sends, and what of it must not show.
-pub struct Corpus {
-    /// By source.
-    bodies: BTreeMap<&'static str, Vec<Vec<u8>>>,
-    texts: Vec<Vec<u8>>,
-    search: Search,
-}
-
-impl Corpus {
-    /// The messages of a small town, and the crafted rubbish.
-    pub fn new(seed: u64) -> Result<Self> {
-        let town = Town::new(Settings { families: 3, background_citizens: 3, ..Settings::demo(seed) });
-        let mut bodies: BTreeMap<&'static str, Vec<Vec<u8>>> = BTreeMap::new();
-        for message in town.messages().chain(faults::crafted()) {
-            // What is large for its size alone says nothing new, and takes long.
-            if message.body.len() < 20_000 {
-                bodies.entry(message.source).or_default().push(message.body);
-            }
-        }
-        let texts = [
-            "6112801234",
-            "611280-1234",
-            "311257 6234",
-            "0f8fad5b-d9cb-469f-a165-70867728950e",
-            "12450.00",
-            "-0.01",
-            "9999999999999.99",
-            "5.28.21.1",
-            "5.28.21",
-            "01005-528211003-015031-529CPR---",
-            "5282110417003499",
-            "003",
-            "5",
-        ];
-        let texts = texts.into_iter().map(|text| text.as_bytes().to_vec()).collect();
-        Ok(Self { bodies, texts, search: Search::new(town.personal_data())? })
-    }
-
-    /// What a target's inputs are made of.
-    #[must_use]
-    pub fn samples(&self, target: &Target) -> Vec<Vec<u8>> {
-        match target.reads {
-            Reads::Texts(_) => self.texts.clone(),
-            Reads::Bodies(sources, _) => {
-                sources.iter().filter_map(|source| self.bodies.get(source)).flatten().cloned().collect()
-            }
-        }
-    }
-
-    /// What is known of a person is not shown, ids apart, which systems make of what they like.
-    fn shows_nobody(&self, message: &Message) {
-        assert!(samspor_domain::check_names(message).is_ok(), "a name holds the message's own CPR number");
-    }
-
-    fn quotes_nothing(&self, fault: &Fault) {
-        let shown = fault.to_string();
-        assert!(self.search.find(shown.as_bytes()).is_none(), "a fault shows a person");
-        assert!(shown.len() < 600, "a fault quotes its message: {} bytes", shown.len());
-        assert!(shown.chars().all(|c| !c.is_control()), "a fault holds control characters");
     }
 }
