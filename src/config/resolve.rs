@@ -11,7 +11,8 @@ use samspor_domain::Text;
 use super::at::{At, Number};
 use super::reading::{Reading, read};
 use super::{
-    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Vault, charts, file, links,
+    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts, file,
+    links,
 };
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
@@ -53,6 +54,7 @@ impl Resolver {
             vault: file.vault.and_then(|vault| self.vault(&vault)),
             grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
             metrics: file.metrics.and_then(|metrics| self.metrics(&metrics.listen)),
+            traces: file.traces.and_then(|traces| self.traces(&traces)),
             engine: Engine {
                 slice_postings: self.reading.number(&file.engine.slice_postings),
                 brake_postings: file.engine.brake_postings.map(|number| self.reading.number(&number)),
@@ -177,6 +179,30 @@ impl Resolver {
             return None;
         }
         Some(Metrics { listen: address })
+    }
+
+    fn traces(&mut self, traces: &At<file::Traces>) -> Option<Traces> {
+        let endpoint = traces.endpoint.parse().map_err(|error| {
+            // The text is not quoted: there may be a password in it.
+            self.reading.fault(traces.endpoint.span(), format!("this {error}"));
+        });
+        let headers = [("headers_file", &traces.headers_file), ("headers_env", &traces.headers_env)];
+        let headers = match headers.iter().any(|(_, headers)| headers.is_some()) {
+            true => Some(self.secret(traces.span(), headers)?),
+            false => None,
+        };
+        Some(Traces {
+            ca_file: traces.ca_file.as_ref().map(|path| self.path(path)),
+            headers,
+            service_name: match &traces.service_name {
+                Some(name) => self.reading.text(name)?.to_string(),
+                None => "samspor".to_owned(),
+            },
+            new_per_million: self.reading.number(&traces.new_per_million),
+            queue_spans: self.reading.number(&traces.queue_spans),
+            timeout: self.milliseconds(&traces.timeout_ms),
+            endpoint: endpoint.ok()?,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{Fault, Message, Record, SourceName, Text};
+use crate::{Fault, Message, Record, SourceName, Text, TraceContext};
 
 /// One message body as it arrived.
 #[derive(Clone, Default)]
@@ -119,6 +119,8 @@ pub struct Outgoing {
     pub content_type: &'static str,
     /// Its bytes.
     pub body: Bytes,
+    /// The span that it is published in, if somebody follows it. Whoever takes it is told.
+    pub trace: Option<TraceContext>,
 }
 
 /// Something to deliver to.

@@ -8,6 +8,7 @@ use samspor_domain::store::StoreError;
 use samspor_domain::{Publisher, Sent, Seq, Why};
 
 use crate::deliver::{Failure, Means, Outlet, Step};
+use crate::trace;
 
 /// Connections in a row that may be lost with the same records under way before those are suspected.
 const LOSSES: u32 = 2;
@@ -180,7 +181,10 @@ impl Outlet {
     ) -> Result<bool, Failure> {
         while doubts.spent(step.seq) < self.policy.tries {
             doubts.in_hand = Some(step.seq);
-            let sent = publisher.publish(step.messages.clone().unwrap_or_default()).await?.await?;
+            let mut messages = step.messages.clone().unwrap_or_default();
+            let span = self.span(means.handle, step, &mut messages);
+            let sent = publisher.publish(messages).await?.await?;
+            trace::tell(span, &sent);
             doubts.in_hand = None;
             match sent.into_iter().find(|sent| *sent != Sent::Delivered) {
                 None | Some(Sent::Delivered) => {
@@ -227,8 +231,10 @@ impl Outlet {
         behind.retain(|step| !superseded.contains(&step.seq));
         for step in &*behind {
             if doubts.tries.contains_key(&step.seq) && doubts.condemned.insert(step.seq) {
-                let messages = step.messages.clone().unwrap_or_default();
+                let mut messages = step.messages.clone().unwrap_or_default();
+                let span = self.span(means.handle, step, &mut messages);
                 let sent = publisher.publish(messages).await?.await?;
+                trace::tell(span, &sent);
                 match sent.into_iter().find(|sent| *sent != Sent::Delivered) {
                     None | Some(Sent::Delivered) => doubts.went_through(step.seq),
                     Some(Sent::Refused(why)) => doubts.failed(step.seq, why),

@@ -154,7 +154,7 @@ impl Scribe {
 
     fn outgoing(&self, message_id: String, topic: Option<(Text, Text)>, record: &Record) -> Outgoing {
         let body = self.encoder.encode(record);
-        Outgoing { message_id, topic, content_type: self.encoder.content_type(), body }
+        Outgoing { message_id, topic, content_type: self.encoder.content_type(), body, trace: None }
     }
 }
 
