@@ -31,8 +31,7 @@ pub enum Error {
 /// # Errors
 /// Where the certificates are none.
 pub fn client(settings: &Settings) -> Result<reqwest::Client, Error> {
-    let mut client =
-        reqwest::Client::builder().timeout(settings.timeout).redirect(redirect::Policy::none());
+    let mut client = reqwest::Client::builder().timeout(settings.timeout).redirect(redirect::Policy::none());
     if let Some(pem) = &settings.authorities {
         let certificates = Certificate::from_pem_bundle(pem).map_err(Error::Certificates)?;
         if certificates.is_empty() {

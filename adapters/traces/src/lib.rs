@@ -72,14 +72,19 @@ pub fn open(
     let (queue, waiting) = queue::bounded(settings.queue);
     let provider = SdkTracerProvider::builder()
         .with_resource(resource)
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio(settings.new_per_million)))))
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio(
+            settings.new_per_million,
+        )))))
         .with_span_processor(queue)
         .build();
     let spans = Spans::new(provider.tracer("samspor"), settings.new_per_million > 0);
     Ok((spans, Export::new(exporter, waiting, settings.timeout)))
 }
 
-#[expect(clippy::float_arithmetic, reason = "the library wants a share of messages as a float; it is no money")]
+#[expect(
+    clippy::float_arithmetic,
+    reason = "the library wants a share of messages as a float; it is no money"
+)]
 fn ratio(per_million: u32) -> f64 {
     f64::from(per_million) / 1_000_000.0
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
-use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Publisher, Publishing, Sent, Seq, Target, Text, Why};
+use samspor_domain::{
+    Confirms, Flow, LinkError, Outgoing, Publisher, Publishing, Sent, Seq, Target, Text, Why,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::books::{Advance, Handing, Parking};

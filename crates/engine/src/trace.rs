@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use samspor_domain::store::Outcome;
 use samspor_domain::{
-    Delivery, Fault, Outgoing, PostingNo, Processing, Publishing, Reason, Sent, SourceName, Text, TraceContext,
-    Traces,
+    Delivery, Fault, Outgoing, PostingNo, Processing, Publishing, Reason, Sent, SourceName, Text,
+    TraceContext, Traces,
 };
 
 use crate::core::{Became, Core};
