@@ -187,21 +187,23 @@ impl Resolver {
             self.reading.fault(traces.endpoint.span(), format!("this {error}"));
         });
         let headers = [("headers_file", &traces.headers_file), ("headers_env", &traces.headers_env)];
-        let headers = match headers.iter().any(|(_, headers)| headers.is_some()) {
-            true => Some(self.secret(traces.span(), headers)?),
-            false => None,
-        };
+        let has_headers = headers.iter().any(|(_, headers)| headers.is_some());
+        let headers = has_headers.then(|| self.secret(traces.span(), headers)).flatten();
+        let service_name = traces.service_name.as_ref().and_then(|name| self.reading.text(name));
+        let (ca_file, new_per_million) = (
+            traces.ca_file.as_ref().map(|path| self.path(path)),
+            self.reading.number(&traces.new_per_million),
+        );
+        let (queue_spans, timeout) =
+            (self.reading.number(&traces.queue_spans), self.milliseconds(&traces.timeout_ms));
         Some(Traces {
-            ca_file: traces.ca_file.as_ref().map(|path| self.path(path)),
-            headers,
-            service_name: match &traces.service_name {
-                Some(name) => self.reading.text(name)?.to_string(),
-                None => "samspor".to_owned(),
-            },
-            new_per_million: self.reading.number(&traces.new_per_million),
-            queue_spans: self.reading.number(&traces.queue_spans),
-            timeout: self.milliseconds(&traces.timeout_ms),
             endpoint: endpoint.ok()?,
+            ca_file,
+            headers,
+            service_name: service_name.map_or_else(|| "samspor".to_owned(), |name| name.to_string()),
+            new_per_million,
+            queue_spans,
+            timeout,
         })
     }
 }

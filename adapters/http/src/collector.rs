@@ -44,3 +44,20 @@ pub fn client(settings: &Settings) -> Result<reqwest::Client, Error> {
     }
     client.build().map_err(Error::Certificates)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_that_are_none_are_refused() {
+        for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            let settings = Settings {
+                is_tls: true,
+                authorities: Some(pem.as_bytes().to_vec()),
+                timeout: Duration::from_secs(1),
+            };
+            assert!(client(&settings).is_err(), "{pem}");
+        }
+    }
+}
