@@ -180,7 +180,7 @@ async fn one_trace_goes_from_the_sender_to_the_ledger_and_tells_of_nobody() -> R
     assert!(bytes.windows(6).any(|window| window == b"t0ken\""), "the token goes along");
     let ids = expected.postings.keys().map(|(_, id)| id.clone());
     let amounts = expected.postings.values().map(|posting| posting.amount.to_string());
-    let texts = town.personal_data().into_iter().chain(ids).chain(amounts).chain([SECRET.to_owned()]);
+    let texts = town.personal_data().chain(ids).chain(amounts).chain([SECRET.to_owned()]);
     assert_eq!(Search::new(texts.filter(|text| text.len() > 4))?.find(&bytes), None, "seed {seed}");
     let log = std::fs::read_to_string(deployment.log())?;
     assert!(!log.contains("t0ken") && !log.contains(SECRET));

@@ -27,7 +27,8 @@ impl Core {
     /// Tells somebody of the messages that are sampled.
     #[must_use]
     pub fn traced_by(mut self, traces: Arc<dyn Traces>) -> Self {
-        self.tracing = Noting(Some((Arc::new(Shared { traces, trail: Mutex::default() }), Vec::new())));
+        let shared = Shared { traces, trail: Mutex::default() };
+        self.tracing = Noting { tracing: Tracing(Some(Arc::new(shared))), begun: Vec::new() };
         self
     }
 }
@@ -138,45 +139,41 @@ fn reason(became: &Became) -> Option<Reason> {
 
 /// How the writer notes which postings are followed. It says so before it commits, and takes it back where that fails.
 #[derive(Default)]
-pub(crate) struct Noting(Option<(Arc<Shared>, Vec<(PostingNo, TraceContext)>)>);
+pub(crate) struct Noting {
+    tracing: Tracing,
+    /// Those of this transaction.
+    begun: Vec<(PostingNo, TraceContext)>,
+}
 
 impl Noting {
     /// What the others use.
     pub(crate) fn tracing(&self) -> Tracing {
-        Tracing(self.0.as_ref().map(|(shared, _)| Arc::clone(shared)))
+        self.tracing.clone()
     }
 
     /// A new posting came, with something that is followed or not.
     pub(crate) fn note(&mut self, posting: PostingNo, trace: Option<TraceContext>) {
-        if let (Some((_, begun)), Some(trace)) = (&mut self.0, trace) {
-            begun.push((posting, trace));
-        }
+        self.begun.extend(trace.map(|trace| (posting, trace)));
     }
 
     /// The transaction is about to be committed.
     pub(crate) fn keep(&self) {
-        if let Some((shared, begun)) = &self.0
-            && !begun.is_empty()
-        {
+        if let (Some(shared), [_, ..]) = (&self.tracing.0, &*self.begun) {
             let (mut trail, now) = (shared.trail(), Instant::now());
-            begun.iter().for_each(|(posting, trace)| trail.add(*posting, *trace, now));
+            self.begun.iter().for_each(|(posting, trace)| trail.add(*posting, *trace, now));
         }
     }
 
     /// The transaction is committed.
     pub(crate) fn kept(&mut self) {
-        if let Some((_, begun)) = &mut self.0 {
-            begun.clear();
-        }
+        self.begun.clear();
     }
 
     /// The transaction was undone. The numbers of its postings will be those of others.
     pub(crate) fn undo(&mut self) {
-        if let Some((shared, begun)) = &mut self.0
-            && !begun.is_empty()
-        {
+        if let (Some(shared), [_, ..]) = (&self.tracing.0, &*self.begun) {
             let mut trail = shared.trail();
-            begun.drain(..).for_each(|(posting, _)| trail.forget(posting));
+            self.begun.drain(..).for_each(|(posting, _)| trail.forget(posting));
         }
     }
 }
@@ -254,7 +251,7 @@ mod tests {
             }
         }
         let shared = Arc::new(Shared { traces: Arc::new(Nobody), trail: Mutex::default() });
-        let mut noting = Noting(Some((Arc::clone(&shared), Vec::new())));
+        let mut noting = Noting { tracing: Tracing(Some(Arc::clone(&shared))), begun: Vec::new() };
         let now = Instant::now();
         noting.note(PostingNo(1), Some(trace(1)));
         noting.keep();
