@@ -65,6 +65,12 @@ fn meaning(config: &Config) -> String {
     if let Some(metrics) = &config.metrics {
         row("metrics", format!("on http://{}/metrics", metrics.listen));
     }
+    if let Some(traces) = &config.traces {
+        let headers = traces.headers.as_ref();
+        let headers = headers.map(|place| format!("; headers in {}", secret(place))).unwrap_or_default();
+        let new = format!("{} of a million others", traces.new_per_million);
+        row("traces", format!("to {}{headers}; of sampled messages, and of {new}", traces.endpoint));
+    }
     let engine = &config.engine;
     let deadline = format!("a stop takes {:?} at most", engine.shutdown_deadline);
     row("engine", format!("decides again {} postings at a time; {deadline}", engine.slice_postings));

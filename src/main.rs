@@ -19,6 +19,7 @@ mod replay;
 mod serve;
 mod status;
 mod topology;
+mod traces;
 mod wiring;
 
 use std::process::ExitCode;

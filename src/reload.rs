@@ -103,6 +103,9 @@ impl Running {
             let now = metrics(old).map_or("there are none".to_owned(), |address| format!("it is {address}"));
             refuse("metrics.listen", now);
         }
+        if old.traces != new.traces {
+            refuse("[traces]", "spans are on their way there".into());
+        }
         problems
     }
 

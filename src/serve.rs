@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Configured;
 use crate::config::{self, Config};
 use crate::reload::Running;
+use crate::traces::{self, Sending};
 use crate::{open, wiring};
 
 /// Callers who may wait for a reload; more wait to be among them.
@@ -60,6 +61,10 @@ async fn serve(config: Config) -> Result<()> {
             tracing::warn!(meaning = config.journal.meaning(), "journal.retention_days is 0");
         }
     }
+    let (spans, export) = config.traces.as_ref().map(traces::open).transpose()?.unzip();
+    if let Some(spans) = spans {
+        core = core.traced_by(spans);
+    }
     let inlets = config.sources.iter().map(|source| wiring::inlet(&config, source)).collect::<Result<_>>()?;
     let outlets =
         config.targets.iter().map(|target| wiring::outlet(&config, &vault, target)).collect::<Result<_>>()?;
@@ -68,6 +73,7 @@ async fn serve(config: Config) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(core, Arc::new(open::MachineClock), inlets, outlets)?;
+    let sending = Sending::start(export);
     let mut running = Running::new(config, vault, gateway.control())?;
     let (ask, mut asked) = mpsc::channel(RELOADS);
     let stop = CancellationToken::new();
@@ -106,6 +112,8 @@ async fn serve(config: Config) -> Result<()> {
     stop.cancel();
     front.await?;
     let stopped = gateway.stop(deadline.saturating_sub(begun.elapsed())).await;
+    // Nothing makes spans any more.
+    sending.finish(deadline.saturating_sub(begun.elapsed())).await;
     Ok(stopped.map_err(|ended| if let Ended::Late(_) = ended { Ended::Late(deadline) } else { ended })?)
 }
 

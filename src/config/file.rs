@@ -23,6 +23,8 @@ pub(super) struct File {
     pub(super) grpc: Option<Grpc>,
     /// The metrics.
     pub(super) metrics: Option<Metrics>,
+    /// The traces.
+    pub(super) traces: Option<At<Traces>>,
     /// How the gateway works inside.
     #[serde(default)]
     pub(super) engine: Engine,
@@ -92,6 +94,35 @@ pub(super) struct Metrics {
     /// The address and port to listen on, such as `127.0.0.1:9464`. Only this machine's own addresses are allowed,
     /// since it is not checked who asks.
     pub(super) listen: At<String>,
+}
+
+/// The traces, which a tracing system gets by OTLP over HTTP; `docs/observability.md` says what they tell, and what whoever
+/// sends trace ids must see to. Without this section there are none, and no message carries a `traceparent`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [traces]")]
+pub(super) struct Traces {
+    /// Where the tracing system or its collector listens, `http://` or `https://`, such as `http://127.0.0.1:4318`. The
+    /// path `/v1/traces` is put behind it.
+    pub(super) endpoint: At<String>,
+    /// A file with the certificates, in PEM, of those who sign the endpoint's. Without it: those that the machine trusts.
+    pub(super) ca_file: Option<At<PathBuf>>,
+    /// A file with headers for each request, one `name: value` a line, such as `authorization: Bearer …`.
+    pub(super) headers_file: Option<At<String>>,
+    /// The environment variable that holds such headers.
+    pub(super) headers_env: Option<At<String>>,
+    /// The name under which the tracing system shows the gateway. Without it: `samspor`.
+    pub(super) service_name: Option<At<String>>,
+    /// How many of a million messages that come without a sampled `traceparent` get a trace of their own.
+    #[serde(default)]
+    pub(super) new_per_million: Number<0, 0, 1_000_000>,
+    /// How many spans may wait to be sent. With more, they are dropped.
+    #[serde(default)]
+    pub(super) queue_spans: Number<4_096, 64, 1_000_000>,
+    /// How long the tracing system may take to accept spans, in milliseconds. What it has not accepted by then is
+    /// dropped.
+    #[serde(default)]
+    pub(super) timeout_ms: Number<5_000, 100, 60_000>,
 }
 
 /// How the gateway works inside.

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) grpc: Option<Grpc>,
     /// Where the metrics are had, if they are.
     pub(crate) metrics: Option<Metrics>,
+    /// Where traces go, if there are any.
+    pub(crate) traces: Option<Traces>,
     /// How the gateway works inside.
     pub(crate) engine: Engine,
     /// How long postings are kept.
@@ -83,6 +85,25 @@ pub(crate) struct Grpc {
 pub(crate) struct Metrics {
     /// A loopback address.
     pub(crate) listen: SocketAddr,
+}
+
+/// The traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Traces {
+    /// Where the tracing system listens.
+    pub(crate) endpoint: samspor_traces::Endpoint,
+    /// Who signs its certificate, where the machine does not know.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Headers for each request, one a line.
+    pub(crate) headers: Option<Secret>,
+    /// What the gateway is called there.
+    pub(crate) service_name: String,
+    /// How many of a million messages that are not sampled get a trace of their own.
+    pub(crate) new_per_million: u32,
+    /// How many spans may wait.
+    pub(crate) queue_spans: usize,
+    /// How long sending some may take.
+    pub(crate) timeout: Duration,
 }
 
 /// How the gateway works inside.

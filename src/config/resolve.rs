@@ -11,7 +11,8 @@ use samspor_domain::Text;
 use super::at::{At, Number};
 use super::reading::{Reading, read};
 use super::{
-    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Vault, charts, file, links,
+    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts, file,
+    links,
 };
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
@@ -53,6 +54,7 @@ impl Resolver {
             vault: file.vault.and_then(|vault| self.vault(&vault)),
             grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
             metrics: file.metrics.and_then(|metrics| self.metrics(&metrics.listen)),
+            traces: file.traces.and_then(|traces| self.traces(&traces)),
             engine: Engine {
                 slice_postings: self.reading.number(&file.engine.slice_postings),
                 brake_postings: file.engine.brake_postings.map(|number| self.reading.number(&number)),
@@ -177,6 +179,32 @@ impl Resolver {
             return None;
         }
         Some(Metrics { listen: address })
+    }
+
+    fn traces(&mut self, traces: &At<file::Traces>) -> Option<Traces> {
+        let endpoint = traces.endpoint.parse().map_err(|error| {
+            // The text is not quoted: there may be a password in it.
+            self.reading.fault(traces.endpoint.span(), format!("this {error}"));
+        });
+        let headers = [("headers_file", &traces.headers_file), ("headers_env", &traces.headers_env)];
+        let has_headers = headers.iter().any(|(_, headers)| headers.is_some());
+        let headers = has_headers.then(|| self.secret(traces.span(), headers)).flatten();
+        let service_name = traces.service_name.as_ref().and_then(|name| self.reading.text(name));
+        let (ca_file, new_per_million) = (
+            traces.ca_file.as_ref().map(|path| self.path(path)),
+            self.reading.number(&traces.new_per_million),
+        );
+        let (queue_spans, timeout) =
+            (self.reading.number(&traces.queue_spans), self.milliseconds(&traces.timeout_ms));
+        Some(Traces {
+            endpoint: endpoint.ok()?,
+            ca_file,
+            headers,
+            service_name: service_name.map_or_else(|| "samspor".to_owned(), |name| name.to_string()),
+            new_per_million,
+            queue_spans,
+            timeout,
+        })
     }
 }
 

@@ -156,7 +156,7 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
             "[grpc]",
             "[grcp]",
             "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `metrics`, \
-            `engine`, `journal`, `brokers`, `sources`, `targets`",
+            `traces`, `engine`, `journal`, `brokers`, `sources`, `targets`",
         ),
         ("\"g69\"", "\"g70\"", "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`"),
         ("\"classic\"", "\"lazy\"", "30:14: there is no choice `lazy`, expected `quorum` or `classic`"),
@@ -228,6 +228,14 @@ routing_key = "k"
 retention_days = 36526
 [metrics]
 listen = "0.0.0.0:9464"
+[traces]
+endpoint = "https://somebody:hemmelig@collector.example"
+ca_file = ""
+headers_env = "authorization: x"
+service_name = ""
+new_per_million = 1000001
+queue_spans = 63
+timeout_ms = 60001
 "#,
     );
     let known = "posting, receipt, case, grant, payment, progress, identity, consent, enrolment, solution, split, estimate, \
@@ -252,6 +260,13 @@ listen = "0.0.0.0:9464"
         "38:1: missing key: one of `queue` and `exchange`",
         "42:18: 36526 is out of bounds: expected 0 to 36525",
         "44:10: this can be reached from other machines, and it is not checked who asks; listen on 127.0.0.1 or [::1]",
+        "46:12: this holds a user or password; what the tracing system wants to know goes into headers",
+        "47:11: this must not be empty",
+        "48:15: this is not the name of an environment variable: letters, digits and _, no digit first",
+        "49:16: this must be 1 to 120 bytes long, and has 0",
+        "50:19: 1000001 is out of bounds: expected 0 to 1000000",
+        "51:15: 63 is out of bounds: expected 64 to 1000000",
+        "52:14: 60001 is out of bounds: expected 100 to 60000",
     ];
     assert_eq!(folder.problems(), expected.map(|line| format!("gateway.toml:{line}")));
 }

@@ -11,4 +11,5 @@ mod quarantine;
 mod record;
 mod samspor;
 mod town;
+mod traces;
 mod unlinkable;

@@ -35,6 +35,10 @@ enum Command {
     ///
     /// The figures go to target/bench/result.json, and docs/performance.md tells of them.
     Bench(bench::Options),
+    /// Measure how the gateway's figures move as the journal, the citizens, the sources, the targets and the bodies grow.
+    ///
+    /// The figures go to target/bench/growth.json.
+    Growth(bench::growth::Options),
     /// Cause every fault at length, and hold what comes out against what must hold.
     ///
     /// The gateway is killed at random moments and between any two steps, its broker is restarted, cut off, frozen and out
@@ -57,6 +61,7 @@ fn main() -> Result<()> {
         Command::Demo(options) => runtime.block_on(demo::run(options)),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => runtime.block_on(bench::run(options)),
+        Command::Growth(options) => runtime.block_on(bench::growth::run(options)),
         Command::Soak(options) => runtime.block_on(soak::run(options)),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Forward { from, to } => {

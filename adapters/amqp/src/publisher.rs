@@ -26,6 +26,9 @@ const PERSISTENT: u8 = 2;
 /// The header that holds a message's id where that is too long for the property, which carries 255 bytes.
 const ID_HEADER: &str = "message-id";
 
+/// The header that says in which span a message is published, after W3C Trace Context for AMQP.
+const TRACE_HEADER: &str = "traceparent";
+
 /// The channel that messages go on. It lives until the last of them is answered for, so that what a dropped publisher
 /// began can still be confirmed.
 struct Line {
@@ -79,18 +82,21 @@ impl Publisher {
 }
 
 fn properties(message: &Outgoing) -> BasicProperties {
-    let properties = BasicProperties::default()
+    let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_content_type(message.content_type.into());
+    let mut headers = FieldTable::default();
     match ShortString::try_new(message.message_id.as_str()) {
-        Ok(id) => properties.with_message_id(id),
+        Ok(id) => properties = properties.with_message_id(id),
         Err(_) => {
-            let mut headers = FieldTable::default();
             let id = LongString::from(message.message_id.as_str());
             headers.insert(ID_HEADER.into(), AMQPValue::LongString(id));
-            properties.with_headers(headers)
         }
     }
+    if let Some(trace) = message.trace {
+        headers.insert(TRACE_HEADER.into(), AMQPValue::LongString(trace.to_string().into()));
+    }
+    if headers.inner().is_empty() { properties } else { properties.with_headers(headers) }
 }
 
 /// The id that a message was published with.

@@ -1,5 +1,6 @@
-//! Targets over HTTP, and what is asked over it: the management interface of RabbitMQ.
+//! Targets over HTTP; what is asked over it: the management interface of RabbitMQ; and the client by which spans are sent.
 
+pub mod collector;
 pub mod management;
 pub mod target;
 

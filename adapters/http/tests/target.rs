@@ -38,6 +38,7 @@ fn record(posting: &str) -> Outgoing {
         topic: None,
         content_type: "application/json",
         body: body.into(),
+        trace: None,
     }
 }
 

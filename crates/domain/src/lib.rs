@@ -20,6 +20,7 @@ mod split;
 pub mod store;
 mod sum;
 mod text;
+mod trace;
 
 pub use account::{Account, AccountError, AccountPrefix, AccountString, Grouping};
 pub use answer::{Answer, Basis, Flag, Part, Phase, Tag, UNMAPPED, Untagged};
@@ -51,3 +52,4 @@ pub use split::split;
 pub use store::{EntryNo, FactNo, PostingNo, Scope, Seq, SetNo, SourceNo};
 pub use sum::Sum;
 pub use text::{MAX_TEXT_BYTES, SourceName, Text, TextError};
+pub use trace::{Processing, Publishing, TraceContext, Traces};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{Fault, Message, Record, SourceName, Text};
+use crate::{Fault, Message, Record, SourceName, Text, TraceContext};
 
 /// One message body as it arrived.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -120,6 +120,8 @@ pub struct Outgoing {
     pub content_type: &'static str,
     /// Its bytes.
     pub body: Bytes,
+    /// The span that it is published in, if somebody follows it. Whoever takes it is told.
+    pub trace: Option<TraceContext>,
 }
 
 /// Something to deliver to.

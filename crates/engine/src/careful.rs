@@ -9,6 +9,7 @@ use samspor_domain::{Publisher, Receipt, Sent, Seq, Why};
 
 use crate::books::Handing;
 use crate::deliver::{Failure, Means, Outlet, Step};
+use crate::trace;
 
 /// Connections in a row that may be lost with the same records under way before those are suspected.
 const LOSSES: u32 = 2;
@@ -196,7 +197,10 @@ impl Outlet {
     ) -> Result<bool, Failure> {
         while doubts.spent(step.seq) < self.policy.tries {
             doubts.in_hand = Some(step.seq);
-            let sent = publisher.publish(step.messages.clone().unwrap_or_default()).await?.await?;
+            let mut messages = step.messages.clone().unwrap_or_default();
+            let span = self.span(means.handle, step, &mut messages);
+            let sent = publisher.publish(messages).await?.await?;
+            trace::tell(span, &sent);
             doubts.in_hand = None;
             self.hear(means, doubts, step, &sent)?;
             match sent.into_iter().find(|sent| !sent.is_delivered()) {
@@ -244,8 +248,10 @@ impl Outlet {
         behind.retain(|step| !superseded.contains(&step.seq));
         for step in &*behind {
             if doubts.tries.contains_key(&step.seq) && doubts.condemned.insert(step.seq) {
-                let messages = step.messages.clone().unwrap_or_default();
+                let mut messages = step.messages.clone().unwrap_or_default();
+                let span = self.span(means.handle, step, &mut messages);
                 let sent = publisher.publish(messages).await?.await?;
+                trace::tell(span, &sent);
                 self.hear(means, doubts, step, &sent)?;
                 match sent.into_iter().find(|sent| !sent.is_delivered()) {
                     None | Some(Sent::Delivered | Sent::Answered(_)) => doubts.went_through(step.seq),

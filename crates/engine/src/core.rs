@@ -17,6 +17,7 @@ use crate::registry::Registry;
 use crate::retention::Retention;
 use crate::scrub::Scrubbing;
 use crate::tally::Tally;
+use crate::trace::Noting;
 
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub struct Core {
     pub(crate) brake: Option<usize>,
     /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
     pub(crate) stalled: bool,
+    pub(crate) tracing: Noting,
 }
 
 /// Keys of the store's own values.
@@ -104,6 +106,7 @@ impl Core {
             scrubbing,
             brake,
             stalled,
+            tracing: Noting::default(),
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
@@ -229,7 +232,10 @@ impl Core {
             if self.last != before {
                 self.store.set_meta(LAST, &self.last.as_microsecond().to_be_bytes())?;
             }
+            // Before the commit, since what is committed may be delivered at once.
+            self.tracing.keep();
             self.store.commit()?;
+            self.tracing.kept();
             Ok(value)
         });
         if outcome.is_err() {
@@ -241,6 +247,7 @@ impl Core {
     /// Rolls back, and takes the registry from the store again.
     pub(crate) fn undo(&mut self) -> Result<()> {
         self.store.rollback();
+        self.tracing.undo();
         self.tally.clear();
         let vault = Arc::clone(&self.keyring.vault);
         (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;
@@ -275,7 +282,7 @@ impl Core {
     /// Does all that an item causes but for counting it. One with a fault is not put in quarantine yet.
     pub(crate) fn decided(&mut self, source: SourceNo, item: &Prepared, now: Timestamp) -> Result<Became> {
         match &item.content {
-            Ok(Message::Posting(posting)) => self.posting(source, posting, now),
+            Ok(Message::Posting(posting)) => self.posting(source, posting, now, item.trace),
             Ok(Message::Fact(fact)) => {
                 let became = self.fact(source, &item.source, fact, now)?;
                 // It may have mended what deciding again broke on.

@@ -8,7 +8,7 @@ use samspor_domain::store::{
 };
 use samspor_domain::{
     Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision,
-    Scope, SourceName, SourceNo, State, Tag, decide, follows,
+    Scope, SourceName, SourceNo, State, Tag, TraceContext, decide, follows,
 };
 use samspor_vault::Purpose;
 
@@ -18,7 +18,13 @@ use crate::registry::Changed;
 
 impl Core {
     /// Puts a posting in the journal and decides it.
-    pub(crate) fn posting(&mut self, source: SourceNo, posting: &Posting, now: Timestamp) -> Result<Became> {
+    pub(crate) fn posting(
+        &mut self,
+        source: SourceNo,
+        posting: &Posting,
+        now: Timestamp,
+        trace: Option<TraceContext>,
+    ) -> Result<Became> {
         let scope = Scope::Source(source);
         let kept = posting.map(|reference| self.keyring.pseudonym(scope, reference));
         if let Some(became) = self.purged_before(source, &kept)? {
@@ -43,6 +49,7 @@ impl Core {
             }
         };
         self.tally.posting(self.entry(source, &kept), standing);
+        self.tracing.note(no, trace);
 
         let mut row = PostingRow { no, source, posting: kept, registered: now, standing };
         if row.posting.reverses.is_some() {

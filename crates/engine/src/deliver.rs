@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
-use samspor_domain::{Confirms, Decode, Flow, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
+use samspor_domain::{
+    Confirms, Decode, Flow, LinkError, Outgoing, Publisher, Publishing, Sent, Seq, Target, Text, Why,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::books::{Advance, Handing, Parking};
@@ -15,6 +17,7 @@ use crate::careful::Doubts;
 use crate::scribe::Scribe;
 use crate::status::{Condition, Status, target_part};
 use crate::supervise::Backoff;
+use crate::trace;
 use crate::writer::{Handle, explain};
 
 /// Batches that may wait for their confirms at once.
@@ -87,6 +90,8 @@ pub(crate) struct Step {
     pub(crate) handing: Handing,
     /// None for a record of a closed month.
     pub(crate) messages: Option<Vec<Outgoing>>,
+    /// The span in which it is published, if somebody follows its posting.
+    pub(crate) span: Option<Box<dyn Publishing>>,
 }
 
 /// What an outlet works with.
@@ -184,6 +189,7 @@ impl Outlet {
                     for mut step in steps.drain(..) {
                         let before = messages.len();
                         messages.extend(step.messages.iter_mut().flat_map(std::mem::take));
+                        step.span = self.span(means.handle, &step, &mut messages[before..]);
                         counted.push((step, messages.len() - before));
                     }
                     let begun = Instant::now();
@@ -199,14 +205,16 @@ impl Outlet {
             tokio::select! {
                 biased;
                 sent = settled(&mut in_flight), if !in_flight.is_empty() => {
-                    let flight = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
+                    let mut flight = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
                     let sent = sent.inspect_err(|_| doubts.lost(read))?;
+                    flight.tell(&sent);
                     self.hear_all(means, doubts, &flight, &sent)?;
                     if let Some(failure) = note(&flight, &sent, doubts) {
                         doubts.begin(read);
                         // What else is under way is answered too, and need not go twice.
                         while let Some(mut flight) = in_flight.pop_front() {
                             let sent = (&mut flight.confirms).await?;
+                            flight.tell(&sent);
                             self.hear_all(means, doubts, &flight, &sent)?;
                             note(&flight, &sent, doubts);
                         }
@@ -292,7 +300,7 @@ impl Outlet {
     ) -> StoreResult<Step> {
         let (handing, messages) = self.scribe.messages(reader, row, posting)?;
         let is_open = !self.policy.closed_months.contains(&posting.posting.date.first_of_month());
-        Ok(Step { seq: row.seq, handing, messages: is_open.then_some(messages) })
+        Ok(Step { seq: row.seq, handing, messages: is_open.then_some(messages), span: None })
     }
 
     /// Tries once more what is parked and was released, or whose month is open again.
@@ -316,8 +324,10 @@ impl Outlet {
                 let step = tokio::task::block_in_place(|| self.newest(means.reader, parked.posting))?;
                 // One that the cursor has not passed comes in its turn.
                 let Some(mut step) = step.filter(|step| step.seq <= doubts.position) else { continue };
-                let Some(messages) = step.messages.take() else { continue };
+                let Some(mut messages) = step.messages.take() else { continue };
+                let span = self.span(means.handle, &step, &mut messages);
                 let sent = publisher.publish(messages).await?.await?;
+                trace::tell(span, &sent);
                 let mut advance = self.no_advance();
                 self.hear(means, doubts, &step, &sent)?;
                 match sent.into_iter().find(|sent| !sent.is_delivered()) {
@@ -333,6 +343,16 @@ impl Outlet {
             }
         }
         Ok(())
+    }
+
+    /// The span of a record that is published now, if somebody follows its posting. Its messages tell of it.
+    pub(crate) fn span(
+        &self,
+        handle: &Handle,
+        step: &Step,
+        messages: &mut [Outgoing],
+    ) -> Option<Box<dyn Publishing>> {
+        handle.tracing.publish(&self.name, step.handing.posting, messages, self.scribe.tells_who())
     }
 
     fn newest(&mut self, reader: &mut dyn Read, posting: PostingNo) -> StoreResult<Option<Step>> {
@@ -366,6 +386,18 @@ pub(crate) fn receipts_part(name: &Text) -> String {
 impl Step {
     pub(crate) fn park(&self, why: Why) -> Parking {
         Parking { posting: self.handing.posting, seq: self.seq, why }
+    }
+}
+
+impl Flight {
+    /// Tells those who follow them how the records were answered.
+    fn tell(&mut self, sent: &[Sent]) {
+        let mut sent = sent;
+        for (step, count) in &mut self.steps {
+            let (own, others) = sent.split_at((*count).min(sent.len()));
+            trace::tell(step.span.take(), own);
+            sent = others;
+        }
     }
 }
 

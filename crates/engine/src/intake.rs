@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName, Text};
+use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName, Text, TraceContext};
 
 use crate::core::not_permitted;
 
@@ -28,6 +28,8 @@ pub struct Prepared {
     pub(crate) items: u32,
     /// When it was learnt, where that is not now: in a replay.
     pub(crate) registered: Option<Timestamp>,
+    /// The span that it is processed in, if somebody follows it.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What a source may send.
@@ -125,6 +127,7 @@ impl Intake {
             item: 0,
             items: 1,
             registered: None,
+            trace: None,
         }
     }
 }
@@ -177,6 +180,7 @@ impl Prepared {
             item: 0,
             items: 1,
             registered: None,
+            trace: None,
         }
     }
 }

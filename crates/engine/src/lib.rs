@@ -27,6 +27,7 @@ mod scrub;
 mod status;
 mod supervise;
 mod tally;
+mod trace;
 mod unit;
 mod writer;
 

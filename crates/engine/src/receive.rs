@@ -11,6 +11,7 @@ use crate::core::Became;
 use crate::intake::Intake;
 use crate::status::{Condition, Status, source_part};
 use crate::supervise::Backoff;
+use crate::trace::Followed;
 use crate::writer::{Handle, Unavailable, explain};
 
 /// Batches of one source that may be on their way to the store at once: one is decoded while one is committed.
@@ -58,7 +59,7 @@ impl Inlet {
         handle: &Handle,
         stop: &CancellationToken,
     ) -> Result<(), LinkError> {
-        let mut in_flight: VecDeque<(Answer, Token)> = VecDeque::new();
+        let mut in_flight: VecDeque<(Answer, Token, Followed)> = VecDeque::new();
         loop {
             let stopping = stop.is_cancelled();
             if stopping && in_flight.is_empty() {
@@ -68,9 +69,12 @@ impl Inlet {
                 // What is done is acknowledged before more is taken.
                 biased;
                 answer = settled(&mut in_flight), if !in_flight.is_empty() => {
-                    let (_, token) = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
+                    let (_, token, followed) = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
                     match answer {
-                        Ok(Ok(_)) => token.accept().await?,
+                        Ok(Ok(became)) => {
+                            token.accept().await?;
+                            followed.acknowledged(&became);
+                        }
                         Ok(Err(unavailable)) => return Err(stopped_by(unavailable)),
                         Err(_) => return Err(stopped_by(Unavailable::stopping())),
                     }
@@ -78,8 +82,10 @@ impl Inlet {
                 () = stop.cancelled(), if !stopping => {}
                 batch = subscription.next(), if !stopping && in_flight.len() < IN_FLIGHT => {
                     let batch = batch?;
-                    let items = batch.deliveries.iter().flat_map(|delivery| self.intake.prepare(delivery)).collect();
-                    in_flight.push_back((handle.hand_over(items).await, batch.token));
+                    let mut followed = handle.tracing.follow(&self.intake.source, &batch.deliveries);
+                    let prepare = |(no, delivery)| followed.mark(no, self.intake.prepare(delivery));
+                    let items = batch.deliveries.iter().enumerate().flat_map(prepare).collect();
+                    in_flight.push_back((handle.hand_over(items).await, batch.token, followed));
                 }
             }
         }
@@ -88,10 +94,10 @@ impl Inlet {
 
 /// Waits for the oldest batch in flight.
 async fn settled(
-    in_flight: &mut VecDeque<(Answer, Token)>,
+    in_flight: &mut VecDeque<(Answer, Token, Followed)>,
 ) -> Result<Result<Vec<Became>, Unavailable>, oneshot::error::RecvError> {
     match in_flight.front_mut() {
-        Some((answer, _)) => answer.await,
+        Some((answer, ..)) => answer.await,
         None => std::future::pending().await,
     }
 }

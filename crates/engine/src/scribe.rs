@@ -43,6 +43,11 @@ impl Scribe {
         Self { vault, audience, encoder, pseudonyms, sources: BTreeMap::new() }
     }
 
+    /// Whether readers may know which posting a record is about, and not only its pseudonym.
+    pub(crate) fn tells_who(&self) -> bool {
+        self.audience == Audience::Ledger
+    }
+
     /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left; and
     /// what stands in the books when they are delivered.
     pub(crate) fn messages(
@@ -163,7 +168,7 @@ impl Scribe {
 
     fn outgoing(&self, message_id: String, topic: Option<(Text, Text)>, record: &Record) -> Outgoing {
         let body = self.encoder.encode(record);
-        Outgoing { message_id, topic, content_type: self.encoder.content_type(), body }
+        Outgoing { message_id, topic, content_type: self.encoder.content_type(), body, trace: None }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
 use crate::measure::Measures;
 use crate::status::{Condition, Status};
+use crate::trace::Tracing;
 
 /// Commands that may wait for the writer; those who would send more wait.
 const WAITING: usize = 32;
@@ -76,6 +77,7 @@ pub struct Handle {
     /// How what lies in quarantine is decoded again.
     pub(crate) intakes: Intakes,
     pub(crate) measures: Arc<Measures>,
+    pub(crate) tracing: Tracing,
 }
 
 impl Handle {
@@ -219,6 +221,7 @@ impl Writer {
             clock: Arc::clone(&clock),
             intakes: Intakes::default(),
             measures: Arc::default(),
+            tracing: core.tracing.tracing(),
         };
         let measures = Arc::clone(&handle.measures);
         status.set(PART, Condition::Up);

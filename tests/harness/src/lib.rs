@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod client;
+pub mod collector;
 pub mod exposition;
 pub mod faults;
 pub mod gateway;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::IN;
 use super::contender::{Contender, Stage};
 use super::latency::{self, Latency};
-use super::load::Load;
+use super::load::{LATE, Load, late_enrolment};
 use super::usage::Usage;
 use crate::{broker, build};
 
@@ -22,7 +22,7 @@ use crate::{broker, build};
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What one contender did with one queue of messages.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Moved {
     pub(super) per_second: f64,
     /// Seconds of its processor time, and of the broker's, for 100,000 messages.
@@ -186,6 +186,33 @@ impl Arena {
             ensure!(Instant::now() < deadline, "{arrived} of {count} arrived in time");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Starts the gateway, waits until all its parts are up, and enrols a citizen of whom the journal has 2,000 postings.
+    /// How long the start took, and how long it took until all their records were at the targets, in seconds.
+    pub(super) async fn late_enrolment(&self) -> Result<(f64, f64)> {
+        self.clear(Contender::Tagged).await?;
+        let log = self.stage.dir.join("start.log");
+        std::fs::write(&log, "")?;
+        let begun = Instant::now();
+        let running = self.stage.gateway.start(&log)?;
+        let mut parts: Vec<String> = self.load.parts();
+        while !parts.is_empty() {
+            ensure!(begun.elapsed() < LIMIT, "{} did not come up", parts.join(", "));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let told = std::fs::read_to_string(&log)?;
+            let is_up = |part: &String| {
+                let part = format!("\"part\":\"{part}\"");
+                told.lines().any(|line| line.contains("\"message\":\"up\"") && line.contains(&part))
+            };
+            parts.retain(|part| !is_up(part));
+        }
+        let ready_s = begun.elapsed().as_secs_f64();
+        let begun = Instant::now();
+        self.client.publish(&format!("{IN}.facts"), [late_enrolment()]).await?;
+        let (_, ended) = self.until(LATE.min(self.load.before), || Ok(Instant::now())).await?;
+        ensure!(running.stop().await?.success(), "the gateway did not end well");
+        Ok((ready_s, (ended - begun).as_secs_f64()))
     }
 
     pub(super) async fn latency(

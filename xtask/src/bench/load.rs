@@ -10,6 +10,11 @@ use super::{IN, OUT};
 /// How many citizens the postings are about who are not enrolled.
 const OTHERS: usize = 100_000;
 
+/// How many postings the journal has of the citizen who is enrolled late.
+pub(super) const LATE: usize = 2_000;
+/// That citizen, who has consented.
+const LATE_CITIZEN: usize = 500_000;
+
 /// What a run is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Load {
@@ -81,24 +86,28 @@ impl Load {
         (0..self.targets).map(|no| numbered(OUT, no)).collect()
     }
 
+    /// The parts of the gateway, as its log names them.
+    pub(super) fn parts(&self) -> Vec<String> {
+        let sources = (0..self.sources).map(|no| format!("source {}", source(no)));
+        let targets = (0..self.targets).map(|no| format!("target {}", numbered("ledger", no)));
+        sources.chain(targets).chain(["source registry".to_owned()]).collect()
+    }
+
     /// The solution, and a consent and an enrolment for each enrolled citizen.
     pub(super) fn facts(self) -> impl Iterator<Item = String> {
         let solution =
             r#"{"type":"solution","id":"bench","version":1,"name":"Bench","ceiling":"25000.00"}"#.to_owned();
         let sources: Vec<String> = (0..self.sources).map(|no| format!("\"{}\"", source(no))).collect();
         let sources = sources.join(",");
-        let people = (0..self.enrolled).flat_map(move |i| {
-            let cpr = cpr(i);
-            [
-                format!(
-                    r#"{{"type":"consent","id":"C-{i}","version":1,"citizen":{{"cpr":"{cpr}"}},"sources":[{sources}],"covers_from":"2020-01-01"}}"#
-                ),
-                format!(
-                    r#"{{"type":"enrolment","id":"E-{i}","version":1,"solution":"bench","family":"F-{i}","citizen":{{"cpr":"{cpr}"}},"from":"2025-01-01"}}"#
-                ),
-            ]
-        });
-        std::iter::once(solution).chain(people)
+        let consent = move |i| {
+            format!(
+                r#"{{"type":"consent","id":"C-{i}","version":1,"citizen":{{"cpr":"{}"}},"sources":[{sources}],"covers_from":"2020-01-01"}}"#,
+                cpr(i)
+            )
+        };
+        let late = consent(LATE_CITIZEN);
+        let people = (0..self.enrolled).flat_map(move |i| [consent(i), enrolment(i)]);
+        [solution, late].into_iter().chain(people)
     }
 
     /// The numbers of the enrolled, for those who match against a dictionary.
@@ -116,7 +125,9 @@ impl Load {
         };
         let earlier = (0..self.before).map(move |i| {
             // Citizens come again as they do over months, and not one after the other.
-            let citizen = self.enrolled + i.wrapping_mul(7_919) % OTHERS;
+            let is_late =
+                i.is_multiple_of((self.before / LATE).max(1)) && i / (self.before / LATE).max(1) < LATE;
+            let citizen = if is_late { LATE_CITIZEN } else { self.enrolled + i.wrapping_mul(7_919) % OTHERS };
             line(&source(0), &body("2025", i, citizen, 8, 0))
         });
         self.facts().map(move |fact| line("registry", &fact)).chain(earlier)
@@ -179,6 +190,18 @@ topology = "check"
         }
         config
     }
+}
+
+fn enrolment(i: usize) -> String {
+    format!(
+        r#"{{"type":"enrolment","id":"E-{i}","version":1,"solution":"bench","family":"F-{i}","citizen":{{"cpr":"{}"}},"from":"2025-01-01"}}"#,
+        cpr(i)
+    )
+}
+
+/// The enrolment of the citizen who is enrolled late.
+pub(super) fn late_enrolment() -> Message {
+    Message::new("application/json", enrolment(LATE_CITIZEN))
 }
 
 fn source(no: usize) -> String {

@@ -4,6 +4,7 @@
 mod arena;
 mod contender;
 pub(crate) mod forward;
+pub(crate) mod growth;
 mod latency;
 mod load;
 mod plot;

@@ -67,6 +67,7 @@ fn outgoing(id: &str) -> Outgoing {
         topic: None,
         content_type: "application/json",
         body: Bytes::from(format!("body of {id}")),
+        trace: None,
     }
 }
 

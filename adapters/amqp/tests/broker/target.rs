@@ -45,6 +45,24 @@ async fn messages_arrive_persistent_in_order_and_with_their_ids() -> anyhow::Res
     Ok(())
 }
 
+#[tokio::test]
+async fn a_message_that_is_followed_says_in_which_span_it_goes_out() -> anyhow::Result<()> {
+    let url = rabbitmq::shared().await?.vhost().await?;
+    let client = Client::connect(&url).await?;
+    let mut publisher = new_target(&url, target_settings())?.connect().await?;
+    let trace = Some(samspor_domain::TraceContext { trace: 0xab, span: 1 });
+    let long = "p".repeat(256);
+    let messages = [("m", trace), (long.as_str(), trace), ("n", None)];
+    let messages = messages.map(|(id, trace)| Outgoing { trace, ..outgoing(id) });
+    send(&mut publisher, messages.into()).await?;
+    let received = client.drain("out", 3, LIMIT).await?;
+    let header = "00-000000000000000000000000000000ab-0000000000000001-01";
+    let of = |n: usize, name: &str| received[n].headers.get(name).map(String::as_str);
+    assert_eq!([0, 1, 2].map(|n| of(n, "traceparent")), [Some(header), Some(header), None]);
+    assert_eq!([0, 1, 2].map(|n| of(n, "message-id")), [None, Some(long.as_str()), None]);
+    Ok(())
+}
+
 /// A sequence that looks random and is the same for the same seed.
 fn sequence(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed;

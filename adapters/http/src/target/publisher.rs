@@ -87,13 +87,16 @@ impl Line {
     }
 
     async fn post(&self, message: Outgoing) -> Result<Sent, LinkError> {
-        let request = self
+        let mut request = self
             .http
             .post(self.url.get())
             .header(CONTENT_TYPE, message.content_type)
             .header(ACCEPT, message.content_type)
             .header(KEY, utf8_percent_encode(&message.message_id, ESCAPED).to_string())
             .body(message.body);
+        if let Some(trace) = message.trace {
+            request = request.header("traceparent", trace.to_string());
+        }
         let posted = async {
             let mut response = request.send().await?;
             let body = self.body(&mut response).await?;
