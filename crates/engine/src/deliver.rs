@@ -10,6 +10,7 @@ use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, Store
 use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Publisher, Sent, Seq, Target, Text, Why};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking;
 use crate::books::{Advance, Handing, Parking};
 use crate::careful::Doubts;
 use crate::scribe::Scribe;
@@ -118,6 +119,7 @@ impl Outlet {
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let connected = tokio::select! {
+                biased;
                 connected = self.target.connect() => connected,
                 () = stop.cancelled() => break,
             };
@@ -143,7 +145,7 @@ impl Outlet {
         doubts: &mut Doubts,
         part: &str,
     ) -> Result<(), Failure> {
-        let kept = tokio::task::block_in_place(|| means.reader.cursor(&self.name))?;
+        let kept = blocking::in_place(|| means.reader.cursor(&self.name))?;
         // What was said to the writer may not be committed yet.
         doubts.position = doubts.position.max(kept);
         if doubts.is_careful() {
@@ -173,7 +175,7 @@ impl Outlet {
             newest.mark_unchanged();
             let mut more = false;
             if !stopping && in_flight.len() < IN_FLIGHT {
-                let mut steps = tokio::task::block_in_place(|| self.read(means.reader, read))?;
+                let mut steps = blocking::in_place(|| self.read(means.reader, read))?;
                 if let Some(last) = steps.last() {
                     read = last.seq;
                     let mut messages = Vec::with_capacity(steps.len());
@@ -232,7 +234,7 @@ impl Outlet {
                     }
                 }
                 _ = look_for_receipts.tick(), if self.policy.receipt_within.is_some() => {
-                    tokio::task::block_in_place(|| self.look_for_receipts(means))?;
+                    blocking::in_place(|| self.look_for_receipts(means))?;
                 }
                 () = means.stop.cancelled(), if !stopping => {}
             }
@@ -299,7 +301,7 @@ impl Outlet {
     ) -> Result<(), Failure> {
         let mut after = PostingNo::default();
         while !means.stop.is_cancelled() {
-            let page = tokio::task::block_in_place(|| means.reader.parked(&self.name, after, PAGE))?;
+            let page = blocking::in_place(|| means.reader.parked(&self.name, after, PAGE))?;
             let Some(last) = page.last() else { break };
             after = last.posting;
             for parked in page {
@@ -308,7 +310,7 @@ impl Outlet {
                     Why::ClosedMonth => 0,
                     Why::Refused(..) => continue,
                 };
-                let step = tokio::task::block_in_place(|| self.newest(means.reader, parked.posting))?;
+                let step = blocking::in_place(|| self.newest(means.reader, parked.posting))?;
                 // One that the cursor has not passed comes in its turn.
                 let Some(mut step) = step.filter(|step| step.seq <= doubts.position) else { continue };
                 let Some(messages) = step.messages.take() else { continue };

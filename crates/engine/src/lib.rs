@@ -1,6 +1,7 @@
 //! Intake, the registry in memory, deciding again, delivery and supervision.
 
 mod adopt;
+mod blocking;
 mod books;
 mod brake;
 mod careful;
