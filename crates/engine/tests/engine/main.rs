@@ -1,12 +1,12 @@
 //! The engine over the embedded store.
 
 mod brake;
-mod breaking;
 mod delivery;
 mod fakes;
 mod panics;
 mod quarantine;
 mod retention;
 mod retention_by_chance;
+mod simulation;
 mod stage;
 mod supervision;
