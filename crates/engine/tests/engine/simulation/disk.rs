@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use samspor_conformance::{Call, Chance, Faults};
 use samspor_domain::store::{Result, StoreError};
@@ -37,7 +38,12 @@ struct State {
     committing: u32,
     is_full: bool,
     kill: Option<Point>,
+    /// The last moment at which something was asked, and how much was asked at that moment.
+    asked: (Duration, usize),
 }
+
+/// So much is asked of the store at one moment only by who never stops asking.
+const AT_ONCE: usize = 50_000;
 
 impl Disk {
     pub(crate) fn new(world: Arc<World>, seed: u64) -> Self {
@@ -53,6 +59,7 @@ impl Disk {
             chances: BTreeMap::new(),
             is_full: false,
             kill: None,
+            asked: (Duration::ZERO, 0),
         };
         Self { world, state: Mutex::new(state) }
     }
@@ -83,6 +90,14 @@ impl Disk {
         *left == 0
     }
 
+    fn never_stops(&self) -> bool {
+        let now = self.world.elapsed();
+        let (then, asked) = &mut lock(&self.state).asked;
+        *asked = if *then == now { *asked + 1 } else { 0 };
+        *then = now;
+        *asked > AT_ONCE
+    }
+
     fn kill(&self, call: Call<'_>, when: &str) -> Result<()> {
         self.world.die(&format!("{when} {} of the store", call.name));
         Err(failed())
@@ -100,6 +115,10 @@ impl Faults for Disk {
         }
         if self.kills(call, false) {
             return self.kill(call, "before");
+        }
+        if self.never_stops() {
+            self.world.fail("the gateway never stops asking the store");
+            return Err(failed());
         }
         if self.world.is_calm() {
             return Ok(());

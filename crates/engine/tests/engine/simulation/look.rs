@@ -9,7 +9,7 @@ use samspor_domain::store::{
 };
 use samspor_domain::{Answer, Body, CitizenRef, Fact, Kind, Message, SourceName, State, Sum, Text, Why};
 use samspor_engine::{Condition, Parts, books, held, newest_tag};
-use samspor_vault::Vault;
+use samspor_vault::{Purpose, Vault};
 
 use super::receiver::{Came, Receiver};
 use super::run::Run;
@@ -174,12 +174,8 @@ fn is_parked_for_a_reason(read: &mut dyn Read, run: &Run, receiver: &Receiver) -
     Ok(())
 }
 
-/// What a run still waits for once nothing goes wrong any more, if there is anything.
-pub(crate) fn waits_for(run: &Run, parts: &Parts) -> Option<String> {
-    waits(run, parts).unwrap_or_else(Some)
-}
-
-fn waits(run: &Run, parts: &Parts) -> Checked<Option<String>> {
+/// What a run still waits for once nothing goes wrong any more, if there is anything, before everything is decided.
+pub(crate) fn undecided(run: &Run) -> Checked<Option<String>> {
     let read = &mut **run.reader();
     for (source, queue) in run.queues.iter().enumerate() {
         if queue.left() > 0 {
@@ -191,6 +187,12 @@ fn waits(run: &Run, parts: &Parts) -> Checked<Option<String>> {
     if work > 0 || holds > 0 {
         return Ok(Some(format!("{work} work items and {holds} held changes")));
     }
+    Ok(is_understandable(read, run).then(|| "what lies in quarantine".into()))
+}
+
+/// And what before everything is delivered.
+pub(crate) fn undelivered(run: &Run, parts: &Parts) -> Checked<Option<String>> {
+    let read = &mut **run.reader();
     for receiver in &run.receivers {
         let name = text(receiver.name);
         let at = read.cursor(&name).map_err(failed)?;
@@ -201,9 +203,6 @@ fn waits(run: &Run, parts: &Parts) -> Checked<Option<String>> {
         if let Some(why) = wrongly_parked(read, run, receiver)? {
             return Ok(Some(why));
         }
-    }
-    if is_understandable(read, run) {
-        return Ok(Some("what lies in quarantine".into()));
     }
     let down = parts.iter().find(|(_, report)| report.condition != Condition::Up);
     Ok(down.map(|(part, report)| format!("{part}, which is {:?}", report.condition)))
@@ -387,8 +386,12 @@ fn withdrawn(read: &mut dyn Read, run: &Run, names: &BTreeMap<SourceNo, SourceNa
         let key = run.vault.registry().id(Kind::Consent, &id);
         let row = read.find_fact(Scope::Registry, Kind::Consent, &key).map_err(failed)?;
         let versions = row.map_or(Ok(Vec::new()), |row| read.versions(row.no)).map_err(failed)?;
-        if versions.iter().any(|version| version.body.is_some()) {
-            return Err(format!("version {} ended {id}, and the store still tells what it said", fact.version));
+        for sealed in versions.iter().filter_map(|version| version.body.as_ref()) {
+            let plain = run.vault.open(Purpose::Fact, sealed).map_err(|error| error.to_string())?;
+            // Its id may be there, and nothing else.
+            if !plain.ends_with(br#""body":null}"#) {
+                return Err(format!("version {} ended {id}, and the store still tells what it said", fact.version));
+            }
         }
         let citizen = citizens.get(&id);
         for row in read.postings(&Reach::All, PostingNo(0), usize::MAX).map_err(failed)? {

@@ -28,6 +28,8 @@ use crate::stage::text;
 
 /// How long everything may take once nothing goes wrong any more.
 const QUIET_WITHIN: Duration = Duration::from_hours(4);
+/// How often a process may end before that.
+const LIVES: usize = 200;
 /// How long an operator waits for what was asked.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a record is tried before it is parked.
@@ -135,7 +137,7 @@ impl Run {
 
     /// Runs to the end, and checks what must hold then.
     pub(crate) fn run(&mut self) -> Checked {
-        loop {
+        for _ in 0..LIVES {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .start_paused(true)
@@ -148,10 +150,14 @@ impl Run {
                 end
             });
             drop(runtime);
+            if let Some(wrong) = self.world.wrong() {
+                return Err(wrong);
+            }
             if let End::Quiet = end? {
                 return look::at_the_end(self);
             }
         }
+        Err(format!("it ended {LIVES} times and never became quiet"))
     }
 
     /// A reader of the store in which nothing goes wrong.
@@ -221,6 +227,7 @@ impl Run {
             Ok(gateway) => gateway,
             Err(error) if !world.is_calm() => {
                 world.note(format!("it cannot start: {error}"));
+                self.disk.fill(false); // Whoever starts it makes room for it.
                 sleep(Duration::from_secs(1)).await;
                 return Ok(End::Again);
             }
@@ -383,7 +390,12 @@ impl Run {
             let done = timeout(PATIENCE, self.help(&operator)).await;
             done.map_err(|_| "the gateway does not answer")?.map_err(|error| error.to_string())?;
             look::meanwhile(self)?;
-            let waits = look::waits_for(self, &operator.control.parts());
+            let waits = match look::undecided(self)? {
+                Some(waits) => Some(waits),
+                // These need what comes after them, such as a record that is refused.
+                None if phase < 2 => None,
+                None => look::undelivered(self, &operator.control.parts())?,
+            };
             match (waits, phase) {
                 (None, 0) => self.send(self.letters.len() - 2),
                 (None, 1) => self.send(self.letters.len() - 1),

@@ -25,6 +25,7 @@ pub(crate) struct World {
     is_mended: AtomicBool,
     died: Notify,
     events: Mutex<Vec<String>>,
+    wrong: Mutex<Option<String>>,
 }
 
 /// The gateway's process, from one start to its end.
@@ -43,6 +44,7 @@ impl World {
             is_mended: AtomicBool::new(false),
             died: Notify::new(),
             events: Mutex::default(),
+            wrong: Mutex::default(),
         }
     }
 
@@ -66,6 +68,16 @@ impl World {
             self.note(format!("the process is killed {how}"));
             self.died.notify_one();
         }
+    }
+
+    /// The run ends here, since something is wrong.
+    pub(crate) fn fail(&self, wrong: &str) {
+        lock(&self.wrong).get_or_insert(wrong.to_owned());
+        self.die("since something is wrong");
+    }
+
+    pub(crate) fn wrong(&self) -> Option<String> {
+        lock(&self.wrong).clone()
     }
 
     pub(crate) fn is_dead(&self) -> bool {
