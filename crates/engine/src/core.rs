@@ -66,6 +66,8 @@ pub struct Core {
     pub(crate) brake: Option<usize>,
     /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
     pub(crate) stalled: bool,
+    /// The store may say that answers are by other charts than these. The next transaction says it again.
+    pub(crate) charts_in_doubt: bool,
 }
 
 /// Keys of the store's own values.
@@ -91,7 +93,7 @@ impl Core {
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = last_instant(&mut *store)?;
         let scrubbing = Scrubbing::load(&mut *store)?;
-        let (brake, stalled) = (None, false);
+        let (brake, stalled, charts_in_doubt) = (None, false, false);
         let mut core = Self {
             store,
             keyring,
@@ -104,6 +106,7 @@ impl Core {
             scrubbing,
             brake,
             stalled,
+            charts_in_doubt,
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
@@ -224,7 +227,8 @@ impl Core {
     pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let before = self.last;
         self.store.begin()?;
-        let outcome = body(self).and_then(|value| {
+        let said = if self.charts_in_doubt { self.note_charts_and_rules() } else { Ok(()) };
+        let outcome = said.and_then(|()| body(self)).and_then(|value| {
             self.tally.flush(&mut *self.store)?;
             if self.last != before {
                 self.store.set_meta(LAST, &self.last.as_microsecond().to_be_bytes())?;
@@ -234,6 +238,8 @@ impl Core {
         });
         if outcome.is_err() {
             self.undo()?;
+        } else {
+            self.charts_in_doubt = false;
         }
         outcome
     }

@@ -387,8 +387,13 @@ impl Run {
                 }
                 () = sleep(Duration::from_secs(5)) => {}
             }
-            let done = timeout(PATIENCE, self.help(&operator)).await;
-            done.map_err(|_| "the gateway does not answer")?.map_err(|error| error.to_string())?;
+            tokio::select! {
+                biased;
+                () = world.died() => return Ok(End::Again),
+                done = timeout(PATIENCE, self.help(&operator)) => {
+                    done.map_err(|_| "the gateway does not answer")?.map_err(|error| error.to_string())?;
+                }
+            }
             look::meanwhile(self)?;
             let waits = match look::undecided(self)? {
                 Some(waits) => Some(waits),
