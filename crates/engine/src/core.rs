@@ -68,6 +68,8 @@ pub struct Core {
     pub(crate) stalled: bool,
     /// The store may say that answers are by other charts than these. The next transaction says it again.
     pub(crate) charts_in_doubt: bool,
+    /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
+    must_undo: bool,
 }
 
 /// Keys of the store's own values.
@@ -93,7 +95,7 @@ impl Core {
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = last_instant(&mut *store)?;
         let scrubbing = Scrubbing::load(&mut *store)?;
-        let (brake, stalled, charts_in_doubt) = (None, false, false);
+        let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
             keyring,
@@ -107,6 +109,7 @@ impl Core {
             brake,
             stalled,
             charts_in_doubt,
+            must_undo,
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
@@ -225,6 +228,9 @@ impl Core {
 
     /// Runs one transaction; what fails is undone in the store and in memory.
     pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.must_undo {
+            self.undo()?;
+        }
         let before = self.last;
         self.store.begin()?;
         let said = if self.charts_in_doubt { self.note_charts_and_rules() } else { Ok(()) };
@@ -246,6 +252,7 @@ impl Core {
 
     /// Rolls back, and takes the registry from the store again.
     pub(crate) fn undo(&mut self) -> Result<()> {
+        self.must_undo = true;
         self.store.rollback();
         self.tally.clear();
         let vault = Arc::clone(&self.keyring.vault);
@@ -253,6 +260,7 @@ impl Core {
         self.retention = Retention::load(&mut *self.store, self.retention.days)?;
         self.scrubbing = Scrubbing::load(&mut *self.store)?;
         self.last = last_instant(&mut *self.store)?;
+        self.must_undo = false;
         Ok(())
     }
 
