@@ -194,6 +194,8 @@ pub(crate) struct Writer {
     /// How far targets have come, as far as the store did not take it.
     advances: Vec<Advance>,
     measures: Arc<Measures>,
+    /// What was erased could not be overwritten, and nothing has shown since that the store works.
+    scrub_failed: bool,
 }
 
 impl Writer {
@@ -218,8 +220,20 @@ impl Writer {
         };
         let measures = Arc::clone(&handle.measures);
         status.set(PART, Condition::Up);
-        let (purge_at, retry_at, advances) = (Instant::now(), None, Vec::new());
-        Ok((Self { core, clock, status, commands, newest, purge_at, retry_at, advances, measures }, handle))
+        let (purge_at, retry_at, advances, scrub_failed) = (Instant::now(), None, Vec::new(), false);
+        let writer = Self {
+            core,
+            clock,
+            status,
+            commands,
+            newest,
+            purge_at,
+            retry_at,
+            advances,
+            measures,
+            scrub_failed,
+        };
+        Ok((writer, handle))
     }
 
     /// A reader beside the writer.
@@ -332,14 +346,21 @@ impl Writer {
 
     /// Takes a slice of overwriting what was erased. Answers whether none is left. What fails for now is tried again.
     fn scrub(&mut self) -> Result<bool, StoreError> {
-        self.core.scrub().or_else(|error| match error {
-            StoreError::Damaged(_) | StoreError::Unusable(_) => Err(error),
-            StoreError::Locked => Ok(false),
-            _ => {
-                self.status.set(PART, Condition::Down(explain(&error)));
+        match self.core.scrub() {
+            Ok(done) => {
+                if std::mem::take(&mut self.scrub_failed) {
+                    self.took();
+                }
+                Ok(done)
+            }
+            Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
+            Err(StoreError::Locked) => Ok(false),
+            Err(error) => {
+                self.scrub_failed = true;
+                self.did_not_take(explain(&error));
                 Ok(false)
             }
-        })
+        }
     }
 
     /// Commits a command together with those that wait behind it. Answers whether there may be more to do.

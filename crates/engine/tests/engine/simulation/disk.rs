@@ -37,6 +37,10 @@ struct State {
     forgetting: u32,
     committing: u32,
     is_full: bool,
+    /// What goes wrong all the time is told once.
+    is_told: bool,
+    /// So many commits from now it is.
+    fills_after: Option<usize>,
     kill: Option<Point>,
     /// The last moment at which something was asked, and how much was asked at that moment.
     asked: (Duration, usize),
@@ -58,14 +62,21 @@ impl Disk {
             committing: chance.of(&[0, 0, 2, 10]),
             chances: BTreeMap::new(),
             is_full: false,
+            is_told: false,
+            fills_after: None,
             kill: None,
             asked: (Duration::ZERO, 0),
         };
         Self { world, state: Mutex::new(state) }
     }
 
-    pub(crate) fn fill(&self, is_full: bool) {
-        lock(&self.state).is_full = is_full;
+    pub(crate) fn fill_after(&self, commits: usize) {
+        lock(&self.state).fills_after = Some(commits);
+    }
+
+    pub(crate) fn make_room(&self) {
+        let mut state = lock(&self.state);
+        (state.is_full, state.is_told, state.fills_after) = (false, false, None);
     }
 
     pub(crate) fn kill_at(&self, point: Point) {
@@ -137,7 +148,8 @@ impl Faults for Disk {
         let full = call.name == "commit" && (is_full || chance.percent(committing));
         let fails = chance.between(1, 10_000) <= rate;
         drop(state);
-        if full || fails {
+        let is_told = full && std::mem::replace(&mut lock(&self.state).is_told, is_full);
+        if (full && !is_told) || fails {
             let who = if call.by == 0 { "the writer" } else { "a reader" };
             self.world.note(format!("store: {} of {who} fails", call.name));
         }
@@ -157,6 +169,10 @@ impl Faults for Disk {
         }
         let mut state = lock(&self.state);
         let (seed, forgetting) = (state.seed, state.forgetting);
+        if let Some(left) = &mut state.fills_after {
+            *left = left.saturating_sub(1);
+            state.is_full |= state.fills_after == Some(0);
+        }
         let chance =
             state.chances.entry(call.by).or_insert_with(|| Chance::new(seed, 1_000 + call.by as u64));
         let forgets = chance.percent(forgetting);

@@ -278,12 +278,12 @@ impl Publisher for Line {
         let (mut answers, mut taken, mut cut) = (Vec::new(), Vec::new(), mood == Mood::Hangs);
         for message in messages {
             let is_bad = receiver.is_bad(&message.message_id) || mood == Mood::Refuses;
-            if is_bad || receiver.strikes(|state| state.refusing) {
+            if mood == Mood::Later || receiver.strikes(|state| state.refusing) {
+                answers.push(Sent::Later("it is full".into()));
+            } else if is_bad || receiver.strikes(|state| state.refusing) {
                 answers.push(Sent::Refused(receiver.chance(|chance| {
                     chance.of(&["it is not to its taste", "the account is closed"]).to_owned()
                 })));
-            } else if mood == Mood::Later || receiver.strikes(|state| state.refusing) {
-                answers.push(Sent::Later("it is full".into()));
             } else {
                 answers.push(Sent::Delivered);
                 taken.push(message);

@@ -227,7 +227,7 @@ impl Run {
             Ok(gateway) => gateway,
             Err(error) if !world.is_calm() => {
                 world.note(format!("it cannot start: {error}"));
-                self.disk.fill(false); // Whoever starts it makes room for it.
+                self.disk.make_room(); // Whoever starts it makes room for it.
                 sleep(Duration::from_secs(1)).await;
                 return Ok(End::Again);
             }
@@ -305,7 +305,8 @@ impl Run {
                 }
             }
             Step::Mood(target, mood) => self.receivers[*target].set_mood(*mood),
-            Step::Full(is_full) => self.disk.fill(*is_full),
+            Step::FillAfter(commits) => self.disk.fill_after(*commits),
+            Step::MakeRoom => self.disk.make_room(),
             Step::Receipts => self.receivers[0].give_some_receipts(),
             Step::ReleaseHeld => self.release_held(operator).await?,
             Step::ReleaseParked => self.release_parked(operator).await?,

@@ -21,8 +21,10 @@ pub(crate) enum Step {
     Pause(String, bool),
     /// A receiver is like that from now on.
     Mood(usize, Mood),
-    /// There is no more room on the disk, or there is again.
-    Full(bool),
+    /// After so many commits from now there is no more room on the disk.
+    FillAfter(usize),
+    /// There is room again.
+    MakeRoom,
     /// Receipts are given for anything that the ledger has.
     Receipts,
     /// What the brake holds is released.
@@ -104,8 +106,8 @@ fn mischievous(settings: Settings, chance: &mut Chance) -> Step {
             let moods = [Mood::Refuses, Mood::Later, Mood::Hangs, Mood::Blocks, Mood::Away];
             Step::Mood(target, chance.of(&moods))
         }
-        15 => Step::Full(true),
-        16 => Step::Full(false),
+        15 => Step::FillAfter(chance.count(1, 6)),
+        16 => Step::MakeRoom,
         17 => Step::Receipts,
         18 => Step::ReleaseHeld,
         19 => Step::ReleaseParked,
