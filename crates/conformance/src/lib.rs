@@ -3,6 +3,7 @@
 //!
 //! A [`Corpus`] is what could arrive; a [`Script`] is one way in which it arrives; [`play`] takes the engine through
 //! it and checks at every step what must hold. Where something does not, [`shrink`] finds a short script that shows it.
+//! [`Faulty`] is a store in which things go wrong.
 
 mod chance;
 mod check;
@@ -10,6 +11,7 @@ mod corpus;
 mod describe;
 pub mod evaluate;
 mod facts;
+mod faulty;
 mod play;
 mod postings;
 mod reader;
@@ -17,9 +19,11 @@ mod script;
 mod shrink;
 mod world;
 
+pub use chance::Chance;
 pub use check::{Check, Failure};
 pub use corpus::{Content, Corpus, Item, Size};
 pub use describe::describe;
+pub use faulty::{Call, Faults, Faulty};
 pub use play::{Open, play};
 pub use reader::{Filter, Reader};
 pub use script::{Script, Step};

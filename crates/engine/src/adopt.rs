@@ -34,6 +34,8 @@ impl Core {
         });
         if adopted.is_err() {
             self.swap(before);
+            // It may be durable all the same, where only the store's answer was lost.
+            self.charts_in_doubt = true;
             return adopted;
         }
         if let Err(error) = self.warn_of_unknown(targets) {

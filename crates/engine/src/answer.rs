@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use samspor_domain::store::{Read, Result as StoreResult};
 use samspor_domain::{Decode, Delivery, Message, Receipt, Sent};
 
+use crate::blocking;
 use crate::careful::Doubts;
 use crate::deliver::{Flight, Means, Outlet, Step, receipts_part};
 use crate::status::Condition;
@@ -46,7 +47,7 @@ impl Outlet {
         for sent in sent.iter().filter(|sent| sent.is_delivered()) {
             let heard = match sent {
                 Sent::Answered(Ok(answer)) => {
-                    tokio::task::block_in_place(|| self.receipt(&mut *means.reader, &*decoder, step, answer))?
+                    blocking::in_place(|| self.receipt(&mut *means.reader, &*decoder, step, answer))?
                 }
                 Sent::Answered(Err(why)) => Err(why.clone()),
                 _ => {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use samspor_domain::store::StoreError;
 use samspor_domain::{Publisher, Receipt, Sent, Seq, Why};
 
+use crate::blocking;
 use crate::books::Handing;
 use crate::deliver::{Failure, Means, Outlet, Step};
 use crate::trace;
@@ -137,7 +138,7 @@ impl Outlet {
         while !means.stop.is_cancelled() {
             newest.mark_unchanged();
             let after = behind.back().map_or(doubts.position, |step| step.seq);
-            let steps = tokio::task::block_in_place(|| self.read(means.reader, after))?;
+            let steps = blocking::in_place(|| self.read(means.reader, after))?;
             if steps.is_empty() {
                 if failing == 0 {
                     // Only records of closed months are left.
@@ -147,6 +148,7 @@ impl Outlet {
                 // Nothing comes after those that failed, so there is no telling them from a receiver that is out of
                 // order, and nobody waits for them to get out of the way.
                 tokio::select! {
+                    biased;
                     () = means.backoff.wait(means.stop) => doubts.once_more(self.policy.tries),
                     _ = newest.changed() => {}
                 }
@@ -234,7 +236,7 @@ impl Outlet {
         behind: &mut VecDeque<Step>,
     ) -> Result<(), Failure> {
         let reader = &mut *means.reader;
-        let superseded = tokio::task::block_in_place(|| {
+        let superseded = blocking::in_place(|| {
             let mut superseded = Vec::new();
             for step in behind.iter().filter(|step| doubts.tries.contains_key(&step.seq)) {
                 let newest = reader.newest_record(step.handing.posting)?;

@@ -68,6 +68,10 @@ pub struct Core {
     /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
     pub(crate) stalled: bool,
     pub(crate) tracing: Noting,
+    /// The store may say that answers are by other charts than these. The next transaction says it again.
+    pub(crate) charts_in_doubt: bool,
+    /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
+    must_undo: bool,
 }
 
 /// Keys of the store's own values.
@@ -93,7 +97,7 @@ impl Core {
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = last_instant(&mut *store)?;
         let scrubbing = Scrubbing::load(&mut *store)?;
-        let (brake, stalled) = (None, false);
+        let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
             keyring,
@@ -107,6 +111,8 @@ impl Core {
             brake,
             stalled,
             tracing: Noting::default(),
+            charts_in_doubt,
+            must_undo,
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
@@ -225,9 +231,13 @@ impl Core {
 
     /// Runs one transaction; what fails is undone in the store and in memory.
     pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.must_undo {
+            self.undo()?;
+        }
         let before = self.last;
         self.store.begin()?;
-        let outcome = body(self).and_then(|value| {
+        let said = if self.charts_in_doubt { self.note_charts_and_rules() } else { Ok(()) };
+        let outcome = said.and_then(|()| body(self)).and_then(|value| {
             self.tally.flush(&mut *self.store)?;
             if self.last != before {
                 self.store.set_meta(LAST, &self.last.as_microsecond().to_be_bytes())?;
@@ -240,12 +250,15 @@ impl Core {
         });
         if outcome.is_err() {
             self.undo()?;
+        } else {
+            self.charts_in_doubt = false;
         }
         outcome
     }
 
     /// Rolls back, and takes the registry from the store again.
     pub(crate) fn undo(&mut self) -> Result<()> {
+        self.must_undo = true;
         self.store.rollback();
         self.tracing.undo();
         self.tally.clear();
@@ -254,6 +267,7 @@ impl Core {
         self.retention = Retention::load(&mut *self.store, self.retention.days)?;
         self.scrubbing = Scrubbing::load(&mut *self.store)?;
         self.last = last_instant(&mut *self.store)?;
+        self.must_undo = false;
         Ok(())
     }
 

@@ -8,13 +8,13 @@ use samspor_domain::store::{
 };
 use samspor_domain::{
     Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision,
-    Scope, SourceName, SourceNo, State, Tag, TraceContext, decide, follows,
+    Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, decide, follows,
 };
 use samspor_vault::Purpose;
 
 use crate::core::{Became, Core, conflict, same};
 use crate::kept;
-use crate::registry::Changed;
+use crate::registry::{Changed, persons, reach};
 
 impl Core {
     /// Puts a posting in the journal and decides it.
@@ -145,7 +145,9 @@ impl Core {
         let unfinished = self.store.take_work_of(consent)?;
         self.store.drop_held_change(consent)?;
         let mut told = BTreeSet::new();
-        for reach in affected.iter().chain(&unfinished) {
+        let mut reaches = [affected, &unfinished].concat();
+        reaches.extend(self.reached_before(consent)?);
+        for reach in &reaches {
             let mut after = PostingNo::default();
             loop {
                 let rows = self.store.postings(reach, after, self.slice())?;
@@ -167,6 +169,22 @@ impl Core {
         }
         self.store.erase_fact(consent)?;
         self.erased()
+    }
+
+    /// What earlier versions of a consent reached, as it was then and as it is now: records of that tell of it too.
+    fn reached_before(&mut self, consent: FactNo) -> Result<Vec<Reach>> {
+        let mut bridges = BTreeSet::new();
+        let versions = self.store.versions(consent)?;
+        for (version, next) in versions.iter().zip(versions.iter().skip(1)) {
+            let said = kept::open_if_live(&self.keyring.vault, version)?;
+            let Some((id, Body::Consent(said))) = said else { continue };
+            let last = next.registered.checked_sub(jiff::SignedDuration::from_micros(1)).ok();
+            for as_of in [last, None] {
+                let reached = reach(&mut *self.store, &self.keyring, &id, &said, as_of, &mut |_, _| {})?;
+                bridges.extend(reached.bridge);
+            }
+        }
+        Ok(persons(&bridges, Span::default()))
     }
 
     /// Decides up to a slice of the work list again.

@@ -12,6 +12,7 @@ use samspor_domain::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking;
 use crate::books::{Advance, Handing, Parking};
 use crate::careful::Doubts;
 use crate::scribe::Scribe;
@@ -125,6 +126,7 @@ impl Outlet {
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let connected = tokio::select! {
+                biased;
                 connected = self.target.connect() => connected,
                 () = stop.cancelled() => break,
             };
@@ -151,7 +153,7 @@ impl Outlet {
         doubts: &mut Doubts,
         part: &str,
     ) -> Result<(), Failure> {
-        let kept = tokio::task::block_in_place(|| means.reader.cursor(&self.name))?;
+        let kept = blocking::in_place(|| means.reader.cursor(&self.name))?;
         // What was said to the writer may not be committed yet.
         doubts.position = doubts.position.max(kept);
         if doubts.is_careful() {
@@ -181,7 +183,7 @@ impl Outlet {
             newest.mark_unchanged();
             let mut more = false;
             if !stopping && in_flight.len() < IN_FLIGHT {
-                let mut steps = tokio::task::block_in_place(|| self.read(means.reader, read))?;
+                let mut steps = blocking::in_place(|| self.read(means.reader, read))?;
                 if let Some(last) = steps.last() {
                     read = last.seq;
                     let mut messages = Vec::with_capacity(steps.len());
@@ -245,7 +247,7 @@ impl Outlet {
                     }
                 }
                 _ = look_for_receipts.tick(), if self.policy.receipt_within.is_some() => {
-                    tokio::task::block_in_place(|| self.look_for_receipts(means, doubts))?;
+                    blocking::in_place(|| self.look_for_receipts(means, doubts))?;
                 }
                 () = means.stop.cancelled(), if !stopping => {}
             }
@@ -312,7 +314,7 @@ impl Outlet {
     ) -> Result<(), Failure> {
         let mut after = PostingNo::default();
         while !means.stop.is_cancelled() {
-            let page = tokio::task::block_in_place(|| means.reader.parked(&self.name, after, PAGE))?;
+            let page = blocking::in_place(|| means.reader.parked(&self.name, after, PAGE))?;
             let Some(last) = page.last() else { break };
             after = last.posting;
             for parked in page {
@@ -321,7 +323,7 @@ impl Outlet {
                     Why::ClosedMonth => 0,
                     Why::Refused(..) => continue,
                 };
-                let step = tokio::task::block_in_place(|| self.newest(means.reader, parked.posting))?;
+                let step = blocking::in_place(|| self.newest(means.reader, parked.posting))?;
                 // One that the cursor has not passed comes in its turn.
                 let Some(mut step) = step.filter(|step| step.seq <= doubts.position) else { continue };
                 let Some(mut messages) = step.messages.take() else { continue };

@@ -43,7 +43,8 @@ pub(crate) fn open_live(vault: &Vault, row: &FactRow) -> Result<Option<(Text, Bo
     open_if_live(vault, &row.newest)
 }
 
-fn open_if_live(vault: &Vault, version: &FactVersion) -> Result<Option<(Text, Body)>> {
+/// What a version of a fact says, if it is live and not erased.
+pub(crate) fn open_if_live(vault: &Vault, version: &FactVersion) -> Result<Option<(Text, Body)>> {
     if version.rank != Rank::Live {
         return Ok(None);
     }

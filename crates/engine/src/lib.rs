@@ -2,6 +2,7 @@
 
 mod adopt;
 mod answer;
+mod blocking;
 mod books;
 mod brake;
 mod careful;

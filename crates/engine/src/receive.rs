@@ -35,6 +35,7 @@ impl Inlet {
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let subscribed = tokio::select! {
+                biased;
                 subscribed = self.source.subscribe() => subscribed,
                 () = stop.cancelled() => break,
             };

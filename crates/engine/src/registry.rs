@@ -30,7 +30,7 @@ pub(crate) struct Registry {
     solutions: BTreeMap<Text, (FactNo, Solution)>,
     /// By solution, then id.
     splits: BTreeMap<Text, BTreeMap<Text, Split>>,
-    consents: HashMap<FactNo, Reached>,
+    consents: BTreeMap<FactNo, Reached>,
     by_bridge: HashMap<(SourceNo, Pseudonym), Vec<FactNo>>,
     by_reference: HashMap<CitizenRef, BTreeSet<FactNo>>,
     /// A consent has come to reach less.
@@ -49,7 +49,7 @@ impl Registry {
             charts,
             solutions: BTreeMap::new(),
             splits: BTreeMap::new(),
-            consents: HashMap::new(),
+            consents: BTreeMap::new(),
             by_bridge: HashMap::new(),
             by_reference: HashMap::new(),
             shrunk: false,
@@ -269,7 +269,7 @@ impl Registry {
         std::mem::take(&mut self.shrunk)
     }
 
-    /// The live consents, in no order.
+    /// The live consents.
     pub(crate) fn consents(&self) -> impl Iterator<Item = (FactNo, &Reached)> {
         self.consents.iter().map(|(no, reached)| (*no, reached))
     }
@@ -291,7 +291,10 @@ pub(crate) struct Changed<'a> {
     pub(crate) new: Option<&'a Body>,
 }
 
-fn persons<'a>(bridge: impl IntoIterator<Item = &'a (SourceNo, Pseudonym)>, span: Span) -> Vec<Reach> {
+pub(crate) fn persons<'a>(
+    bridge: impl IntoIterator<Item = &'a (SourceNo, Pseudonym)>,
+    span: Span,
+) -> Vec<Reach> {
     bridge.into_iter().map(|(source, pseudonym)| Reach::Person(*source, *pseudonym, span)).collect()
 }
 

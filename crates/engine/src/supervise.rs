@@ -8,6 +8,7 @@ use samspor_domain::Clock;
 use samspor_domain::store::StoreError;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking;
 use crate::control::{Control, Shared};
 use crate::core::Core;
 use crate::deliver::Outlet;
@@ -61,6 +62,7 @@ impl Backoff {
 
     async fn sleep(delay: Duration, stop: &CancellationToken) {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(delay) => {}
             () = stop.cancelled() => {}
         }
@@ -89,7 +91,8 @@ pub enum Ended {
 }
 
 impl Gateway {
-    /// Starts everything but what is paused. Must be called in a multi-threaded runtime.
+    /// Starts everything but what is paused. Must be called in a runtime, which outside of tests is a multi-threaded one:
+    /// the store blocks threads.
     pub fn start(
         mut core: Core,
         clock: Arc<dyn Clock>,
@@ -110,8 +113,7 @@ impl Gateway {
             let is_paused = paused.contains(&work.part());
             units.lock().start(work, is_paused, &handle, &status);
         }
-        #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
-        let writer = tokio::task::spawn_blocking(|| writer.run());
+        let writer = blocking::start(writer.run());
         Ok(Self { control: Control { handle, status, units }, writer })
     }
 

@@ -179,6 +179,7 @@ impl Keeper {
         let (stop, begun) = (CancellationToken::new(), Instant::now());
         let mut running = std::pin::pin!(AssertUnwindSafe(work.run(handle, status, &stop)).catch_unwind());
         let wish = tokio::select! {
+            biased;
             ended = &mut running => {
                 if ended.is_err() {
                     let what = part.split(' ').next().unwrap_or_default();
@@ -195,6 +196,7 @@ impl Keeper {
             Wish::Run => {
                 // Told something else meanwhile, it does not wait.
                 tokio::select! {
+                    biased;
                     () = backoff.wait(&stop) => {}
                     _ = wished.changed() => {}
                 }

@@ -1,17 +1,17 @@
-//! The one writer: a thread that owns the core and commits what has gathered in one transaction.
+//! The one writer: a task on a thread of its own that owns the core and commits what has gathered in one transaction.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use samspor_domain::store::{Read, StoreError};
 use samspor_domain::{Clock, FactNo, Seq, SourceName, Text};
 use samspor_vault::Vault;
-use tokio::runtime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::error::Elapsed;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
+use crate::blocking;
 use crate::books::Advance;
 use crate::core::{Became, Core};
 use crate::halve::Tried;
@@ -104,11 +104,7 @@ impl Handle {
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (mut reader, vault) = (Arc::clone(&self.reader).lock_owned().await, Arc::clone(&self.vault));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a read ends by itself, and holds nothing of the writer's"
-        )]
-        let answer = tokio::task::spawn_blocking(move || ask(&mut **reader, &vault)).await;
+        let answer = blocking::start(async move { ask(&mut **reader, &vault) }).await;
         let because = |why| Unavailable { did_not: DID_NOT_ANSWER, why };
         match answer {
             Ok(answer) => answer.map_err(|error| because(explain(&error))),
@@ -200,6 +196,8 @@ pub(crate) struct Writer {
     /// How far targets have come, as far as the store did not take it.
     advances: Vec<Advance>,
     measures: Arc<Measures>,
+    /// What was erased could not be overwritten, and nothing has shown since that the store works.
+    scrub_failed: bool,
 }
 
 impl Writer {
@@ -225,8 +223,20 @@ impl Writer {
         };
         let measures = Arc::clone(&handle.measures);
         status.set(PART, Condition::Up);
-        let (purge_at, retry_at, advances) = (Instant::now(), None, Vec::new());
-        Ok((Self { core, clock, status, commands, newest, purge_at, retry_at, advances, measures }, handle))
+        let (purge_at, retry_at, advances, scrub_failed) = (Instant::now(), None, Vec::new(), false);
+        let writer = Self {
+            core,
+            clock,
+            status,
+            commands,
+            newest,
+            purge_at,
+            retry_at,
+            advances,
+            measures,
+            scrub_failed,
+        };
+        Ok((writer, handle))
     }
 
     /// A reader beside the writer.
@@ -235,9 +245,11 @@ impl Writer {
     }
 
     /// Runs until every handle is gone and everything handed over is done.
-    pub(crate) fn run(mut self) -> Result<(), StoreError> {
+    pub(crate) async fn run(mut self) -> Result<(), StoreError> {
         let mut work_left = true;
         loop {
+            // Where it takes turns with others, they have theirs between two transactions.
+            tokio::task::yield_now().await;
             let first = if work_left && self.retry_at.is_none() {
                 match self.commands.try_recv() {
                     Ok(command) => Some(command),
@@ -245,7 +257,7 @@ impl Writer {
                     Err(mpsc::error::TryRecvError::Disconnected) => break,
                 }
             } else {
-                match self.wait() {
+                match self.wait().await {
                     Ok(Some(command)) => Some(command),
                     Ok(None) => break,
                     Err(_) => None,
@@ -271,19 +283,18 @@ impl Writer {
     }
 
     /// Waits for the next command; none is the end. An error says that there may be something to purge or to try again.
-    fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
+    async fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
         let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
         let until = purge_at.into_iter().chain(self.retry_at).min();
         let is_full = self.advances.len() >= KEPT_ADVANCES;
         if let (true, Some(retry_at)) = (is_full, self.retry_at) {
             // Whoever would say more waits, and so nothing more is delivered.
             let never = std::future::pending();
-            runtime::Handle::current().block_on(async { timeout_at(retry_at.into(), never).await })
+            timeout_at(retry_at, never).await
         } else if let Some(until) = until {
-            let until = until.into();
-            runtime::Handle::current().block_on(async { timeout_at(until, self.commands.recv()).await })
+            timeout_at(until, self.commands.recv()).await
         } else {
-            Ok(self.commands.blocking_recv())
+            Ok(self.commands.recv().await)
         }
     }
 
@@ -338,14 +349,21 @@ impl Writer {
 
     /// Takes a slice of overwriting what was erased. Answers whether none is left. What fails for now is tried again.
     fn scrub(&mut self) -> Result<bool, StoreError> {
-        self.core.scrub().or_else(|error| match error {
-            StoreError::Damaged(_) | StoreError::Unusable(_) => Err(error),
-            StoreError::Locked => Ok(false),
-            _ => {
-                self.status.set(PART, Condition::Down(explain(&error)));
+        match self.core.scrub() {
+            Ok(done) => {
+                if std::mem::take(&mut self.scrub_failed) {
+                    self.took();
+                }
+                Ok(done)
+            }
+            Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
+            Err(StoreError::Locked) => Ok(false),
+            Err(error) => {
+                self.scrub_failed = true;
+                self.did_not_take(explain(&error));
                 Ok(false)
             }
-        })
+        }
     }
 
     /// Commits a command together with those that wait behind it. Answers whether there may be more to do.

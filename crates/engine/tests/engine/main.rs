@@ -2,12 +2,12 @@
 
 mod answers;
 mod brake;
-mod breaking;
 mod delivery;
 mod fakes;
 mod panics;
 mod quarantine;
 mod retention;
 mod retention_by_chance;
+mod simulation;
 mod stage;
 mod supervision;

@@ -1,18 +1,18 @@
 //! What breaks costs one message: a decoder that panics, and an engine that panics on an item.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use samspor_conformance::{Call, Faults, Faulty};
 use samspor_domain::quarantine::Filter;
-use samspor_domain::store::{Outcome, Standing};
+use samspor_domain::store::{Outcome, Standing, StoreError};
 use samspor_domain::{Clock, Decode, Delivery, EntryNo, Item, Reason, SourceName};
 use samspor_engine::quarantine::{Fate, ready};
 use samspor_engine::{Became, Condition, Core, Gateway, Intake, Intakes, Permissions, Prepared};
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
 
-use crate::breaking::{Breaking, Breaks};
 use crate::stage::{Stage, instant, prepare, text};
 
 const NOW: &str = "2026-01-10T08:00:00Z";
@@ -34,12 +34,55 @@ impl Decode for Fragile {
     }
 }
 
+/// When the store panics.
+#[derive(Clone, Default)]
+struct Breaks(Arc<Mutex<Points>>);
+
+#[derive(Default)]
+struct Points {
+    /// Putting a posting with such an id in the journal.
+    posts: Vec<String>,
+    /// Changing how any posting stands.
+    standing: bool,
+}
+
+impl Breaks {
+    /// From now on at the postings whose id ends so.
+    fn on_posting(&self, ends: &[&str]) {
+        self.points().posts = ends.iter().map(|end| (*end).to_owned()).collect();
+    }
+
+    /// From now on, or no longer, where a posting comes to stand differently.
+    fn on_standing(&self, breaks: bool) {
+        self.points().standing = breaks;
+    }
+
+    fn points(&self) -> std::sync::MutexGuard<'_, Points> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Faults for Breaks {
+    fn before(&self, call: Call<'_>) -> Result<(), StoreError> {
+        assert!(call.name != "set_standing" || !self.points().standing, "the test breaks every change");
+        Ok(())
+    }
+
+    fn after(&self, call: Call<'_>) -> Result<(), StoreError> {
+        // Half done, so that what is not undone shows.
+        let Some(id) = call.posting else { return Ok(()) };
+        let breaks = self.points().posts.iter().any(|end| id.as_str().ends_with(end.as_str()));
+        assert!(!breaks, "the test breaks this posting");
+        Ok(())
+    }
+}
+
 /// A core over a store that breaks, in a stage's place.
 fn breaking(stage: &mut Stage) -> (Core, Breaks) {
     drop(stage.close());
     let breaks = Breaks::default();
     let inner = Box::new(Sqlite::open(stage.dir.path()).expect("a store"));
-    let store = Box::new(Breaking { inner, breaks: breaks.clone() });
+    let store = Box::new(Faulty::new(inner, Arc::new(breaks.clone())));
     let core = Core::open(store, Arc::clone(&stage.vault), Default::default(), 1_000).expect("a core");
     (core, breaks)
 }

@@ -1,6 +1,7 @@
-//! A store that panics where a test says so, and otherwise is the store that it wraps.
+//! A store in which things go wrong where a test says so, and which otherwise is the store that it wraps.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
@@ -13,49 +14,74 @@ use samspor_domain::{
     SourceName, SourceNo, Stage, Text,
 };
 
-/// When it panics.
-#[derive(Clone, Default)]
-pub(crate) struct Breaks(Arc<Mutex<Points>>);
-
-#[derive(Default)]
-struct Points {
-    /// Putting a posting with such an id in the journal.
-    posts: Vec<String>,
-    /// Changing how any posting stands.
-    standing: bool,
+/// Something that is asked of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The name of the port's function.
+    pub name: &'static str,
+    /// Whether it may change something.
+    pub writes: bool,
+    /// Who asks: 0 is the writer, and others are readers beside it, in the order in which they were made.
+    pub by: usize,
+    /// The id of the posting that is put in the journal.
+    pub posting: Option<&'a Text>,
 }
 
-impl Breaks {
-    /// From now on at the postings whose id ends so.
-    pub(crate) fn on_posting(&self, ends: &[&str]) {
-        self.points().posts = ends.iter().map(|end| (*end).to_owned()).collect();
+/// What goes wrong. An error is the store's answer; a panic goes through.
+pub trait Faults: Send + Sync {
+    /// Before it is done.
+    fn before(&self, _call: Call<'_>) -> Result<()> {
+        Ok(())
     }
 
-    /// From now on, or no longer, where a posting comes to stand differently.
-    pub(crate) fn on_standing(&self, breaks: bool) {
-        self.points().standing = breaks;
-    }
-
-    fn points(&self) -> std::sync::MutexGuard<'_, Points> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// When it was done and succeeded.
+    fn after(&self, _call: Call<'_>) -> Result<()> {
+        Ok(())
     }
 }
 
-pub(crate) struct Breaking {
-    pub(crate) inner: Box<dyn Store>,
-    pub(crate) breaks: Breaks,
+/// A store, or a reader of one, in which things go wrong.
+pub struct Faulty<S: ?Sized> {
+    inner: Box<S>,
+    faults: Arc<dyn Faults>,
+    by: usize,
+    readers: Arc<AtomicUsize>,
+}
+
+impl Faulty<dyn Store> {
+    /// Wraps a store. Its readers are wrapped too.
+    #[must_use]
+    pub fn new(inner: Box<dyn Store>, faults: Arc<dyn Faults>) -> Self {
+        Self { inner, faults, by: 0, readers: Arc::default() }
+    }
+}
+
+impl<S: ?Sized> Faulty<S> {
+    fn call<T>(
+        &mut self,
+        (name, writes): (&'static str, bool),
+        posting: Option<&Text>,
+        run: impl FnOnce(&mut S) -> Result<T>,
+    ) -> Result<T> {
+        let call = Call { name, writes, by: self.by, posting };
+        self.faults.before(call)?;
+        let done = run(&mut self.inner)?;
+        self.faults.after(call)?;
+        Ok(done)
+    }
 }
 
 macro_rules! pass {
-    ($(fn $name:ident(&mut self $(, $argument:ident: $type:ty)*) $(-> $answer:ty)?;)*) => {$(
-        fn $name(&mut self $(, $argument: $type)*) $(-> $answer)? {
-            self.inner.$name($($argument),*)
+    ($writes:literal: $(fn $name:ident(&mut self $(, $argument:ident: $type:ty)*) -> $answer:ty;)*) => {$(
+        fn $name(&mut self $(, $argument: $type)*) -> $answer {
+            self.call((stringify!($name), $writes), None, |inner| inner.$name($($argument),*))
         }
     )*};
 }
 
-impl ReadQuarantine for Breaking {
+impl<S: Read + ?Sized> ReadQuarantine for Faulty<S> {
     pass! {
+        false:
         fn entry(&mut self, no: EntryNo) -> Result<Option<Entry>>;
         fn sealed_entry(&mut self, no: EntryNo) -> Result<Option<Sealed>>;
         fn entries(&mut self, filter: &Filter, order: Order, after: Option<EntryNo>, limit: usize) -> Result<Vec<Entry>>;
@@ -65,16 +91,18 @@ impl ReadQuarantine for Breaking {
     }
 }
 
-impl WriteQuarantine for Breaking {
+impl WriteQuarantine for Faulty<dyn Store> {
     pass! {
+        true:
         fn freeze(&mut self, filter: &Filter, limit: usize, made: Timestamp) -> Result<SetNo>;
         fn settle(&mut self, no: EntryNo, state: &State) -> Result<()>;
         fn fault_again(&mut self, no: EntryNo, fault: &Fault, content: &Pseudonym) -> Result<()>;
     }
 }
 
-impl Read for Breaking {
+impl<S: Read + ?Sized> Read for Faulty<S> {
     pass! {
+        false:
         fn hold(&mut self) -> Result<()>;
         fn release(&mut self) -> Result<()>;
         fn handed(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Handed>>;
@@ -115,29 +143,26 @@ impl Read for Breaking {
     }
 }
 
-impl Store for Breaking {
+impl Store for Faulty<dyn Store> {
     fn reader(&self) -> Result<Box<dyn Read>> {
-        self.inner.reader()
+        let (faults, readers) = (Arc::clone(&self.faults), Arc::clone(&self.readers));
+        let by = readers.fetch_add(1, Ordering::Relaxed) + 1;
+        let reader: Faulty<dyn Read> = Faulty { inner: self.inner.reader()?, faults, by, readers };
+        Ok(Box::new(reader))
+    }
+
+    fn rollback(&mut self) {
+        self.inner.rollback();
     }
 
     fn post(&mut self, posting: &NewPosting<'_>) -> Result<Posted> {
-        let id = posting.posting.id.as_str();
-        let breaks = self.breaks.points().posts.iter().any(|end| id.ends_with(end.as_str()));
-        // Half done, so that what is not undone shows.
-        let posted = self.inner.post(posting);
-        assert!(!breaks, "the test breaks this posting");
-        posted
-    }
-
-    fn set_standing(&mut self, no: PostingNo, standing: Standing) -> Result<()> {
-        assert!(!self.breaks.points().standing, "the test breaks every change");
-        self.inner.set_standing(no, standing)
+        self.call(("post", true), Some(&posting.posting.id), |inner| inner.post(posting))
     }
 
     pass! {
+        true:
         fn begin(&mut self) -> Result<()>;
         fn commit(&mut self) -> Result<()>;
-        fn rollback(&mut self);
         fn source(&mut self, name: &SourceName) -> Result<SourceNo>;
         fn set_meta(&mut self, key: &str, value: &[u8]) -> Result<()>;
         fn person(&mut self, scope: Scope, pseudonym: &Pseudonym, seal: &dyn Fn() -> Sealed) -> Result<PersonNo>;
@@ -146,6 +171,7 @@ impl Store for Breaking {
         fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()>;
         fn erase_fact(&mut self, no: FactNo) -> Result<()>;
         fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()>;
+        fn set_standing(&mut self, no: PostingNo, standing: Standing) -> Result<()>;
         fn append(&mut self, posting: PostingNo, revision: i64, cause: Cause, registered: Timestamp, payload: &Sealed) -> Result<Seq>;
         fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
         fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;

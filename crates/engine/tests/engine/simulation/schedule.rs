@@ -1,0 +1,129 @@
+//! A schedule: what is done to a gateway, and when, as a seed says.
+
+use samspor_conformance::Chance;
+
+use super::disk::Point;
+use super::receiver::Mood;
+use super::town::{Letter, RECEIPTS, SOURCES};
+
+/// One thing that is done to the gateway or around it.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// These letters are put in their queues.
+    Send(Vec<usize>),
+    /// The process is killed at once.
+    Kill,
+    /// The process is killed somewhere in the store.
+    KillAt(Point),
+    /// The gateway is stopped within so many seconds, and started again.
+    Stop(u64),
+    /// A part is paused, or goes on.
+    Pause(String, bool),
+    /// A receiver is like that from now on.
+    Mood(usize, Mood),
+    /// After so many commits from now there is no more room on the disk.
+    FillAfter(usize),
+    /// There is room again.
+    MakeRoom,
+    /// Receipts are given for anything that the ledger has.
+    Receipts,
+    /// What the brake holds is released.
+    ReleaseHeld,
+    /// What is parked is released.
+    ReleaseParked,
+    /// The decoders understand more from now on.
+    Mend,
+    /// What lies in quarantine is released.
+    ReleaseQuarantine,
+    /// Other charts, and these parts made anew.
+    Reload(usize, Vec<String>),
+}
+
+/// How the gateway is set in a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) slice: usize,
+    pub(crate) brake: Option<usize>,
+    pub(crate) purges: bool,
+    pub(crate) window: usize,
+    pub(crate) targets: usize,
+}
+
+/// The names of the targets.
+pub(crate) const TARGETS: [&str; 2] = ["ledger", "lis"];
+
+impl Settings {
+    pub(crate) fn random(chance: &mut Chance) -> Self {
+        Self {
+            slice: chance.of(&[1, 3, 1_000]),
+            brake: chance.maybe(40, &[1, 3]),
+            purges: chance.percent(50),
+            window: chance.of(&[1, 8, 40]),
+            targets: chance.of(&[1, 2, 2]),
+        }
+    }
+}
+
+/// The steps of a run, each with the milliseconds from the one before it.
+pub(crate) fn steps(letters: &[Letter], settings: Settings, chance: &mut Chance) -> Vec<(u64, Step)> {
+    let mut order: Vec<usize> = (0..letters.len()).collect();
+    if chance.percent(80) {
+        chance.shuffle(&mut order);
+    }
+    for _ in 0..chance.of(&[0, 3, 10]) {
+        let again = chance.of(&order);
+        order.insert(chance.count(0, order.len()), again);
+    }
+    let most = chance.of(&[2, 8, 40]);
+    let mischief = chance.of(&[10, 40, 80]);
+    let hurry = chance.of(&[50, 1_000, 20_000]);
+    let mut steps = Vec::new();
+    let mut rest = &order[..];
+    while !rest.is_empty() || chance.percent(30) {
+        if !rest.is_empty() {
+            let (batch, later) = rest.split_at(chance.count(1, most).min(rest.len()));
+            rest = later;
+            steps.push((chance.count(0, hurry) as u64, Step::Send(batch.to_vec())));
+        }
+        while chance.percent(mischief) && steps.len() < 60 {
+            steps.push((chance.count(0, hurry) as u64, mischievous(settings, chance)));
+        }
+    }
+    steps
+}
+
+fn mischievous(settings: Settings, chance: &mut Chance) -> Step {
+    let target = chance.count(0, settings.targets - 1);
+    match chance.count(0, 23) {
+        0 => Step::Kill,
+        1 => Step::KillAt(Point::Call(chance.count(1, 200))),
+        2 => Step::KillAt(Point::BeforeCommit(chance.count(1, 6))),
+        3 => Step::KillAt(Point::AfterCommit(chance.count(1, 6))),
+        4 => Step::Stop(chance.of(&[0, 1, 20, 300])),
+        5..9 => Step::Pause(part(target, chance), chance.percent(40)),
+        9..11 => Step::Mood(target, Mood::Fine),
+        11..15 => {
+            let moods = [Mood::Refuses, Mood::Later, Mood::Hangs, Mood::Blocks, Mood::Away];
+            Step::Mood(target, chance.of(&moods))
+        }
+        15 => Step::FillAfter(chance.count(1, 6)),
+        16 => Step::MakeRoom,
+        17 => Step::Receipts,
+        18 => Step::ReleaseHeld,
+        19 => Step::ReleaseParked,
+        20 => Step::Mend,
+        21 => Step::ReleaseQuarantine,
+        _ => {
+            let parts = (0..chance.count(0, 2)).map(|_| part(target, chance)).collect();
+            Step::Reload(chance.count(0, 1), parts)
+        }
+    }
+}
+
+fn part(target: usize, chance: &mut Chance) -> String {
+    if chance.percent(50) {
+        format!("target {}", TARGETS[target])
+    } else {
+        format!("source {}", SOURCES[chance.count(0, RECEIPTS)])
+    }
+}
