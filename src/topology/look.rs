@@ -235,15 +235,18 @@ impl Managed {
     async fn source(&self, source: &Source) -> SourceSeen {
         let queue = self.queue(&source.queue).await;
         let mut dead_letters = DeadLetters::None;
-        let mut consumers = Vec::new();
+        let (mut consumers, mut bindings) = (Vec::new(), Ok(0));
         if let Ok(Some(queue)) = &queue {
+            let found = self.client.bindings_to(&self.vhost, &source.queue).await.map_err(explain);
+            // The default exchange leads to every queue.
+            bindings = found.map(|found| found.iter().filter(|binding| !binding.source.is_empty()).count());
             dead_letters = self.dead_letters(queue).await;
             for consumer in queue.consumer_details.iter().take(MOST) {
                 consumers.push(self.consumer(consumer).await);
             }
         }
         let (user, permissions) = (self.user.clone(), self.permissions.clone());
-        SourceSeen { version: self.version, user, queue, dead_letters, consumers, permissions }
+        SourceSeen { version: self.version, user, queue, dead_letters, bindings, consumers, permissions }
     }
 
     async fn target(&self, target: &Amqp) -> TargetSeen {

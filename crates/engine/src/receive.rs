@@ -25,6 +25,15 @@ pub struct Inlet {
     pub source: Arc<dyn Source>,
 }
 
+/// Why a subscription came to an end.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("a batch was not stored and will be delivered again")]
+    Store(#[source] Unavailable),
+}
+
 type Answer = oneshot::Receiver<Result<Vec<Became>, Unavailable>>;
 
 impl Inlet {
@@ -32,6 +41,7 @@ impl Inlet {
     pub(crate) async fn run(&self, handle: &Handle, status: &Status, stop: &CancellationToken) {
         let part = source_part(&self.intake.source);
         let mut backoff = Backoff::default();
+        let mut is_stored = true;
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let subscribed = tokio::select! {
@@ -41,13 +51,19 @@ impl Inlet {
             };
             let outcome = match subscribed {
                 Ok(mut subscription) => {
-                    status.set(&part, Condition::Up);
-                    backoff.reset();
-                    self.receive(&mut *subscription, handle, stop).await
+                    // A source that gives is no sign that the store takes: each time that it does not, the source counts
+                    // a delivery, and some drop a message after a number of them.
+                    let works = || status.set(&part, Condition::Up);
+                    if is_stored {
+                        works();
+                        backoff.reset();
+                    }
+                    self.receive(&mut *subscription, handle, stop, &mut is_stored, &works).await
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(Failure::Link(error)),
             };
             if let Err(error) = outcome {
+                is_stored &= !matches!(error, Failure::Store(_));
                 status.set(&part, Condition::Down(explain(&error)));
                 backoff.wait(stop).await;
             }
@@ -59,7 +75,9 @@ impl Inlet {
         subscription: &mut dyn Subscription,
         handle: &Handle,
         stop: &CancellationToken,
-    ) -> Result<(), LinkError> {
+        is_stored: &mut bool,
+        works: &impl Fn(),
+    ) -> Result<(), Failure> {
         let mut in_flight: VecDeque<(Answer, Token, Followed)> = VecDeque::new();
         loop {
             let stopping = stop.is_cancelled();
@@ -74,10 +92,13 @@ impl Inlet {
                     match answer {
                         Ok(Ok(became)) => {
                             token.accept().await?;
+                            if !std::mem::replace(is_stored, true) {
+                                works();
+                            }
                             followed.acknowledged(&became);
                         }
-                        Ok(Err(unavailable)) => return Err(stopped_by(unavailable)),
-                        Err(_) => return Err(stopped_by(Unavailable::stopping())),
+                        Ok(Err(unavailable)) => return Err(Failure::Store(unavailable)),
+                        Err(_) => return Err(Failure::Store(Unavailable::stopping())),
                     }
                 }
                 () = stop.cancelled(), if !stopping => {}
@@ -100,12 +121,5 @@ async fn settled(
     match in_flight.front_mut() {
         Some((answer, ..)) => answer.await,
         None => std::future::pending().await,
-    }
-}
-
-fn stopped_by(unavailable: Unavailable) -> LinkError {
-    LinkError {
-        doing: "the batch was not stored and will be delivered again".into(),
-        source: Some(Box::new(unavailable)),
     }
 }

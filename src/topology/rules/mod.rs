@@ -50,6 +50,8 @@ pub(crate) struct SourceSeen {
     pub(crate) user: String,
     pub(crate) queue: Seen<Queue>,
     pub(crate) dead_letters: DeadLetters,
+    /// How many exchanges lead to it, beside the default one.
+    pub(crate) bindings: Result<usize, String>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) permissions: Seen<Permissions>,
 }

@@ -154,7 +154,7 @@ fn delivery_limit(role: Role, limit: Option<&Setting<i64>>, goes: &str) -> Optio
         return Some(Finding::notice(CHECK, said, advice));
     }
     let says =
-        format!("{said}; the gateway gives messages back, every 30 s or more often, while its store is away");
+        format!("{said}; the gateway gives messages back, once or twice a minute, while its store is away");
     let advice = match &limit.origin {
         Origin::Default => {
             "set a policy with delivery-limit -1, or let a new queue have x-delivery-limit".to_owned()

@@ -35,12 +35,31 @@ pub(crate) fn source(source: &Source, seen: &SourceSeen, own_name: &str) -> Vec<
     if declares {
         findings.extend(queue::declaration(queue, source.queue_type));
     }
+    findings.push(binding(&seen.bindings));
     findings.extend(queue::leaves(Role::Source, queue, &holds, &seen.dead_letters));
     findings.extend(queue::dead_letters(queue, &seen.dead_letters));
     findings.extend(timeout(source, holds.consumer_timeout.as_ref()));
     findings.push(consumers(&seen.consumers, own_name));
     findings.push(permission);
     findings
+}
+
+/// Whether an exchange leads to it. Publishers may name the queue itself, so that none need not be wrong.
+fn binding(bindings: &Result<usize, String>) -> Finding {
+    const CHECK: &str = "binding";
+    match bindings {
+        Ok(0) => Finding::notice(
+            CHECK,
+            "no exchange is bound to it: only what is published to the queue by its name arrives",
+            "bind it to the exchange that the source system publishes to, if it publishes to one",
+        ),
+        Ok(1) => Finding::good(CHECK, "one binding of an exchange leads to it"),
+        Ok(many) => Finding::good(CHECK, format!("{many} bindings of exchanges lead to it")),
+        Err(why) => {
+            let says = format!("whether an exchange is bound to it was not seen: {why}");
+            Finding::notice(CHECK, says, "see docs/broker.md for what the user needs")
+        }
+    }
 }
 
 /// The acknowledgement timeout against what the gateway may need.

@@ -76,6 +76,7 @@ fn sound() -> SourceSeen {
         user: "gateway".into(),
         queue: Ok(Some(queue(json!({})))),
         dead_letters: DeadLetters::Kept("dead".into()),
+        bindings: Ok(1),
         consumers: Vec::new(),
         permissions: all(),
     }
@@ -146,6 +147,19 @@ fn each_risk_of_a_source_is_named_and_nothing_else() {
         ..sound()
     };
     assert_eq!(of_source(AS_IT_IS, &old), []);
+}
+
+#[test]
+fn a_queue_to_which_no_exchange_leads_gets_only_what_names_it() {
+    for (bindings, expected) in
+        [(Ok(0), Some(Grade::Notice)), (Ok(1), None), (Err("not allowed".to_owned()), Some(Grade::Notice))]
+    {
+        let seen = SourceSeen { bindings, ..sound() };
+        assert_eq!(
+            of_source(AS_IT_IS, &seen),
+            expected.map(|grade| ("binding", grade)).into_iter().collect::<Vec<_>>()
+        );
+    }
 }
 
 #[test]

@@ -154,9 +154,9 @@ async fn the_documented_topology_is_good_and_what_is_not_seen_is_said() -> Resul
     stage.import(documented()?).await?;
     stage
         .import(json!({
-            "exchanges": [exchange("lis")],
+            "exchanges": [exchange("lis"), exchange("finance")],
             "queues": [quorum("ledger", json!({})), quorum("reader", json!({}))],
-            "bindings": [binding("lis", "#", "reader")],
+            "bindings": [binding("lis", "#", "reader"), binding("finance", "#", "samspor.in.opus")],
         }))
         .await?;
     let config = stage.configure(SOUND)?;
@@ -164,7 +164,8 @@ async fn the_documented_topology_is_good_and_what_is_not_seen_is_said() -> Resul
 
     let report = stage.json(&config, &management, 0)?;
     assert_eq!((&report["good"], &report["faults"]), (&true.into(), &0.into()), "{report:#}");
-    let source = ["amqp", "consumers", "dead-letter-exchange", "durable", "limits", "permission", "type"];
+    let source =
+        ["amqp", "binding", "consumers", "dead-letter-exchange", "durable", "limits", "permission", "type"];
     assert_eq!(found(&report, "opus", "good"), source.into(), "{report:#}");
     assert_eq!(found(&report, "ledger", "good"), ["amqp", "durable", "permission", "type"].into());
     assert_eq!(found(&report, "lis", "good"), ["amqp", "binding", "exchange", "permission"].into());
@@ -244,7 +245,7 @@ async fn what_the_gateway_declares_and_its_own_consumer_are_good() -> Result<()>
         assert!(tokio::time::Instant::now() < deadline, "the gateway does not consume");
     }
     let report = stage.json(&config, &management, 0)?;
-    assert_eq!(found(&report, "opus", "notice"), [].into(), "{report:#}");
+    assert_eq!(found(&report, "opus", "notice"), ["binding"].into(), "{report:#}");
     assert!(found(&report, "opus", "good").contains("consumers"), "{report:#}");
     assert_eq!(found(&report, "ledger", "notice"), [].into(), "{report:#}");
     running.stop().await?;
@@ -259,7 +260,8 @@ async fn every_risk_that_is_made_is_found_and_no_other() -> Result<()> {
     let stage = Stage::new().await?;
     let classic = |durable: bool, auto_delete: bool| json!({ "durable": durable, "auto_delete": auto_delete, "arguments": {} });
     let with = |arguments: Value| quorum("", arguments);
-    let sources: [Risk; 20] = [
+    let sources: [Risk; 21] = [
+        ("in.alone", with(json!({})), "", &[], &["binding"]),
         ("in.sound", with(json!({})), "", &[], &[]),
         ("bare", with(json!({})), "", &["dead-letter-exchange"], &[]),
         ("in.nowhere", with(json!({ "x-dead-letter-exchange": "gone" })), "", &["dead-letter-exchange"], &[]),
@@ -328,6 +330,10 @@ async fn every_risk_that_is_made_is_found_and_no_other() -> Result<()> {
             "[[targets]]\nname = \"{name}\"\naudience = \"lis\"\namqp = {{ broker = \"bf\", {amqp} }}\n"
         );
     }
+    let mut bindings =
+        vec![binding("samspor.dead", "#", "samspor.dead"), binding("partly", "sb.#", "out.sound")];
+    let bound = sources.iter().map(|(name, ..)| *name).filter(|name| *name != "in.alone");
+    bindings.extend(bound.map(|name| binding("finance", name, name)));
     queues.extend([
         quorum("samspor.dead", json!({})),
         quorum("out.sound", json!({})),
@@ -341,9 +347,9 @@ async fn every_risk_that_is_made_is_found_and_no_other() -> Result<()> {
     stage
         .import(json!({
             "policies": [policy("^in"), shorter],
-            "exchanges": [exchange("samspor.dead"), exchange("unbound"), exchange("partly")],
+            "exchanges": [exchange("samspor.dead"), exchange("unbound"), exchange("partly"), exchange("finance")],
             "queues": queues,
-            "bindings": [binding("samspor.dead", "#", "samspor.dead"), binding("partly", "sb.#", "out.sound")],
+            "bindings": bindings,
         }))
         .await?;
     let password = stage.url.split([':', '@']).nth(2).ok_or("there is one")?;

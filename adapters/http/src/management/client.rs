@@ -128,6 +128,11 @@ impl Client {
         Ok(found.unwrap_or_default())
     }
 
+    /// What leads to a queue. The default exchange leads to every queue by its name, and is named by an empty text.
+    pub async fn bindings_to(&self, vhost: &str, queue: &str) -> Result<Vec<Binding>, Error> {
+        Ok(self.find(&["queues", vhost, queue, "bindings"]).await?.unwrap_or_default())
+    }
+
     /// The alarms of all nodes.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, Error> {
         let (status, body) = self.ask(&["health", "checks", "alarms"]).await?;

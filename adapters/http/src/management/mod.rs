@@ -61,6 +61,8 @@ pub struct Exchange {
 /// What an exchange passes on, and to where.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Binding {
+    /// The exchange.
+    pub source: String,
     /// The queue or exchange.
     pub destination: String,
     /// `queue` or `exchange`.

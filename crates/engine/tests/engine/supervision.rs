@@ -101,6 +101,43 @@ async fn what_breaks_says_so_and_starts_again_and_loses_nothing() {
     assert_eq!(stage.ids().len(), 4);
 }
 
+/// On one thread with paused time, so that hours pass at once. Each delivery that comes back counts at the broker, which
+/// may drop a message after a number of them.
+#[tokio::test(start_paused = true)]
+async fn while_the_store_takes_nothing_messages_are_given_back_seldom_and_the_part_says_so_once() {
+    let mut stage = Stage::new();
+    let opus = Arc::<Queue>::default();
+    opus.put(&posting("P-1"));
+    let disk = Connection::open(stage.dir.path().join("samspor.sqlite")).expect("it opens");
+    let refuse = "CREATE TRIGGER full BEFORE INSERT ON posting BEGIN SELECT RAISE(FAIL, 'it is full'); END";
+    disk.execute_batch(refuse).expect("a trigger");
+    let gateway = start(&mut stage, vec![inlet("opus", &opus)], vec![]);
+    let control = gateway.control();
+    let mut board = gateway.status().watch();
+    let is_down = |condition: &Condition| matches!(condition, Condition::Down(_));
+    let part = "source opus";
+    board
+        .wait_for(|parts| parts.get(part).is_some_and(|part| is_down(&part.condition)))
+        .await
+        .expect("a board");
+
+    // It stays down however often its queue is subscribed to meanwhile.
+    let flaps = async {
+        let mut board = gateway.status().watch();
+        board.wait_for(|parts| parts.get(part).is_some_and(|part| !is_down(&part.condition))).await.is_ok()
+    };
+    let flapped = tokio::time::timeout(std::time::Duration::from_hours(1), flaps).await;
+    assert!(flapped.is_err(), "{:?}", control.parts());
+    let delivered = opus.delivered.load(Ordering::SeqCst);
+    assert!((60..130).contains(&delivered), "given back {delivered} times within an hour");
+
+    disk.execute_batch("DROP TRIGGER full").expect("it is dropped");
+    opus.until_accepted(1).await;
+    until(&control, &gateway, part, &Condition::Up).await;
+    drop((control, board));
+    gateway.stop(LIMIT).await.expect("it stops");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_ends_or_blocks_while_idle_is_noticed() {
     let mut stage = Stage::new();
