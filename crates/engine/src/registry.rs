@@ -291,7 +291,10 @@ pub(crate) struct Changed<'a> {
     pub(crate) new: Option<&'a Body>,
 }
 
-pub(crate) fn persons<'a>(bridge: impl IntoIterator<Item = &'a (SourceNo, Pseudonym)>, span: Span) -> Vec<Reach> {
+pub(crate) fn persons<'a>(
+    bridge: impl IntoIterator<Item = &'a (SourceNo, Pseudonym)>,
+    span: Span,
+) -> Vec<Reach> {
     bridge.into_iter().map(|(source, pseudonym)| Reach::Person(*source, *pseudonym, span)).collect()
 }
 

@@ -42,7 +42,9 @@ pub(crate) fn is_stored(read: &mut dyn Read, vault: &Vault, letter: &Letter) -> 
             None => false,
         },
         Some(Message::Fact(fact)) => match scope(&fact, no) {
-            Some(scope) => newest(read, vault, &name, scope, &fact)?.is_some_and(|version| version >= fact.version),
+            Some(scope) => {
+                newest(read, vault, &name, scope, &fact)?.is_some_and(|version| version >= fact.version)
+            }
             None => false,
         },
         Some(Message::Receipt(_)) | None => true,
@@ -110,8 +112,7 @@ fn balances(read: &mut dyn Read) -> Checked {
             Standing::Untagged(reason) => Some(reason),
         };
         for standing in [None, Some(standing)] {
-            let sum =
-                postings.entry((row.source, row.posting.date.first_of_month(), standing)).or_default();
+            let sum = postings.entry((row.source, row.posting.date.first_of_month(), standing)).or_default();
             *sum = (sum.0 + 1, sum.1 + i128::from(row.posting.amount.ore()));
         }
     }
@@ -153,15 +154,15 @@ fn is_parked_for_a_reason(read: &mut dyn Read, run: &Run, receiver: &Receiver) -
         let Some(record) = records.iter().find(|record| record.seq == parked.seq) else {
             return Err("a record that is not there is parked".into());
         };
-        let id = format!("{}:{}", called(run, receiver, &names[&row.source], &row.posting.id), record.revision);
+        let id =
+            format!("{}:{}", called(run, receiver, &names[&row.source], &row.posting.id), record.revision);
         let failed =
             |(other, came): &(String, Came)| *other == id && matches!(came, Came::Unknown | Came::Refused);
         let fails: Vec<usize> = (0..tries.len()).filter(|&place| failed(&tries[place])).collect();
         let (Some(first), Some(last)) = (fails.first(), fails.last()) else {
             return Err(format!("{} parks a record that never failed", receiver.name));
         };
-        let got_through =
-            tries[*first..*last].iter().any(|(_, came)| *came == Came::Confirmed);
+        let got_through = tries[*first..*last].iter().any(|(_, came)| *came == Came::Confirmed);
         if fails.len() < usize::try_from(*made).unwrap_or(usize::MAX) || !got_through {
             return Err(format!(
                 "{} parks a record as refused {made} times; it failed {} times, and between that {}",
@@ -292,7 +293,9 @@ fn answers(
         let answer = match (row.standing, tag) {
             (Standing::Untagged(reason), None) => Answer::Untagged(reason),
             (Standing::Tagged(_), Some(tag)) => Answer::Tagged(Box::new(tag)),
-            (standing, _) => return Err(format!("{id:?} stands {standing:?}, and its newest record does not")),
+            (standing, _) => {
+                return Err(format!("{id:?} stands {standing:?}, and its newest record does not"));
+            }
         };
         match expected.remove(&id) {
             Some(right) if right == answer => {}
@@ -343,10 +346,14 @@ fn counts(read: &mut dyn Read, run: &Run, names: &BTreeMap<SourceNo, SourceName>
                 queue.delivered()
             ));
         }
-        let postings = messages(run).filter(|(of, message)| of == name && matches!(message, Message::Posting(_)));
+        let postings =
+            messages(run).filter(|(of, message)| of == name && matches!(message, Message::Posting(_)));
         let postings = i64::try_from(postings.count()).unwrap_or(i64::MAX);
         if count(Outcome::Posting) != postings {
-            return Err(format!("{} postings of {name} were counted, and {postings} sent", count(Outcome::Posting)));
+            return Err(format!(
+                "{} postings of {name} were counted, and {postings} sent",
+                count(Outcome::Posting)
+            ));
         }
         let filter = Filter { source: Some(name.clone()), ..Filter::default() };
         let entries = read.entries(&filter, Order::OldestFirst, None, usize::MAX).map_err(failed)?;
@@ -355,7 +362,10 @@ fn counts(read: &mut dyn Read, run: &Run, names: &BTreeMap<SourceNo, SourceName>
             run.sent.iter().filter(|&&l| run.letters[l].source == source && sort(run.letters[l].sort)).count()
         };
         if open != of(&|sort| sort == Sort::Rubbish) || entries.len() > of(&|sort| sort != Sort::Good) {
-            return Err(format!("{} entries of {name} lie in quarantine, {open} of them open", entries.len()));
+            return Err(format!(
+                "{} entries of {name} lie in quarantine, {open} of them open",
+                entries.len()
+            ));
         }
         if source == RECEIPTS && !entries.is_empty() {
             return Err("a receipt lies in quarantine".into());
@@ -390,7 +400,10 @@ fn withdrawn(read: &mut dyn Read, run: &Run, names: &BTreeMap<SourceNo, SourceNa
             let plain = run.vault.open(Purpose::Fact, sealed).map_err(|error| error.to_string())?;
             // Its id may be there, and nothing else.
             if !plain.ends_with(br#""body":null}"#) {
-                return Err(format!("version {} ended {id}, and the store still tells what it said", fact.version));
+                return Err(format!(
+                    "version {} ended {id}, and the store still tells what it said",
+                    fact.version
+                ));
             }
         }
         let citizen = citizens.get(&id);
@@ -428,7 +441,10 @@ fn delivered(
         }
         let revision = newest.map(|record| record.revision);
         if got.as_ref().map(|(revision, ..)| *revision) != revision {
-            return Err(format!("{} has {:?} of {id}, and revision {revision:?} is newest", receiver.name, got));
+            return Err(format!(
+                "{} has {:?} of {id}, and revision {revision:?} is newest",
+                receiver.name, got
+            ));
         }
         let Some((_, is_tag, said)) = got else { continue };
         let tag = newest_tag(read, &run.vault, row.no).map_err(failed)?;

@@ -9,8 +9,8 @@ use samspor_domain::quarantine::Filter;
 use samspor_domain::store::{EntryNo, Read};
 use samspor_domain::{Clock, Encode};
 use samspor_engine::{
-    Audience, Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy, Scribe,
-    Unavailable, held,
+    Audience, Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy,
+    Scribe, Unavailable, held,
 };
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
@@ -167,17 +167,12 @@ impl Run {
 
     fn inlet(&self, source: usize) -> Inlet {
         let may_send = if source == RECEIPTS {
-            Permissions {
-                postings: false,
-                facts: BTreeSet::new(),
-                receipts_of: Some(text(TARGETS[0])),
-            }
+            Permissions { postings: false, facts: BTreeSet::new(), receipts_of: Some(text(TARGETS[0])) }
         } else {
             Permissions::all()
         };
         let decoder = Arc::new(Decoder(Arc::clone(&self.world)));
-        let intake =
-            Intake { source: town::source_name(source), decoder, may_send, max_body_bytes: 10_000 };
+        let intake = Intake { source: town::source_name(source), decoder, may_send, max_body_bytes: 10_000 };
         Inlet { intake, source: Arc::new(QueueEnd(Arc::clone(&self.queues[source]))) }
     }
 

@@ -125,7 +125,10 @@ pub(crate) fn letters(chance: &mut Chance) -> Vec<Letter> {
                 let from = chance.of(&["2025-01-01", "2025-01-01", "2026-02-01"]);
                 format!(r#""citizen":{{"cpr":"{cpr}"}},"sources":[{sources}],"covers_from":"{from}""#)
             };
-            all.push((REGISTRY, format!(r#"{{"type":"consent","id":"C-{person}","version":{version},{says}}}"#)));
+            all.push((
+                REGISTRY,
+                format!(r#"{{"type":"consent","id":"C-{person}","version":{version},{says}}}"#),
+            ));
         }
         for version in 1..=chance.count(1, 4) {
             let solution = chance.of(&["s-1", "s-1", "s-2"]);
