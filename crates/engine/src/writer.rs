@@ -285,7 +285,8 @@ impl Writer {
     /// Waits for the next command; none is the end. An error says that there may be something to purge or to try again.
     async fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
         let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
-        let until = purge_at.into_iter().chain(self.retry_at).min();
+        // What is due does not hurry what is tried again: both need a store that works.
+        let until = self.retry_at.or(purge_at);
         let is_full = self.advances.len() >= KEPT_ADVANCES;
         if let (true, Some(retry_at)) = (is_full, self.retry_at) {
             // Whoever would say more waits, and so nothing more is delivered.

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 use samspor_domain::store::{PostingNo, Read};
 use samspor_domain::{
     Charts, Clock, Confirms, Decode, LinkError, Outgoing, Publisher, Sent, Stage as Progress, Target, Why,
@@ -343,97 +341,6 @@ async fn a_closed_month_waits_until_it_is_open_again() {
     let got = receiver.books();
     assert_eq!(got.values().filter(|(_, tag)| *tag).count(), 5, "{got:?}");
     running.stop().await;
-}
-
-/// Any schedule of faults, with facts that change meanwhile: what the receiver has is the newest record of every posting
-/// but those that it never takes, which are parked, and the books say so at every moment.
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_goes_wrong_the_receiver_ends_with_the_newest_records_and_the_books_balance() {
-    for seed in 0..40 {
-        println!("seed {seed}");
-        let mut chance = ChaCha8Rng::seed_from_u64(seed);
-        let bad: BTreeSet<String> = ids((0..60).filter(|_| chance.random_ratio(1, 30)));
-        let never = bad.clone();
-        let mut faults = chance.random_range(0..40);
-        let mut dice = ChaCha8Rng::seed_from_u64(seed + 1_000);
-        let react = move |id: &str| {
-            if never.contains(id) {
-                return Reaction::Refuse;
-            }
-            if faults > 0 && dice.random_ratio(1, 6) {
-                faults -= 1;
-                let faults = [Reaction::Refuse, Reaction::Later, Reaction::Lose, Reaction::Forget];
-                return faults[dice.random_range(0..faults.len())];
-            }
-            Reaction::Take
-        };
-        let receiver = Receiver::new(react);
-        let running = run(with_postings(0..30), &receiver, policy());
-        let intake = Intake {
-            source: text("opus"),
-            decoder: Arc::new(json::Decoder),
-            may_send: Permissions::all(),
-            max_body_bytes: 10_000,
-        };
-        let send = async |body: &str| {
-            let delivery = samspor_domain::Delivery {
-                body: body.to_owned().into(),
-                ..samspor_domain::Delivery::default()
-            };
-            running.handle.take_in(intake.prepare(&delivery)).await.expect("it is taken in")
-        };
-        for i in 30..60 {
-            send(&posting(&format!("P-{i}"), "2026-03-05")).await;
-            if chance.random_ratio(1, 8) {
-                // Everybody leaves the solution, and comes back.
-                let to = if chance.random() { "null" } else { "\"2026-01-01\"" };
-                send(&format!(
-                    r#"{{"type":"enrolment","id":"E-1","version":{},"solution":"s","family":"F-{i}","citizen":{{"cpr":"6112801234"}},"from":"2025-01-01","to":{to}}}"#,
-                    i + 2
-                ))
-                .await;
-                let books = running.books().await;
-                assert!(books.targets.iter().all(|book| book.is_balanced()), "{books:?}");
-            }
-        }
-        // Something good comes last, so that the others can be told to be bad.
-        running.until("all is decided", |read| read.pending_work().expect("work") == 0).await;
-        send(&posting("P-99", "2026-03-05")).await;
-        running.until("everything is delivered or parked", has_all).await;
-        // What was unlucky is released; what is bad is parked again.
-        for _ in 0..3 {
-            running.handle.release_parked(text("ledger"), None).await.expect("released");
-            running
-                .until("what was released is tried", |read| {
-                    let parked = read.parked(&text("ledger"), PostingNo(0), 1_000).expect("what is parked");
-                    parked.iter().all(|parked| !parked.is_released)
-                })
-                .await;
-        }
-        let books = running.books().await;
-        assert!(books.targets.iter().all(|book| book.is_balanced()), "{books:?}");
-        let is_parked = running.handle.read(|read, _| Ok(parked(read))).await.expect("it answers");
-        let is_parked: BTreeSet<String> = is_parked.into_iter().map(|(id, _)| id).collect();
-        assert!(is_parked.is_subset(&bad), "{is_parked:?} are parked, and {bad:?} are bad");
-        let differences = running
-            .handle
-            .read(|read, vault| drill(read, vault, &text("ledger"), State::Difference, 10))
-            .await
-            .expect("it answers");
-        assert!(differences.is_empty(), "{differences:?}");
-        let mut stage = running.stop().await;
-        let got = receiver.books();
-        for (row, tag) in stage.journal() {
-            let record = stage.core().store().newest_record(row.no).expect("it reads");
-            let right = record.map(|record| (record.revision, tag.is_some()));
-            let id = row.posting.id.to_string();
-            if bad.contains(&id) {
-                assert_eq!(got.get(&id), None);
-            } else {
-                assert_eq!(got.get(&id), right.as_ref(), "{id}");
-            }
-        }
-    }
 }
 
 fn receipt(posting: &str, revision: u8, status: &str, at: &str) -> String {

@@ -72,7 +72,7 @@ fn must_hold(seed: u64) {
 #[test]
 fn whatever_goes_wrong_and_whenever_it_dies_it_ends_as_if_nothing_had() {
     let first = setting("SAMSPOR_SEED").unwrap_or(1);
-    let end = first.saturating_add(setting("SAMSPOR_SIMULATIONS").unwrap_or(200));
+    let end = first.saturating_add(setting("SAMSPOR_SIMULATIONS").unwrap_or(1_500));
     let next = AtomicU64::new(first);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2);
     std::thread::scope(|scope| {
@@ -84,6 +84,36 @@ fn whatever_goes_wrong_and_whenever_it_dies_it_ends_as_if_nothing_had() {
             });
         }
     });
+}
+
+/// An answer to a reload that was lost left postings decided by charts that no longer held.
+#[test]
+fn seed_195_a_reload_whose_answer_is_lost() {
+    must_hold(195);
+}
+
+/// Postings that an earlier version of a consent reached still told of it when it was withdrawn.
+#[test]
+fn seed_584_a_consent_that_is_narrowed_and_withdrawn() {
+    must_hold(584);
+}
+
+/// What was in memory of a transaction that failed stayed there when reading the store again failed too.
+#[test]
+fn seed_1242_undoing_fails() {
+    must_hold(1242);
+}
+
+/// With a full disk, work to do and purging due the writer never waited.
+#[test]
+fn seed_554_a_full_disk_while_purging_is_due() {
+    must_hold(554);
+}
+
+/// With a full disk and something erased to overwrite the writer never waited.
+#[test]
+fn seed_2427_a_full_disk_while_something_is_overwritten() {
+    must_hold(2427);
 }
 
 /// Without this a seed would be worth nothing.
