@@ -378,6 +378,14 @@ fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Re
         let Some(receipts) = &target.receipts else { continue };
         let is_of =
             |source: &file::Source| source.receipts_of.as_ref().is_some_and(|of| **of == *target.name);
+        if matches!(target.audience, file::Audience::Lis) {
+            reading
+                .fault(
+                    receipts.span(),
+                    "an LIS knows postings by pseudonyms only, and can give no receipts of them",
+                )
+                .help("take [targets.receipts] away, or let the audience be `ledger`".to_owned());
+        }
         // Over HTTP the receiver's answers may bring them.
         if target.http.is_none() && !sources.iter().any(is_of) {
             reading

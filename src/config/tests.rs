@@ -393,6 +393,13 @@ fn what_a_target_does_not_take_and_its_receipts_are_resolved() {
         let problems = with(ledger, &more.replacen(old, new, 1)).problems();
         assert!(problems.contains(&format!("gateway.toml:{expected}")), "{new}: {problems:?}");
     }
+    // An LIS cannot say which postings it speaks of.
+    let to_lis = GOOD.replacen(ledger, more, 1).replacen("audience = \"ledger\"", "audience = \"lis\"", 1);
+    let problems = Folder::new(&to_lis).problems();
+    assert!(
+        problems.iter().any(|problem| problem.contains("an LIS knows postings by pseudonyms")),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -407,6 +414,10 @@ bearer_file = "secrets/token"
 answer_timeout_ms = 5000
 [targets.receipts]
 "#;
+    // Only a ledger gives receipts.
+    let with = |old: &str, new: &str| {
+        Folder::new(&GOOD.replacen(old, new, 1).replacen("audience = \"lis\"", "audience = \"ledger\"", 1))
+    };
     let config = load(&with(lis, more).path()).expect("good, with receipts that no source brings");
     let Way::Http(http) = &config.targets[1].way else { panic!("it is posted to") };
     assert_eq!(http.url.to_string(), "https://ledger.example/postings", "a query may be secret");
