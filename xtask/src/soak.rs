@@ -39,10 +39,13 @@ pub(crate) struct Options {
     /// How long each fuzz target runs in each pass, in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Schedules of faults that are simulated in each pass.
+    #[arg(long, default_value_t = 10_000)]
+    simulations: u64,
     /// The first seed; each further pass takes the next one.
     #[arg(long, default_value_t = 2026)]
     seed: u64,
-    /// Run only these campaigns: kills, points, broker, disk, rubbish, backlog, fuzz.
+    /// Run only these campaigns: kills, points, broker, disk, rubbish, backlog, simulation, fuzz.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Leave docs/reliability.md as it is.
@@ -75,7 +78,7 @@ pub(crate) struct Campaign {
     figures: serde_json::Value,
 }
 
-const NAMES: [&str; 7] = ["kills", "points", "broker", "disk", "rubbish", "backlog", "fuzz"];
+const NAMES: [&str; 8] = ["kills", "points", "broker", "disk", "rubbish", "backlog", "simulation", "fuzz"];
 
 /// The most memory that the gateway may ever have, in MiB, whatever waits for its targets.
 const MOST_MIB: u64 = 256;
@@ -182,6 +185,27 @@ impl Stage<'_> {
                     within(ran.gathering_mib.max(ran.drained_mib))
                 };
                 (serde_json::to_value(&ran)?, in_order())
+            }
+            "simulation" => {
+                let schedules = options.simulations;
+                // Each pass has schedules of its own.
+                let first = seed.saturating_mul(1_000_000);
+                let (schedules_of, seed_of) = (schedules.to_string(), first.to_string());
+                let mut test = build::cargo();
+                test.args([
+                    "test",
+                    "--quiet",
+                    "--package",
+                    "samspor-engine",
+                    "--test",
+                    "engine",
+                    "simulation::whatever",
+                ]);
+                test.env("SAMSPOR_SIMULATIONS", schedules_of).env("SAMSPOR_SEED", seed_of);
+                let ran = tokio::task::block_in_place(|| test.output()).context("cannot run cargo")?;
+                let told = String::from_utf8_lossy(&ran.stdout);
+                ensure!(told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+                (serde_json::json!({ "schedules": schedules, "first": first }), Ok(()))
             }
             _ => {
                 let targets: Vec<_> = TARGETS.iter().collect();

@@ -39,6 +39,12 @@ fn about(name: &str) -> (&'static str, &'static str) {
             "a target that is away",
             "Records queue up for targets that do not answer, and all reach them in order when they are back.",
         ),
+        "simulation" => (
+            "simulated faults",
+            "The engine over its real store on one thread with paused time, while queues, receivers, disk and operator do \
+             what a seed says: crashes, lost answers, refusals, hanging peers, full disks, late facts, withdrawals. After each \
+             schedule all that must hold is held against a second evaluation.",
+        ),
         _ => (
             "fuzzing",
             "What libFuzzer makes of what the town's systems send, and of rubbish, led by what it reaches, through every decoder \
@@ -172,6 +178,7 @@ fn faults(campaign: &Campaign) -> String {
         "disk" => length("times"),
         "rubbish" => grouped(&figures["bodies"]),
         "backlog" => "1".to_owned(),
+        "simulation" => grouped(&figures["schedules"]),
         _ => {
             let all = figures.as_array().into_iter().flatten();
             grouped(&all.filter_map(|target| target["executions"].as_u64()).sum::<u64>().into())
@@ -267,6 +274,12 @@ fn details(page: &mut String, campaign: &Campaign) {
             figures["gathering_mib"],
             duration(figures["draining_s"].as_u64().unwrap_or(0)),
             figures["drained_mib"]
+        ),
+        "simulation" => writeln!(
+            page,
+            "- {} schedules, from seed {} on.",
+            grouped(&figures["schedules"]),
+            figures["first"]
         ),
         _ => {
             let all = figures.as_array().into_iter().flatten();

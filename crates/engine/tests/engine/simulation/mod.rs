@@ -72,7 +72,7 @@ fn must_hold(seed: u64) {
 #[test]
 fn whatever_goes_wrong_and_whenever_it_dies_it_ends_as_if_nothing_had() {
     let first = setting("SAMSPOR_SEED").unwrap_or(1);
-    let end = first.saturating_add(setting("SAMSPOR_SIMULATIONS").unwrap_or(1_500));
+    let end = first.saturating_add(setting("SAMSPOR_SIMULATIONS").unwrap_or(2_000));
     let next = AtomicU64::new(first);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2);
     std::thread::scope(|scope| {
