@@ -213,7 +213,7 @@ pub struct HeldChange {
 /// What became of items received, by source and month of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// They arrived; counted before decoding, and so the sum of all the others.
+    /// They arrived; counted before what they say is looked at, and apart from all the others, whose sum it must be.
     Received,
     /// A fact's new newest version.
     Fact,

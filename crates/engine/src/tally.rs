@@ -39,7 +39,7 @@ impl Tally {
         Self { zone, counts: BTreeMap::new(), balances: BTreeMap::new(), shelves: BTreeMap::new() }
     }
 
-    /// An item arrived, this became of it, and so many of its fields were ignored.
+    /// This became of an item, and so many of its fields were ignored. That it arrived was counted before.
     pub(crate) fn item(
         &mut self,
         source: SourceNo,
@@ -47,9 +47,7 @@ impl Tally {
         outcome: Outcome,
         ignored_fields: u32,
     ) {
-        for outcome in [Outcome::Received, outcome] {
-            self.count(source, arrived, outcome, 1);
-        }
+        self.count(source, arrived, outcome, 1);
         if ignored_fields > 0 {
             self.count(source, arrived, Outcome::IgnoredField, i64::from(ignored_fields));
         }

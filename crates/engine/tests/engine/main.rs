@@ -1,6 +1,7 @@
 //! The engine over the embedded store.
 
 mod answers;
+mod arrival;
 mod brake;
 mod delivery;
 mod fakes;
