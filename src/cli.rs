@@ -306,6 +306,9 @@ pub(crate) struct Reconcile {
     /// Which postings of the target.
     #[arg(long, requires = "target")]
     pub(crate) state: Option<TargetState>,
+    /// List what came in of what this control total counts, by day and by posting, instead of the balance.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "state"])]
+    pub(crate) control: Option<Text>,
     /// How many postings at most.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,

@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod config;
 mod conflicts;
+mod control;
 mod explain;
 mod held;
 mod open;

@@ -181,6 +181,17 @@ CREATE TABLE balance (
     PRIMARY KEY (source, month, standing)
 ) WITHOUT ROWID;
 
+-- All postings as received, by their date; it stays when they are purged. debit, credit, hash: as of a shelf.
+CREATE TABLE day (
+    source INTEGER NOT NULL,
+    date INTEGER NOT NULL,
+    postings INTEGER NOT NULL,
+    debit BLOB NOT NULL,
+    credit BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (source, date)
+) WITHOUT ROWID;
+
 -- body: null once it is purged; the rest stays, so that a second arrival is known.
 CREATE TABLE quarantine (
     no INTEGER PRIMARY KEY,

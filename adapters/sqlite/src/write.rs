@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{
-    Balance, Count, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result,
-    Sealed, Standing, Store, StoreError, Work, WorkNo, WorkPhase,
+    Balance, Count, Day, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read,
+    Result, Sealed, Standing, Store, StoreError, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
     Cause, FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Receipted, Scope, Seq, Shelf, SourceName,
@@ -339,6 +339,13 @@ impl Store for Sqlite {
             self.add("balance", &key, balance.sum)?;
         }
         Ok(())
+    }
+
+    fn add_days(&mut self, days: &[Day]) -> Result<()> {
+        days.iter().try_for_each(|day| {
+            let date = code::date(day.date);
+            self.add("day", &[("source", &day.source.0), ("date", &date)], day.sum)
+        })
     }
 
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool> {

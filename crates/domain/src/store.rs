@@ -293,6 +293,17 @@ pub struct Balance {
     pub sum: Sum,
 }
 
+/// The postings of a day as they were received, whether they are purged or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day {
+    /// The source.
+    pub source: SourceNo,
+    /// The postings' date.
+    pub date: Date,
+    /// What they add up to.
+    pub sum: Sum,
+}
+
 /// Something that could not be understood, kept whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
@@ -425,6 +436,8 @@ pub trait Read: Send + ReadQuarantine {
     fn counts(&mut self) -> Result<Vec<Count>>;
     /// Postings by source, month and standing.
     fn balances(&mut self) -> Result<Vec<Balance>>;
+    /// The days from one date to another on which a source has postings, in order.
+    fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>>;
     /// What lies in quarantine with its bytes, oldest first, at most `limit`.
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
     /// How many postings are in reach, if it is not more than `limit`; else `limit`.
@@ -519,6 +532,8 @@ pub trait Store: Read + WriteQuarantine {
     fn count(&mut self, counts: &[Count]) -> Result<()>;
     /// Adds to the balance.
     fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
+    /// Adds to the sums of days.
+    fn add_days(&mut self, days: &[Day]) -> Result<()>;
     /// Puts something in quarantine, unless the same bytes from the same source are or were there: then `false`.
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
     /// Erases the bytes of what came to quarantine up to an instant, the oldest first, at most `limit`; answers how many.

@@ -3,6 +3,7 @@
 mod answers;
 mod arrival;
 mod brake;
+mod controls;
 mod delivery;
 mod fakes;
 mod panics;
