@@ -2,6 +2,7 @@
 
 mod answers;
 mod arrival;
+mod awaited;
 mod brake;
 mod controls;
 mod delivery;
