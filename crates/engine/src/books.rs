@@ -48,6 +48,10 @@ impl Core {
         let target = &advance.target;
         for handing in &advance.handed {
             let before = self.store.handed(target, handing.posting)?;
+            // It was purged, and what the target had of it is off the books.
+            if before.is_none() && self.store.posting(handing.posting)?.is_none() {
+                continue;
+            }
             // A receipt may be quicker than the confirm; and a record may be delivered again.
             let receipt = match &before {
                 Some(had) if had.revision > handing.revision => continue,
@@ -143,5 +147,46 @@ impl Core {
     pub(crate) fn entry<R>(&self, source: SourceNo, posting: &Posting<R>) -> Entry {
         let id: Pseudonym = self.keyring.scope(Scope::Source(source)).text("posting", posting.id.as_str());
         Entry::new(source, posting.date, Sum::of(posting.amount, &id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use samspor_domain::{Amount, Charts, Text};
+    use samspor_sqlite::Sqlite;
+    use samspor_vault::{Master, Vault};
+
+    use super::*;
+
+    /// As when a target confirms again what it had before the posting was purged.
+    #[test]
+    fn a_confirm_of_a_posting_that_is_gone_moves_the_cursor_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Box::new(Sqlite::open(dir.path()).expect("a store"));
+        let vault = Arc::new(Vault::new(&Master::from_hex(&"5a".repeat(32)).expect("64 digits")));
+        let mut core = Core::open(store, vault, Charts::default(), 10).expect("a core");
+        let target = Text::new("ledger").expect("a name");
+        let date = jiff::civil::date(2026, 1, 5);
+        let sum = Sum::of(Amount::from_ore(100).expect("an amount"), &Pseudonym([1; 16]));
+        let handing = Handing {
+            posting: PostingNo(7),
+            revision: 1,
+            change: Change::Tag,
+            entry: Entry::new(SourceNo(1), date, sum),
+            receipt: None,
+        };
+        let (to, parked) = (Seq(9), Vec::new());
+        let advance =
+            Advance { target: target.clone(), to, handed: vec![handing], parked, gives_receipts: false };
+        core.transaction(|core| {
+            core.store.advance(&target, Seq(0))?;
+            core.advance(&advance, Timestamp::UNIX_EPOCH)
+        })
+        .expect("it advances");
+        assert_eq!(core.store.cursor(&target).expect("a cursor"), to);
+        assert_eq!(core.store.handed(&target, PostingNo(7)).expect("it answers"), None);
+        assert_eq!(core.store.shelves().expect("shelves"), []);
     }
 }
