@@ -128,10 +128,11 @@ impl Core {
         let charts = self.keyring.scope(samspor_domain::Scope::Registry).content(&charts).0;
         let rules = RULES_VERSION.to_be_bytes();
         let (known_charts, known_rules) = (self.store.meta(CHARTS)?, self.store.meta(RULES)?);
-        if known_rules.as_deref().is_some_and(|known| known != rules) {
-            self.store.add_work(&Reach::All, Cause::Start, WorkPhase::Decide)?;
-        } else if known_charts.as_deref().is_some_and(|known| known != charts) {
-            self.store.add_work(&Reach::Tagged, Cause::Start, WorkPhase::Decide)?;
+        let has_other_rules = known_rules.as_deref().is_some_and(|known| known != rules);
+        if has_other_rules || known_charts.as_deref().is_some_and(|known| known != charts) {
+            let reach = if has_other_rules { Reach::All } else { Reach::Tagged };
+            self.store.add_work(&reach, Cause::Start, WorkPhase::Decide)?;
+            self.weigh_anew()?;
         }
         self.store.set_meta(CHARTS, &charts)?;
         self.store.set_meta(RULES, &rules)
