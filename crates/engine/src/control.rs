@@ -118,10 +118,13 @@ impl Control {
     }
 
     /// Makes the gateway what a plan says: all of it, or after an error nothing. Sources and targets that are neither
-    /// unchanged nor there anew are removed; a removed target's cursor stays.
+    /// unchanged nor there anew are removed; a removed target's cursor stays. While it stops, nothing is taken.
     pub async fn take_over(&self, plan: Plan) -> Result<(), Unavailable> {
         let (units, handle, status) = (self.units.clone(), self.handle.clone(), self.status.clone());
         let done = self.handle.run(move |core, _| {
+            if units.lock().is_stopping {
+                return Ok(false);
+            }
             let Plan { settings, unchanged, inlets, outlets, targets } = plan;
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
             let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
@@ -138,8 +141,8 @@ impl Control {
                 let is_paused = paused.contains(&work.part());
                 units.start(work, is_paused, &handle, &status);
             }
-            Ok(())
+            Ok(true)
         });
-        done.await
+        if done.await? { Ok(()) } else { Err(Unavailable::stopping()) }
     }
 }

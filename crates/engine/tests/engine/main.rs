@@ -13,4 +13,5 @@ mod retention;
 mod retention_by_chance;
 mod simulation;
 mod stage;
+mod stopping;
 mod supervision;
