@@ -1,5 +1,7 @@
 //! What the one writer does.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
@@ -12,7 +14,7 @@ use samspor_domain::{
     SourceNo, Span, Text, Why,
 };
 
-use crate::{Sqlite, books, code, error, wipe};
+use crate::{BUSY, Sqlite, books, code, error, wipe};
 
 impl Sqlite {
     pub(crate) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
@@ -385,8 +387,11 @@ impl Store for Sqlite {
         if let Some(last) = wipe::slice(&mut self.connection, after)? {
             return Ok(Some(last));
         }
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        match self.one(sql, [], |row| row.get::<_, i64>(0))? {
+        // Readers are not waited for: the writer has other things to do, and tries again.
+        self.connection.busy_timeout(Duration::ZERO).map_err(error)?;
+        let busy = self.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        self.connection.busy_timeout(BUSY).map_err(error)?;
+        match busy? {
             Some(0) => Ok(None),
             _ => Err(StoreError::Locked),
         }

@@ -196,6 +196,8 @@ pub(crate) struct Writer {
     /// How far targets have come, as far as the store did not take it.
     advances: Vec<Advance>,
     measures: Arc<Measures>,
+    /// When to try again to overwrite what was erased, while readers hold that up.
+    scrub_at: Option<Instant>,
     /// What was erased could not be overwritten, and nothing has shown since that the store works.
     scrub_failed: bool,
 }
@@ -234,6 +236,7 @@ impl Writer {
             retry_at,
             advances,
             measures,
+            scrub_at: None,
             scrub_failed,
         };
         Ok((writer, handle))
@@ -273,7 +276,6 @@ impl Writer {
                     }
                 }
             }
-            // What a reader holds up is tried again, whether anything else comes or not.
             work_left |= !self.scrub()?;
             let last = self.core.store().last_seq()?;
             self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
@@ -285,7 +287,7 @@ impl Writer {
     /// Waits for the next command; none is the end. An error says that there may be something to purge or to try again.
     async fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
         let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
-        let until = purge_at.into_iter().chain(self.retry_at).min();
+        let until = purge_at.into_iter().chain(self.retry_at).chain(self.scrub_at).min();
         let is_full = self.advances.len() >= KEPT_ADVANCES;
         if let (true, Some(retry_at)) = (is_full, self.retry_at) {
             // Whoever would say more waits, and so nothing more is delivered.
@@ -347,8 +349,13 @@ impl Writer {
         Ok(left)
     }
 
-    /// Takes a slice of overwriting what was erased. Answers whether none is left. What fails for now is tried again.
+    /// Takes a slice of overwriting what was erased. Answers whether none is left to do at once. What fails for now is
+    /// tried again; what a reader holds up is tried again later, whether anything else comes or not.
     fn scrub(&mut self) -> Result<bool, StoreError> {
+        if self.scrub_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(true);
+        }
+        self.scrub_at = None;
         match self.core.scrub() {
             Ok(done) => {
                 if std::mem::take(&mut self.scrub_failed) {
@@ -357,7 +364,10 @@ impl Writer {
                 Ok(done)
             }
             Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
-            Err(StoreError::Locked) => Ok(false),
+            Err(StoreError::Locked) => {
+                self.scrub_at = Some(Instant::now() + RETRY_AFTER);
+                Ok(true)
+            }
             Err(error) => {
                 self.scrub_failed = true;
                 self.did_not_take(explain(&error));

@@ -11,6 +11,7 @@ mod panics;
 mod quarantine;
 mod retention;
 mod retention_by_chance;
+mod scrubbing;
 mod simulation;
 mod stage;
 mod stopping;
