@@ -4,7 +4,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError, WorkPhase};
 use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
 use samspor_vault::{Purpose, Vault};
@@ -74,6 +74,9 @@ pub struct Core {
     /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
     must_undo: bool,
 }
+
+/// By how much a clock may be put back, as time services do.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Keys of the store's own values.
 const FINGERPRINT: &str = "key-fingerprint";
@@ -298,6 +301,11 @@ impl Core {
     pub(crate) fn instant(&mut self, now: Timestamp) -> Timestamp {
         self.last = self.last.max(now);
         self.last
+    }
+
+    /// The last registration, if it is further ahead of the clock than clocks that are set right ever are.
+    pub(crate) fn is_ahead_of(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.last.duration_since(now) > CLOCKS_DIFFER).then_some(self.last)
     }
 
     pub(crate) fn slice(&self) -> usize {

@@ -224,7 +224,6 @@ impl Writer {
             tracing: core.tracing.tracing(),
         };
         let measures = Arc::clone(&handle.measures);
-        status.set(PART, Condition::Up);
         let (purge_at, retry_at, advances, scrub_failed) = (Instant::now(), None, Vec::new(), false);
         let writer = Self {
             core,
@@ -239,6 +238,10 @@ impl Writer {
             scrub_at: None,
             scrub_failed,
         };
+        writer.works();
+        if let Some(last) = writer.core.is_ahead_of(writer.clock.now()) {
+            tracing::error!("{}", behind(last));
+        }
         Ok((writer, handle))
     }
 
@@ -437,9 +440,20 @@ impl Writer {
 
     /// Says that the store took something.
     fn works(&self) {
-        self.status
-            .set(PART, if self.core.stalled { Condition::Down(STALLED.into()) } else { Condition::Up });
+        let alarm = match self.core.is_ahead_of(self.clock.now()) {
+            _ if self.core.stalled => Some(STALLED.into()),
+            ahead => ahead.map(behind),
+        };
+        self.status.set(PART, alarm.map_or(Condition::Up, Condition::Down));
     }
+}
+
+/// What is said of a clock that is behind the last registration. It stays the same while that is so.
+fn behind(last: Timestamp) -> String {
+    format!(
+        "the clock is behind what was registered last ({last}): set it right; if that instant was wrong, what arrives \
+         is registered at it until then (docs/operations.md says what that means)"
+    )
 }
 
 /// An error and its causes in one line.

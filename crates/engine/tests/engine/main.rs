@@ -4,6 +4,7 @@ mod answers;
 mod arrival;
 mod awaited;
 mod brake;
+mod clock;
 mod controls;
 mod delivery;
 mod fakes;
