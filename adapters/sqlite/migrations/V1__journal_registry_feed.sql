@@ -91,7 +91,8 @@ CREATE TABLE feed (
 );
 CREATE UNIQUE INDEX feed_posting ON feed (posting, revision);
 
-CREATE TABLE target (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, cursor INTEGER NOT NULL);
+-- No number is given twice, so that nothing of a forgotten target is taken for another's.
+CREATE TABLE target (no INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, cursor INTEGER NOT NULL);
 
 -- The newest record of a posting that a target has. change: 0 a tag, 1 an untag. stage: 0 delivered, 1 awaiting its
 -- receipt, 2 accepted, 3 rejected; given: when the receipt was; receipt: what else it says, sealed.

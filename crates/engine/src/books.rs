@@ -46,6 +46,10 @@ impl Core {
     /// Notes how far a target has come.
     pub(crate) fn advance(&mut self, advance: &Advance, now: Timestamp) -> Result<()> {
         let target = &advance.target;
+        // Every target is made known before it gets anything, so one that is not was forgotten.
+        if !self.knows_target(target)? {
+            return Ok(());
+        }
         for handing in &advance.handed {
             let before = self.store.handed(target, handing.posting)?;
             // It was purged, and what the target had of it is off the books.
@@ -83,6 +87,23 @@ impl Core {
             self.store.park(&parked)?;
         }
         self.store.advance(target, advance.to)
+    }
+
+    pub(crate) fn knows_target(&mut self, target: &Text) -> Result<bool> {
+        Ok(self.store.cursors()?.iter().any(|(name, _)| name == target))
+    }
+
+    /// Forgets a part of what a target has, from after a posting on. Answers where to go on; none when the target itself
+    /// is forgotten, and purging no longer waits for it.
+    pub(crate) fn forget_target(&mut self, target: &Text, after: PostingNo) -> Result<Option<PostingNo>> {
+        self.transaction(|core| {
+            let next = core.store.forget_target(target, after, core.slice())?;
+            core.erased()?; // What its receipts said.
+            if next.is_none() {
+                core.purge_anew_all()?;
+            }
+            Ok(next)
+        })
     }
 
     /// Releases what is parked of a target, all or that of one posting, so that it is tried again. Answers how much.

@@ -407,7 +407,7 @@ impl Core {
             for (target, at) in self.store.cursors()? {
                 if !targets.contains(&&target) {
                     tracing::warn!(%target, at = at.0, "the store knows a target that is not configured; postings of \
-                        which it has not all records are not purged");
+                        which it has not all records are not purged; `samspor targets forget` ends that");
                 }
             }
         }

@@ -8,6 +8,7 @@ mod clock;
 mod controls;
 mod delivery;
 mod fakes;
+mod forgetting;
 mod panics;
 mod quarantine;
 mod retention;
