@@ -259,26 +259,23 @@ impl Store for Sqlite {
         Ok(self.run(sql, params![target.as_str(), posting.0])? > 0)
     }
 
-    fn forget_target(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Option<PostingNo>> {
+    fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()> {
+        self.run("UPDATE target SET cursor = 0 WHERE name = ?", [target.as_str()])?;
+        let sql = "DELETE FROM handed WHERE posting = ? AND target = (SELECT no FROM target WHERE name = ?)";
+        postings.iter().try_for_each(|no| self.run(sql, params![no.0, target.as_str()]).map(drop))
+    }
+
+    fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool> {
         let no = self.one("SELECT no FROM target WHERE name = ?", [target.as_str()], |row| row.get(0))?;
-        let Some(no): Option<i64> = no else { return Ok(None) };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        // Postings are looked at in order, whoever has them, since nothing else leads to those that one target has.
-        let sql = "SELECT max(posting) FROM (SELECT posting FROM handed WHERE posting > ? ORDER BY posting LIMIT ?)";
-        let last = self.one(sql, [after.0, limit], |row| row.get::<_, Option<i64>>(0))?.flatten();
-        if let Some(last) = last {
-            let sql = "DELETE FROM handed WHERE posting > ? AND posting <= ? AND target = ?";
-            self.run(sql, [after.0, last, no])?;
-            return Ok(Some(PostingNo(last)));
-        }
+        let Some(no): Option<i64> = no else { return Ok(true) };
         let sql = "DELETE FROM parked WHERE target = ?1 \
                    AND posting IN (SELECT posting FROM parked WHERE target = ?1 LIMIT ?2)";
-        if self.run(sql, [no, limit])? > 0 {
-            return Ok(Some(after));
+        if self.run(sql, [no, i64::try_from(limit).unwrap_or(i64::MAX)])? > 0 {
+            return Ok(false);
         }
         self.run("DELETE FROM shelf WHERE target = ?", [no])?;
         self.run("DELETE FROM target WHERE no = ?", [no])?;
-        Ok(None)
+        Ok(true)
     }
 
     fn add_work(&mut self, reach: &Reach, cause: Cause, phase: WorkPhase) -> Result<()> {

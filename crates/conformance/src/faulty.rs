@@ -181,7 +181,8 @@ impl Store for Faulty<dyn Store> {
         fn shelve(&mut self, shelves: &[Shelf]) -> Result<()>;
         fn park(&mut self, parked: &Parked) -> Result<()>;
         fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
-        fn forget_target(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Option<PostingNo>>;
+        fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()>;
+        fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool>;
         fn finish_weighing(&mut self, no: WorkNo, fact: FactNo) -> Result<i64>;
         fn set_phase(&mut self, fact: FactNo, phase: WorkPhase) -> Result<()>;
         fn set_held_change(&mut self, change: &HeldChange) -> Result<()>;

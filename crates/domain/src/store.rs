@@ -509,9 +509,11 @@ pub trait Store: Read + WriteQuarantine {
     /// A target has a posting's newest record, so nothing of it is parked. Answers whether something was.
     fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
 
-    /// Forgets a part of what a target has: of at most `limit` postings after one. Answers after which to go on; none when
-    /// the target itself is forgotten.
-    fn forget_target(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Option<PostingNo>>;
+    /// A target has nothing of these postings, and begins at the beginning again.
+    fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()>;
+    /// Forgets a target that has nothing: at most `limit` of what is parked, and when nothing is, itself. Answers whether
+    /// that is done.
+    fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool>;
 
     /// Puts postings on the work list.
     fn add_work(&mut self, reach: &Reach, cause: Cause, phase: WorkPhase) -> Result<()>;
