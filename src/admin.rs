@@ -7,7 +7,7 @@ use samspor_engine::{source_part, target_part};
 use samspor_grpc::client::{AdminServiceClient, Channel, Code, Status, connect};
 use samspor_grpc::v1;
 
-use crate::cli::{Component, ComponentKind, Configured};
+use crate::cli::{Component, ComponentKind, Configured, TargetsForget};
 use crate::config::{self, Config};
 
 /// Lets a source or target wait, or go on.
@@ -36,6 +36,24 @@ pub(crate) fn pause(arguments: &Component, is_paused: bool) -> Result<ExitCode> 
         (false, false) => println!("{told} goes on"),
         (false, true) => println!("{told} was not paused"),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Forgets a target that is no longer configured.
+pub(crate) fn forget(arguments: &TargetsForget) -> Result<ExitCode> {
+    let config = match config::load(&arguments.configured.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let name = &arguments.name;
+    if config.targets.iter().any(|target| target.name == *name) {
+        bail!("the configuration still has target {name}; take it out, and `samspor reload`");
+    }
+    runtime()?.block_on(async {
+        let request = v1::ForgetTargetRequest { target: name.to_string() };
+        admin(&config).await?.forget_target(request).await.map_err(|status| refused(&status))
+    })?;
+    println!("target {name} is forgotten; a target of that name begins at the beginning");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -70,6 +70,16 @@ pub(crate) enum Command {
     )]
     Resume(Component),
 
+    /// Forget targets that are gone.
+    ///
+    /// A target that was taken out of the configuration keeps its place in the feed, so that it can come back, and
+    /// postings of which it has not all records are not purged. Where it does not come back, forget it.
+    Targets {
+        /// What to do.
+        #[command(subcommand)]
+        action: TargetsAction,
+    },
+
     /// Make the running gateway read its configuration again.
     ///
     /// It takes all of it or nothing. New sources and targets start, those that are gone end, those whose settings changed
@@ -230,6 +240,30 @@ pub(crate) enum ComponentKind {
     Target,
 }
 
+/// What `targets` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TargetsAction {
+    /// Forget a target that is no longer configured.
+    ///
+    /// Its place in the feed, what it has, its receipts and what is parked of it are gone for good, and so are its lines in
+    /// `samspor reconcile`. Interrupted, it goes on when it is told to again.
+    #[command(
+        after_help = "Exit code: 0; 1 where the target is configured or not known, or the gateway cannot be reached; 2 \
+        where the configuration is faulty.\n\n\
+        Example: samspor targets forget old-ledger --config gateway.toml"
+    )]
+    Forget(TargetsForget),
+}
+
+/// Which target is forgotten.
+#[derive(Debug, Args)]
+pub(crate) struct TargetsForget {
+    /// Its name.
+    pub(crate) name: Text,
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+}
+
 /// What `check` checks.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -306,6 +340,9 @@ pub(crate) struct Reconcile {
     /// Which postings of the target.
     #[arg(long, requires = "target")]
     pub(crate) state: Option<TargetState>,
+    /// List what came in of what this control total counts, by day and by posting, instead of the balance.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "state"])]
+    pub(crate) control: Option<Text>,
     /// How many postings at most.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,

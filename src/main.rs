@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod config;
 mod conflicts;
+mod control;
 mod explain;
 mod held;
 mod open;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Parked { action } => parked::run(&action),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Targets { action: cli::TargetsAction::Forget(arguments) } => admin::forget(&arguments),
         Command::Pause(arguments) => admin::pause(&arguments, true),
         Command::Resume(arguments) => admin::pause(&arguments, false),
         Command::Reload(arguments) => admin::reload(&arguments),

@@ -12,7 +12,7 @@ use samspor_vault::Vault;
 use serde::Serialize;
 
 use crate::cli::Reconcile;
-use crate::{books, config, open};
+use crate::{books, config, control, open};
 
 /// Something does not balance.
 const UNBALANCED: u8 = 5;
@@ -27,6 +27,9 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
     let mut reader = open::reader(&dir)?;
     if let Some(target) = &arguments.target {
         return books::drill(&mut reader, &vault, target, arguments);
+    }
+    if let Some(id) = &arguments.control {
+        return control::show(&mut reader, &vault, id, arguments);
     }
     let sheet = Sheet::read(&mut reader, &vault)?;
     if arguments.json {

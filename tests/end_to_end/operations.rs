@@ -205,6 +205,16 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
     let (sent, reloads) = tokio::join!(publish, reload);
     let (items, reloads) = (sent?.1, reloads?);
     println!("{reloads} times there and back");
+    // The second ledger does not come back, and is forgotten.
+    until_status(&deployment, &mut running, |parts| !parts.contains_key("target second")).await?;
+    let forget = |name: &str| deployment.samspor(&["targets", "forget", name], &[], "");
+    assert!(forget("ledger")?.ended(1)?.stderr.contains("still has target ledger"));
+    assert!(forget("nobody")?.ended(1)?.stderr.contains("it knows: ledger, lis, second"));
+    let request = v1::ForgetTargetRequest { target: "lis".into() };
+    let refused = admin.forget_target(request).await.expect_err("it is in use");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(forget("second")?.ended(0)?.stdout.contains("is forgotten"));
+    assert!(forget("second")?.ended(1)?.stderr.contains("it knows: ledger, lis"));
     // The same by the signal and by the command.
     std::fs::write(config, &faulty)?;
     running.hang_up().await?;

@@ -9,8 +9,8 @@ use tonic::{Request, Response, Status};
 use crate::refusal;
 use crate::v1::admin_service_server::AdminService;
 use crate::v1::{
-    GetStatusRequest, GetStatusResponse, PartCondition, PartStatus, PauseRequest, PauseResponse,
-    ReloadRequest, ReloadResponse, ResumeRequest, ResumeResponse,
+    ForgetTargetRequest, ForgetTargetResponse, GetStatusRequest, GetStatusResponse, PartCondition,
+    PartStatus, PauseRequest, PauseResponse, ReloadRequest, ReloadResponse, ResumeRequest, ResumeResponse,
 };
 
 /// The store's part.
@@ -28,10 +28,16 @@ pub(crate) struct Admin {
 
 impl Admin {
     async fn pause(&self, part: &str, is_paused: bool) -> Result<bool, Status> {
-        self.control.pause(part, is_paused).await.map_err(|error| match error {
-            ControlError::Unknown { .. } => refusal::unknown_part(&error.to_string()),
-            ControlError::Unavailable(error) => refusal::unavailable(&error),
-        })
+        self.control.pause(part, is_paused).await.map_err(|error| refused(&error))
+    }
+}
+
+fn refused(error: &ControlError) -> Status {
+    match error {
+        ControlError::Unknown { .. } => refusal::unknown_part(&error.to_string()),
+        ControlError::UnknownTarget { .. } => refusal::unknown_target(&error.to_string()),
+        ControlError::InUse => refusal::target_in_use(&error.to_string()),
+        ControlError::Unavailable(error) => refusal::unavailable(error),
     }
 }
 
@@ -58,6 +64,17 @@ impl AdminService for Admin {
     async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
         let is_new = self.pause(&request.get_ref().part, false).await?;
         Ok(Response::new(ResumeResponse { was_so: !is_new }))
+    }
+
+    async fn forget_target(
+        &self,
+        request: Request<ForgetTargetRequest>,
+    ) -> Result<Response<ForgetTargetResponse>, Status> {
+        let name = &request.get_ref().target;
+        let unknown = || refusal::unknown_target("the store knows no target of that name");
+        let target = Text::new(name).map_err(|_| unknown())?;
+        self.control.forget_target(&target).await.map_err(|error| refused(&error))?;
+        Ok(Response::new(ForgetTargetResponse {}))
     }
 
     async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {

@@ -46,6 +46,16 @@ pub(crate) fn unknown_part(message: &str) -> Status {
     Status::with_error_details(Code::NotFound, message, info("UNKNOWN_PART"))
 }
 
+/// A target that the store does not know.
+pub(crate) fn unknown_target(message: &str) -> Status {
+    Status::with_error_details(Code::NotFound, message, info("UNKNOWN_TARGET"))
+}
+
+/// A target that cannot be forgotten, since the gateway delivers to it.
+pub(crate) fn target_in_use(message: &str) -> Status {
+    Status::with_error_details(Code::FailedPrecondition, message, info("TARGET_IN_USE"))
+}
+
 /// Problems of a configuration that are told; the log has all of them.
 const MAX_PROBLEMS: usize = 8;
 

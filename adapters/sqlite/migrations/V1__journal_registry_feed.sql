@@ -91,7 +91,8 @@ CREATE TABLE feed (
 );
 CREATE UNIQUE INDEX feed_posting ON feed (posting, revision);
 
-CREATE TABLE target (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, cursor INTEGER NOT NULL);
+-- No number is given twice, so that nothing of a forgotten target is taken for another's.
+CREATE TABLE target (no INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, cursor INTEGER NOT NULL);
 
 -- The newest record of a posting that a target has. change: 0 a tag, 1 an untag. stage: 0 delivered, 1 awaiting its
 -- receipt, 2 accepted, 3 rejected; given: when the receipt was; receipt: what else it says, sealed.
@@ -179,6 +180,17 @@ CREATE TABLE balance (
     credit BLOB NOT NULL,
     hash BLOB NOT NULL,
     PRIMARY KEY (source, month, standing)
+) WITHOUT ROWID;
+
+-- All postings as received, by their date; it stays when they are purged. debit, credit, hash: as of a shelf.
+CREATE TABLE day (
+    source INTEGER NOT NULL,
+    date INTEGER NOT NULL,
+    postings INTEGER NOT NULL,
+    debit BLOB NOT NULL,
+    credit BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (source, date)
 ) WITHOUT ROWID;
 
 -- body: null once it is purged; the rest stays, so that a second arrival is known.

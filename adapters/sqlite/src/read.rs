@@ -1,10 +1,11 @@
 //! What readers ask.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Params, Row, params};
 use samspor_domain::store::{
-    Balance, Count, FactRow, FactVersion, FeedRow, HeldChange, PostingRow, Quarantined, Reach, Read, Result,
-    Work,
+    Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, PostingRow, Quarantined, Reach, Read,
+    Result, Work,
 };
 use samspor_domain::{
     FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Span, Stage,
@@ -321,6 +322,15 @@ impl Read for Sqlite {
             Some(Balance { source, month: code::read_date(month)?, standing, sum })
         };
         Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>> {
+        let sql = "SELECT postings, debit, credit, hash, date FROM day \
+                   WHERE source = ? AND date BETWEEN ? AND ? ORDER BY date";
+        self.all(sql, params![source.0, code::date(from), code::date(to)], |row| {
+            let date = code::read_date(row.get(4)?).ok_or_else(|| code::strange(4))?;
+            Ok(Day { source, date, sum: books::sum(row)? })
+        })
     }
 
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>> {

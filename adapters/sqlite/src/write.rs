@@ -1,18 +1,20 @@
 //! What the one writer does.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{
-    Balance, Count, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read, Result,
-    Sealed, Standing, Store, StoreError, Work, WorkNo, WorkPhase,
+    Balance, Count, Day, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read,
+    Result, Sealed, Standing, Store, StoreError, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
     Cause, FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Receipted, Scope, Seq, Shelf, SourceName,
     SourceNo, Span, Text, Why,
 };
 
-use crate::{Sqlite, books, code, error, wipe};
+use crate::{BUSY, Sqlite, books, code, error, wipe};
 
 impl Sqlite {
     pub(crate) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
@@ -257,6 +259,25 @@ impl Store for Sqlite {
         Ok(self.run(sql, params![target.as_str(), posting.0])? > 0)
     }
 
+    fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()> {
+        self.run("UPDATE target SET cursor = 0 WHERE name = ?", [target.as_str()])?;
+        let sql = "DELETE FROM handed WHERE posting = ? AND target = (SELECT no FROM target WHERE name = ?)";
+        postings.iter().try_for_each(|no| self.run(sql, params![no.0, target.as_str()]).map(drop))
+    }
+
+    fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool> {
+        let no = self.one("SELECT no FROM target WHERE name = ?", [target.as_str()], |row| row.get(0))?;
+        let Some(no): Option<i64> = no else { return Ok(true) };
+        let sql = "DELETE FROM parked WHERE target = ?1 \
+                   AND posting IN (SELECT posting FROM parked WHERE target = ?1 LIMIT ?2)";
+        if self.run(sql, [no, i64::try_from(limit).unwrap_or(i64::MAX)])? > 0 {
+            return Ok(false);
+        }
+        self.run("DELETE FROM shelf WHERE target = ?", [no])?;
+        self.run("DELETE FROM target WHERE no = ?", [no])?;
+        Ok(true)
+    }
+
     fn add_work(&mut self, reach: &Reach, cause: Cause, phase: WorkPhase) -> Result<()> {
         let (kind, a, b, span) = match reach {
             Reach::Person(source, pseudonym, span) => {
@@ -341,6 +362,13 @@ impl Store for Sqlite {
         Ok(())
     }
 
+    fn add_days(&mut self, days: &[Day]) -> Result<()> {
+        days.iter().try_for_each(|day| {
+            let date = code::date(day.date);
+            self.add("day", &[("source", &day.source.0), ("date", &date)], day.sum)
+        })
+    }
+
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool> {
         let sql = "INSERT INTO quarantine (source, registered, reason, path, message, content, body, item, items) \
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
@@ -378,8 +406,11 @@ impl Store for Sqlite {
         if let Some(last) = wipe::slice(&mut self.connection, after)? {
             return Ok(Some(last));
         }
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        match self.one(sql, [], |row| row.get::<_, i64>(0))? {
+        // Readers are not waited for: the writer has other things to do, and tries again.
+        self.connection.busy_timeout(Duration::ZERO).map_err(error)?;
+        let busy = self.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        self.connection.busy_timeout(BUSY).map_err(error)?;
+        match busy? {
             Some(0) => Ok(None),
             _ => Err(StoreError::Locked),
         }

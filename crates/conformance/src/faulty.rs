@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
-    Balance, Count, FactRow, FactVersion, FeedRow, HeldChange, NewPosting, PersonNo, Posted, PostingRow,
+    Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, NewPosting, PersonNo, Posted, PostingRow,
     Quarantined, Reach, Read, Result, Sealed, Standing, Store, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
@@ -138,6 +139,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn cursors(&mut self) -> Result<Vec<(Text, Seq)>>;
         fn counts(&mut self) -> Result<Vec<Count>>;
         fn balances(&mut self) -> Result<Vec<Balance>>;
+        fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>>;
         fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
         fn pending_work(&mut self) -> Result<i64>;
     }
@@ -179,6 +181,8 @@ impl Store for Faulty<dyn Store> {
         fn shelve(&mut self, shelves: &[Shelf]) -> Result<()>;
         fn park(&mut self, parked: &Parked) -> Result<()>;
         fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
+        fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()>;
+        fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool>;
         fn finish_weighing(&mut self, no: WorkNo, fact: FactNo) -> Result<i64>;
         fn set_phase(&mut self, fact: FactNo, phase: WorkPhase) -> Result<()>;
         fn set_held_change(&mut self, change: &HeldChange) -> Result<()>;
@@ -190,6 +194,7 @@ impl Store for Faulty<dyn Store> {
         fn take_work_of(&mut self, fact: FactNo) -> Result<Vec<Reach>>;
         fn count(&mut self, counts: &[Count]) -> Result<()>;
         fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
+        fn add_days(&mut self, days: &[Day]) -> Result<()>;
         fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
         fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
         fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;

@@ -213,7 +213,7 @@ pub struct HeldChange {
 /// What became of items received, by source and month of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// They arrived; counted before decoding, and so the sum of all the others.
+    /// They arrived; counted before what they say is looked at, and apart from all the others, whose sum it must be.
     Received,
     /// A fact's new newest version.
     Fact,
@@ -289,6 +289,17 @@ pub struct Balance {
     pub month: Month,
     /// None: all postings as they were received; `Some(None)`: the tagged ones; `Some(Some(_))`: untagged by reason.
     pub standing: Option<Option<Untagged>>,
+    /// What they add up to.
+    pub sum: Sum,
+}
+
+/// The postings of a day as they were received, whether they are purged or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day {
+    /// The source.
+    pub source: SourceNo,
+    /// The postings' date.
+    pub date: Date,
     /// What they add up to.
     pub sum: Sum,
 }
@@ -425,6 +436,8 @@ pub trait Read: Send + ReadQuarantine {
     fn counts(&mut self) -> Result<Vec<Count>>;
     /// Postings by source, month and standing.
     fn balances(&mut self) -> Result<Vec<Balance>>;
+    /// The days from one date to another on which a source has postings, in order.
+    fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>>;
     /// What lies in quarantine with its bytes, oldest first, at most `limit`.
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
     /// How many postings are in reach, if it is not more than `limit`; else `limit`.
@@ -496,6 +509,12 @@ pub trait Store: Read + WriteQuarantine {
     /// A target has a posting's newest record, so nothing of it is parked. Answers whether something was.
     fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
 
+    /// A target has nothing of these postings, and begins at the beginning again.
+    fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()>;
+    /// Forgets a target that has nothing: at most `limit` of what is parked, and when nothing is, itself. Answers whether
+    /// that is done.
+    fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool>;
+
     /// Puts postings on the work list.
     fn add_work(&mut self, reach: &Reach, cause: Cause, phase: WorkPhase) -> Result<()>;
     /// The first work item that is not held.
@@ -519,6 +538,8 @@ pub trait Store: Read + WriteQuarantine {
     fn count(&mut self, counts: &[Count]) -> Result<()>;
     /// Adds to the balance.
     fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
+    /// Adds to the sums of days.
+    fn add_days(&mut self, days: &[Day]) -> Result<()>;
     /// Puts something in quarantine, unless the same bytes from the same source are or were there: then `false`.
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
     /// Erases the bytes of what came to quarantine up to an instant, the oldest first, at most `limit`; answers how many.

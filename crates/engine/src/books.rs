@@ -46,8 +46,16 @@ impl Core {
     /// Notes how far a target has come.
     pub(crate) fn advance(&mut self, advance: &Advance, now: Timestamp) -> Result<()> {
         let target = &advance.target;
+        // Every target is made known before it gets anything, so one that is not was forgotten.
+        if !self.knows_target(target)? {
+            return Ok(());
+        }
         for handing in &advance.handed {
             let before = self.store.handed(target, handing.posting)?;
+            // It was purged, and what the target had of it is off the books.
+            if before.is_none() && self.store.posting(handing.posting)?.is_none() {
+                continue;
+            }
             // A receipt may be quicker than the confirm; and a record may be delivered again.
             let receipt = match &before {
                 Some(had) if had.revision > handing.revision => continue,
@@ -79,6 +87,36 @@ impl Core {
             self.store.park(&parked)?;
         }
         self.store.advance(target, advance.to)
+    }
+
+    pub(crate) fn knows_target(&mut self, target: &Text) -> Result<bool> {
+        Ok(self.store.cursors()?.iter().any(|(name, _)| name == target))
+    }
+
+    /// Forgets a slice of what a target has, after a posting. Answers where to go on; none when the target itself is
+    /// forgotten, and purging no longer waits for it. In between, it is one that has less than it had and begins at the
+    /// beginning, and its books balance, so that it may also come back.
+    pub(crate) fn forget_target(&mut self, target: &Text, after: PostingNo) -> Result<Option<PostingNo>> {
+        self.transaction(|core| {
+            let handed = core.store.handed_in(target, None, after, core.slice())?;
+            for (no, handed) in &handed {
+                let Some(row) = core.store.posting(*no)? else { continue };
+                let (entry, had) =
+                    (core.entry(row.source, &row.posting), (handed.change, handed.receipt.stage()));
+                core.tally.handed(target, entry, Some(had), None);
+            }
+            let postings: Vec<PostingNo> = handed.into_iter().map(|(no, _)| no).collect();
+            core.store.take_back(target, &postings)?;
+            core.erased()?; // What its receipts said.
+            if let Some(last) = postings.last() {
+                return Ok(Some(*last));
+            }
+            if !core.store.forget_target(target, core.slice())? {
+                return Ok(Some(after));
+            }
+            core.purge_anew_all()?;
+            Ok(None)
+        })
     }
 
     /// Releases what is parked of a target, all or that of one posting, so that it is tried again. Answers how much.
@@ -143,5 +181,125 @@ impl Core {
     pub(crate) fn entry<R>(&self, source: SourceNo, posting: &Posting<R>) -> Entry {
         let id: Pseudonym = self.keyring.scope(Scope::Source(source)).text("posting", posting.id.as_str());
         Entry::new(source, posting.date, Sum::of(posting.amount, &id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use samspor_domain::store::Reach;
+    use samspor_domain::{Amount, Charts, Delivery, Text};
+    use samspor_sqlite::Sqlite;
+    use samspor_vault::{Master, Vault};
+
+    use super::*;
+    use crate::intake::{Intake, Permissions};
+    use crate::reconcile::{Book, books};
+
+    fn core(dir: &std::path::Path) -> Core {
+        let store = Box::new(Sqlite::open(dir).expect("a store"));
+        let vault = Arc::new(Vault::new(&Master::from_hex(&"5a".repeat(32)).expect("64 digits")));
+        Core::open(store, vault, Charts::default(), 10).expect("a core")
+    }
+
+    fn take_in(core: &mut Core, body: &str) {
+        let intake = Intake {
+            source: text("opus"),
+            decoder: Arc::new(samspor_formats::json::Decoder),
+            may_send: Permissions::all(),
+            max_body_bytes: 1_000,
+        };
+        let items = intake.prepare(&Delivery { body: body.to_owned().into(), ..Delivery::default() });
+        core.take_in(&items, Timestamp::UNIX_EPOCH).expect("it is taken in");
+    }
+
+    fn text(text: &str) -> Text {
+        Text::new(text).expect("a text")
+    }
+
+    /// As when the gateway ends in the middle of it, and the target comes back.
+    #[test]
+    fn the_books_of_a_target_balance_while_it_is_forgotten_bit_by_bit() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut core = core(dir.path());
+        take_in(
+            &mut core,
+            r#"{"type":"solution","id":"s","version":1,"name":"S","claims":[{"account":"5.28.21"}]}"#,
+        );
+        for i in 0..25 {
+            let posting = format!(
+                r#"{{"type":"posting","id":"P-{i}","date":"2026-01-05","account":"5.28.21.1","amount":"{i}.00"}}"#
+            );
+            take_in(&mut core, &posting);
+        }
+        let target = text("ledger");
+        let mut advance = Advance {
+            target: target.clone(),
+            to: Seq(25),
+            handed: Vec::new(),
+            parked: Vec::new(),
+            gives_receipts: false,
+        };
+        for row in core.store.postings(&Reach::All, PostingNo(0), 99).expect("postings") {
+            let entry = core.entry(row.source, &row.posting);
+            let (revision, change, receipt) = (1, Change::Tag, None);
+            advance.handed.push(Handing { posting: row.no, revision, change, entry, receipt });
+        }
+        core.know_targets(&[&target]).expect("it is known");
+        let hand = |core: &mut Core| {
+            let done = core.transaction(|core| core.advance(&advance, Timestamp::UNIX_EPOCH));
+            done.expect("it is handed");
+        };
+        let vault = Arc::clone(&core.keyring.vault);
+        let has = |core: &mut Core| {
+            let books = books(&mut *core.store, &vault).expect("books").targets;
+            assert!(books.iter().all(Book::is_balanced), "{books:?}");
+            books.iter().map(|book| book.all().postings).sum::<i64>()
+        };
+        for times in 0..3 {
+            hand(&mut core);
+            assert_eq!(has(&mut core), 25);
+            let mut after = PostingNo(0);
+            for left in [15, 5, 0].into_iter().take(times) {
+                after = core.forget_target(&target, after).expect("it is forgotten").expect("there is more");
+                assert_eq!(has(&mut core), left);
+            }
+        }
+        hand(&mut core);
+        let mut after = Some(PostingNo(0));
+        while let Some(next) = after {
+            has(&mut core);
+            after = core.forget_target(&target, next).expect("it is forgotten");
+        }
+        assert!(!core.knows_target(&target).expect("it answers"));
+    }
+
+    /// As when a target confirms again what it had before the posting was purged.
+    #[test]
+    fn a_confirm_of_a_posting_that_is_gone_moves_the_cursor_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut core = core(dir.path());
+        let target = text("ledger");
+        let date = jiff::civil::date(2026, 1, 5);
+        let sum = Sum::of(Amount::from_ore(100).expect("an amount"), &Pseudonym([1; 16]));
+        let handing = Handing {
+            posting: PostingNo(7),
+            revision: 1,
+            change: Change::Tag,
+            entry: Entry::new(SourceNo(1), date, sum),
+            receipt: None,
+        };
+        let (to, parked) = (Seq(9), Vec::new());
+        let advance =
+            Advance { target: target.clone(), to, handed: vec![handing], parked, gives_receipts: false };
+        core.transaction(|core| {
+            core.store.advance(&target, Seq(0))?;
+            core.advance(&advance, Timestamp::UNIX_EPOCH)
+        })
+        .expect("it advances");
+        assert_eq!(core.store.cursor(&target).expect("a cursor"), to);
+        assert_eq!(core.store.handed(&target, PostingNo(7)).expect("it answers"), None);
+        assert_eq!(core.store.shelves().expect("shelves"), []);
     }
 }

@@ -2,7 +2,8 @@
 //! would change, until someone releases it, or a newer version of it says something else.
 //!
 //! The fact itself is in the registry: postings that arrive are decided by it. What is held is deciding those again that
-//! were decided before; they stay on the work list.
+//! were decided before; they stay on the work list. Other charts and rules do not decide them either, but what is held is
+//! weighed again by them. What arrives, and what another fact decides again, is decided by all facts in force.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -132,6 +133,29 @@ impl Core {
         }
         for reach in &reaches {
             self.store.add_work(reach, Cause::Fact(fact, version), phase)?;
+        }
+        Ok(())
+    }
+
+    /// Of postings that other charts or rules are to decide, those that no held change concerns. The others stay on the
+    /// work list with that, and are decided when it is released or corrected.
+    pub(crate) fn without_held(&mut self, work: &Work, mut rows: Vec<PostingRow>) -> Result<Vec<PostingRow>> {
+        if work.cause != Cause::Start {
+            return Ok(rows);
+        }
+        for change in self.store.held_changes()? {
+            let held = self.store.work_of(change.fact)?;
+            rows.retain(|row| !held.iter().any(|work| work.reach.holds(row)));
+        }
+        Ok(rows)
+    }
+
+    /// Answers would now be others: what is held is weighed again, so that previews say what releasing would change.
+    pub(crate) fn weigh_anew(&mut self) -> Result<()> {
+        for change in self.store.held_changes()? {
+            self.store.set_phase(change.fact, WorkPhase::Weigh)?;
+            let preview = b"[]".to_vec();
+            self.store.set_held_change(&HeldChange { is_held: false, preview, ..change })?;
         }
         Ok(())
     }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use samspor_domain::store::Outcome;
-use samspor_domain::{Seq, SourceName, Text};
+use samspor_domain::{PostingNo, Seq, SourceName, Text};
 
 use crate::adopt::Settings;
 use crate::deliver::Outlet;
 use crate::intake::Intake;
 use crate::receive::Inlet;
-use crate::status::{Parts, Status, source_part};
+use crate::status::{Parts, Status, source_part, target_part};
 use crate::unit::{Units, Work};
 use crate::writer::{Handle, Unavailable};
 
@@ -47,13 +47,25 @@ pub struct Plan {
     pub targets: Vec<Text>,
 }
 
-/// Why a part was neither paused nor resumed.
+/// Why a part was neither paused nor resumed, or a target not forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// There is no such part, or it is none that can be paused.
     #[error("there is no source or target of that name; there are: {}", .known.join(", "))]
     Unknown {
         /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The target is configured, or was until a moment ago and has yet to end.
+    #[error(
+        "the gateway delivers to this target; take it out of the configuration, have that read again, and wait until \
+         `samspor status` no longer shows it"
+    )]
+    InUse,
+    /// The store knows no such target.
+    #[error("the store knows no target of that name; it knows: {}", .known.join(", "))]
+    UnknownTarget {
+        /// Those that it knows.
         known: Vec<String>,
     },
     /// That could not be made to outlive a restart, so it was not done.
@@ -117,11 +129,46 @@ impl Control {
         Ok(done.await?)
     }
 
+    /// Forgets a target that is gone: its place in the feed, what it has and what is parked of it, in as many transactions
+    /// as that takes. Interrupted, it goes on when it is told to again. Under the same name a target then begins anew.
+    pub async fn forget_target(&self, target: &Text) -> Result<(), ControlError> {
+        let known = self.handle.read(|read, _| read.cursors()).await?;
+        if !known.iter().any(|(name, _)| name == target) {
+            let known = known.into_iter().map(|(name, _)| name.to_string()).collect();
+            return Err(ControlError::UnknownTarget { known });
+        }
+        let mut after = PostingNo::default();
+        loop {
+            let (control, target) = (self.clone(), target.clone());
+            let slice = self.handle.run(move |core, _| {
+                let part = target_part(&target);
+                // One that was removed is on the board until it has ended.
+                if control.units.lock().names().any(|name| *name == part)
+                    || control.parts().contains_key(&part)
+                {
+                    return Ok(Err(ControlError::InUse));
+                }
+                let next = core.forget_target(&target, after)?;
+                if next.is_none() {
+                    core.note_paused(&part, false)?;
+                }
+                Ok(Ok(next))
+            });
+            match slice.await?? {
+                Some(next) => after = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Makes the gateway what a plan says: all of it, or after an error nothing. Sources and targets that are neither
-    /// unchanged nor there anew are removed; a removed target's cursor stays.
+    /// unchanged nor there anew are removed; a removed target's cursor stays. While it stops, nothing is taken.
     pub async fn take_over(&self, plan: Plan) -> Result<(), Unavailable> {
         let (units, handle, status) = (self.units.clone(), self.handle.clone(), self.status.clone());
         let done = self.handle.run(move |core, _| {
+            if units.lock().is_stopping {
+                return Ok(false);
+            }
             let Plan { settings, unchanged, inlets, outlets, targets } = plan;
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
             let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
@@ -138,8 +185,8 @@ impl Control {
                 let is_paused = paused.contains(&work.part());
                 units.start(work, is_paused, &handle, &status);
             }
-            Ok(())
+            Ok(true)
         });
-        done.await
+        if done.await? { Ok(()) } else { Err(Unavailable::stopping()) }
     }
 }

@@ -1,9 +1,10 @@
 //! The heart: items go in, one transaction holds everything that they cause. No threads, no clock, no network; live
 //! intake and `replay` run the very same.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError, WorkPhase};
 use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
 use samspor_vault::{Purpose, Vault};
@@ -74,6 +75,9 @@ pub struct Core {
     must_undo: bool,
 }
 
+/// By how much a clock may be put back, as time services do.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+
 /// Keys of the store's own values.
 const FINGERPRINT: &str = "key-fingerprint";
 const CHARTS: &str = "charts";
@@ -127,10 +131,11 @@ impl Core {
         let charts = self.keyring.scope(samspor_domain::Scope::Registry).content(&charts).0;
         let rules = RULES_VERSION.to_be_bytes();
         let (known_charts, known_rules) = (self.store.meta(CHARTS)?, self.store.meta(RULES)?);
-        if known_rules.as_deref().is_some_and(|known| known != rules) {
-            self.store.add_work(&Reach::All, Cause::Start, WorkPhase::Decide)?;
-        } else if known_charts.as_deref().is_some_and(|known| known != charts) {
-            self.store.add_work(&Reach::Tagged, Cause::Start, WorkPhase::Decide)?;
+        let has_other_rules = known_rules.as_deref().is_some_and(|known| known != rules);
+        if has_other_rules || known_charts.as_deref().is_some_and(|known| known != charts) {
+            let reach = if has_other_rules { Reach::All } else { Reach::Tagged };
+            self.store.add_work(&reach, Cause::Start, WorkPhase::Decide)?;
+            self.weigh_anew()?;
         }
         self.store.set_meta(CHARTS, &charts)?;
         self.store.set_meta(RULES, &rules)
@@ -155,7 +160,7 @@ impl Core {
             core.transaction(|core| {
                 let became = batches
                     .iter()
-                    .map(|items| items.as_ref().iter().map(|item| core.take_in_one(item, now)).collect())
+                    .map(|items| core.take_in_all(items.as_ref(), now, said))
                     .collect::<Result<Vec<_>>>()?;
                 core.advance_all(advances, now)?;
                 working = true;
@@ -174,19 +179,40 @@ impl Core {
         let mut became = self
             .halving(
                 &items,
-                &|core, items| items.iter().map(|item| core.take_in_one(item, now)).collect(),
-                &|core, item| core.take_in_one(&Prepared { content: Err(broke()), ..(*item).clone() }, now),
+                // Each part is a transaction, and balances by itself.
+                &|core, items| core.take_in_all(items, now, <[_]>::len),
+                &|core, item| {
+                    let broken = Prepared { content: Err(broke()), ..(*item).clone() };
+                    core.take_in_all(&[broken], now, <[_]>::len).map(|mut became| became.remove(0))
+                },
             )?
             .into_iter();
         Ok(batches.iter().map(|items| became.by_ref().take(items.as_ref().len()).collect()).collect())
     }
 
-    fn take_in_one(&mut self, item: &Prepared, now: Timestamp) -> Result<Became> {
-        if let Some(recorded) = item.registered {
-            self.catch_up(recorded)?;
+    /// Takes in items in order. What arrived is counted before any of it is looked at, by source and instant; what
+    /// became of it is counted where that happens, so that the one can be held against the other.
+    fn take_in_all<P: Borrow<Prepared>>(
+        &mut self,
+        items: &[P],
+        now: Timestamp,
+        arrived: impl Fn(&[P]) -> usize,
+    ) -> Result<Vec<Became>> {
+        let mut became = Vec::with_capacity(items.len());
+        for alike in items.chunk_by(|a, b| is_alike(a.borrow(), b.borrow())) {
+            let Some(first) = alike.first().map(Borrow::borrow) else { continue };
+            if let Some(recorded) = first.registered {
+                self.catch_up(recorded)?;
+            }
+            let now = self.instant(first.registered.unwrap_or(now));
+            let source = self.keyring.enter(&mut *self.store, &first.source)?;
+            let count = i64::try_from(arrived(alike)).unwrap_or(i64::MAX);
+            self.tally.count(source, now, Outcome::Received, count);
+            for item in alike {
+                became.push(self.item(source, item.borrow(), now)?);
+            }
         }
-        let now = self.instant(item.registered.unwrap_or(now));
-        self.item(item, now)
+        Ok(became)
     }
 
     fn advance_all(&mut self, advances: &[Advance], now: Timestamp) -> Result<()> {
@@ -277,12 +303,16 @@ impl Core {
         self.last
     }
 
+    /// The last registration, if it is further ahead of the clock than clocks that are set right ever are.
+    pub(crate) fn is_ahead_of(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.last.duration_since(now) > CLOCKS_DIFFER).then_some(self.last)
+    }
+
     pub(crate) fn slice(&self) -> usize {
         self.slice
     }
 
-    fn item(&mut self, item: &Prepared, now: Timestamp) -> Result<Became> {
-        let source = self.keyring.enter(&mut *self.store, &item.source)?;
+    fn item(&mut self, source: SourceNo, item: &Prepared, now: Timestamp) -> Result<Became> {
         let became = match self.decided(source, item, now)? {
             Became::Quarantined(fault) => self.quarantine(source, item, fault, now)?,
             other => other,
@@ -334,6 +364,15 @@ impl Core {
         })?;
         Ok(if new { Became::Quarantined(fault) } else { Became::Duplicate })
     }
+}
+
+fn is_alike(a: &Prepared, b: &Prepared) -> bool {
+    a.source == b.source && a.registered == b.registered
+}
+
+/// How many items their decoders said that there are.
+fn said(items: &[Prepared]) -> usize {
+    items.iter().map(|item| usize::try_from(item.arrives_as).unwrap_or(usize::MAX)).sum()
 }
 
 fn last_instant(store: &mut dyn Store) -> Result<Timestamp> {

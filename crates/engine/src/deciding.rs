@@ -198,6 +198,7 @@ impl Core {
             if is_weighed {
                 self.weigh(&work, &rows)?;
             } else {
+                let rows = self.without_held(&work, rows)?;
                 self.decide_again(rows.into(), work.cause, now, false)?;
             }
             match last {

@@ -26,6 +26,9 @@ pub struct Prepared {
     pub(crate) item: u32,
     /// How many items they hold.
     pub(crate) items: u32,
+    /// As how many it is counted when it arrives: the first of a delivery as all that the decoder said there are, the
+    /// others as none. So the books fail where one is lost on the way.
+    pub(crate) arrives_as: u32,
     /// When it was learnt, where that is not now: in a replay.
     pub(crate) registered: Option<Timestamp>,
     /// The span that it is processed in, if somebody follows it.
@@ -96,7 +99,11 @@ impl Intake {
             let fault = Fault::new(Reason::Failed, "the decoder broke on this message; please report it");
             return vec![self.item(delivery, None, Err(fault))];
         };
-        debug_assert!(!items.is_empty(), "a decoder gives one item at least");
+        if items.is_empty() {
+            let fault =
+                Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it");
+            return vec![self.item(delivery, None, Err(fault))];
+        }
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
         (0..).zip(items).map(|(no, item)| self.check(delivery, item, (no, count))).collect()
     }
@@ -111,9 +118,11 @@ impl Intake {
             if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
         });
         let ignored_fields = item.ignored_fields;
+        let arrives_as = if no == 0 { count } else { 0 };
         // An excerpt holds nothing else.
         let (no, count) = if item.excerpt.is_some() { (0, 1) } else { (no, count) };
-        Prepared { ignored_fields, item: no, items: count, ..self.item(delivery, item.excerpt, content) }
+        let prepared = self.item(delivery, item.excerpt, content);
+        Prepared { ignored_fields, item: no, items: count, arrives_as, ..prepared }
     }
 
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
@@ -126,6 +135,7 @@ impl Intake {
             ignored_fields: 0,
             item: 0,
             items: 1,
+            arrives_as: 1,
             registered: None,
             trace: None,
         }
@@ -179,6 +189,7 @@ impl Prepared {
             ignored_fields: 0,
             item: 0,
             items: 1,
+            arrives_as: 1,
             registered: None,
             trace: None,
         }

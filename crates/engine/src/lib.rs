@@ -44,7 +44,7 @@ pub use kept::newest_tag;
 pub use measure::{Measures, Reading};
 pub use receipt::{Wording, wording};
 pub use receive::Inlet;
-pub use reconcile::{Book, Books, ControlSum, Line, State, books, drill};
+pub use reconcile::{Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, drill};
 pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, source_part, target_part};
 pub use supervise::{Ended, Gateway};

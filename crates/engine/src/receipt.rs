@@ -60,6 +60,7 @@ impl Core {
         let handed = Handed { revision: receipt.revision, change, at, receipt: receipt_now };
         let entry = self.entry(row.source, &row.posting);
         self.hand(target, row.no, entry, before.as_ref(), &handed)?;
+        self.purge_again(&row)?;
         Ok(Became::Receipt)
     }
 

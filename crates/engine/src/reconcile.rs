@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use samspor_domain::store::{Month, PostingNo, PostingRow, Read, Result, Seq, Standing};
+use samspor_domain::store::{Day, Month, PostingNo, PostingRow, Read, Result, Seq, Standing};
 use samspor_domain::{
     Amount, Body, Change, Handed, Kind, Receipted, SourceName, SourceNo, Stage, Sum, Text, Why,
 };
@@ -153,6 +153,28 @@ pub fn drill(
     Reader::new(read, vault)?.drill(target, state, limit)
 }
 
+/// What stands behind a control total.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlLines {
+    /// The control total against what came in.
+    pub total: ControlSum,
+    /// What came in by date, whether it is purged or not.
+    pub days: Vec<Day>,
+    /// The postings that came in and are not purged, by id, at most as many as asked for; of what targets have of them
+    /// they say nothing.
+    pub lines: Vec<Line>,
+}
+
+/// What came in of what a control total counts, by day and, at most `limit`, by posting; none if there is no such total.
+pub fn control_lines(
+    read: &mut dyn Read,
+    vault: &Arc<Vault>,
+    id: &Text,
+    limit: usize,
+) -> Result<Option<ControlLines>> {
+    Reader::new(read, vault)?.control(id, limit)
+}
+
 /// Reads as of one moment, as long as it lives.
 struct Reader<'a> {
     read: &'a mut dyn Read,
@@ -285,23 +307,13 @@ impl<'a> Reader<'a> {
     }
 
     fn controls(&mut self) -> Result<Vec<ControlSum>> {
-        let balances = self.read.balances()?;
         let mut controls = Vec::new();
         for fact in self.read.facts(Kind::ControlTotal)? {
             let Some((id, Body::ControlTotal(total))) = kept::open_live(self.vault, &fact)? else { continue };
             let no = self.names.iter().find(|(_, (name, _))| *name == total.source).map(|(no, _)| *no);
             let (Some(from), Some(to)) = (total.span.from, total.span.to) else { continue };
-            let ours = match no {
-                None => Sum::default(),
-                Some(no) if from.day() == 1 && to.last_of_month() == to => balances
-                    .iter()
-                    .filter(|balance| balance.source == no && balance.standing.is_none())
-                    .filter(|balance| (from..=to).contains(&balance.month))
-                    .map(|balance| balance.sum)
-                    .sum(),
-                // Balances are kept by month, so other dates are looked up one by one.
-                Some(no) => self.sum_of_days(no, from, to)?,
-            };
+            let days = no.map(|no| self.read.days(no, from, to)).transpose()?.unwrap_or_default();
+            let ours = days.into_iter().map(|day| day.sum).sum();
             let (count, sum) = (total.count, total.sum);
             controls.push(ControlSum { id, source: total.source, dates: (from, to), count, sum, ours });
         }
@@ -309,16 +321,26 @@ impl<'a> Reader<'a> {
         Ok(controls)
     }
 
-    fn sum_of_days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Sum> {
-        let (mut sum, mut after) = (Sum::default(), None);
-        loop {
-            let page = self.read.postings_by_id(source, after.as_ref(), PAGE)?;
-            let Some(last) = page.last() else { return Ok(sum) };
-            after = Some(last.posting.id.clone());
-            for row in page.iter().filter(|row| (from..=to).contains(&row.posting.date)) {
-                sum += self.sum(row);
+    fn control(&mut self, id: &Text, limit: usize) -> Result<Option<ControlLines>> {
+        let Some(total) = self.controls()?.into_iter().find(|control| control.id == *id) else {
+            return Ok(None);
+        };
+        let (from, to) = total.dates;
+        let no = self.names.iter().find(|(_, (name, _))| *name == total.source).map(|(no, _)| *no);
+        let (mut days, mut lines) = (Vec::new(), Vec::new());
+        if let Some(no) = no {
+            days = self.read.days(no, from, to)?;
+            let mut after = None;
+            while lines.len() < limit {
+                let page = self.read.postings_by_id(no, after.as_ref(), PAGE)?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.posting.id.clone());
+                let within = page.iter().filter(|row| (from..=to).contains(&row.posting.date));
+                lines.extend(within.map(|row| self.line(row, None, None)));
             }
+            lines.truncate(limit);
         }
+        Ok(Some(ControlLines { total, days, lines }))
     }
 
     fn drill(&mut self, target: &Text, state: State, limit: usize) -> Result<Vec<Line>> {

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use samspor_domain::store::{FactRow, PostingRow, Reach, Result, Scope, Standing, Store, StoreError};
-use samspor_domain::{CitizenRef, FactNo, Kind, Posting, PostingNo, Pseudonym, Seq, SourceNo, Text};
+use samspor_domain::{
+    CitizenRef, FactNo, Kind, Posting, PostingNo, Pseudonym, Receipted, Seq, SourceNo, Text,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Became, Core, conflict};
@@ -250,7 +252,7 @@ impl Core {
         for member in chain {
             last =
                 last.max(self.store.newest_record(member.no)?.map(|record| record.seq).unwrap_or_default());
-            if self.is_parked(member.no)? {
+            if self.is_parked(member.no)? || self.awaits_receipt(member.no)? {
                 return Ok(Fate::Stays);
             }
         }
@@ -266,6 +268,27 @@ impl Core {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a target has the last record of a posting and has yet to say whether it is in its books.
+    fn awaits_receipt(&mut self, no: PostingNo) -> Result<bool> {
+        let handed = self.store.handed_of(no)?;
+        Ok(handed.iter().any(|(_, handed)| handed.receipt == Receipted::Awaited))
+    }
+
+    /// A receipt came that purging may have waited for: it looks at these postings again.
+    pub(crate) fn purge_again(&mut self, row: &PostingRow) -> Result<()> {
+        if !self.retention.begun || matches!(row.standing, Standing::Tagged(_)) {
+            return Ok(());
+        }
+        let mut progress = Progress::load(&mut *self.store)?;
+        let chain = self.chain(row.clone())?;
+        let first = chain.iter().map(|member| member.no.0).min().unwrap_or(row.no.0);
+        if progress.posting < first {
+            return Ok(()); // It is still to come there.
+        }
+        progress.posting = first - 1;
+        self.purging_came(&progress)
     }
 
     /// The postings that take each other's answers, one of them given; each before those that follow it.
@@ -384,7 +407,7 @@ impl Core {
             for (target, at) in self.store.cursors()? {
                 if !targets.contains(&&target) {
                     tracing::warn!(%target, at = at.0, "the store knows a target that is not configured; postings of \
-                        which it has not all records are not purged");
+                        which it has not all records are not purged; `samspor targets forget` ends that");
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use samspor_domain::store::{Balance, Count, Month, Outcome, Result, Standing, Store};
+use samspor_domain::store::{Balance, Count, Day, Month, Outcome, Result, Standing, Store};
 use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 
 /// Counts and sums that are written once, with the transaction that they are about.
@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     counts: BTreeMap<(SourceNo, Month, Outcome), i64>,
     /// By how the postings stand as [`Balance`] has it.
     balances: BTreeMap<(SourceNo, Month, Option<Option<Untagged>>), Sum>,
+    /// All postings by date.
+    days: BTreeMap<(SourceNo, Date), Sum>,
     shelves: BTreeMap<(Text, SourceNo, Month, Change, Stage), Sum>,
 }
 
@@ -21,14 +23,17 @@ pub(crate) struct Tally {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) source: SourceNo,
-    /// The month of its date.
-    pub(crate) month: Month,
+    pub(crate) date: Date,
     pub(crate) sum: Sum,
 }
 
 impl Entry {
     pub(crate) fn new(source: SourceNo, date: Date, sum: Sum) -> Self {
-        Self { source, month: date.first_of_month(), sum }
+        Self { source, date, sum }
+    }
+
+    fn month(&self) -> Month {
+        self.date.first_of_month()
     }
 }
 
@@ -36,10 +41,16 @@ impl Tally {
     pub(crate) fn new() -> Self {
         // Months of arrival are Danish ones; the time zone comes with the binary, so it is always there.
         let zone = TimeZone::get("Europe/Copenhagen").unwrap_or(TimeZone::UTC);
-        Self { zone, counts: BTreeMap::new(), balances: BTreeMap::new(), shelves: BTreeMap::new() }
+        Self {
+            zone,
+            counts: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            days: BTreeMap::new(),
+            shelves: BTreeMap::new(),
+        }
     }
 
-    /// An item arrived, this became of it, and so many of its fields were ignored.
+    /// This became of an item, and so many of its fields were ignored. That it arrived was counted before.
     pub(crate) fn item(
         &mut self,
         source: SourceNo,
@@ -47,9 +58,7 @@ impl Tally {
         outcome: Outcome,
         ignored_fields: u32,
     ) {
-        for outcome in [Outcome::Received, outcome] {
-            self.count(source, arrived, outcome, 1);
-        }
+        self.count(source, arrived, outcome, 1);
         if ignored_fields > 0 {
             self.count(source, arrived, Outcome::IgnoredField, i64::from(ignored_fields));
         }
@@ -64,6 +73,7 @@ impl Tally {
     /// A posting came to the journal and stands so.
     pub(crate) fn posting(&mut self, entry: Entry, standing: Standing) {
         *self.balance(entry, None) += entry.sum;
+        *self.days.entry((entry.source, entry.date)).or_default() += entry.sum;
         *self.balance(entry, Some(reason(standing))) += entry.sum;
     }
 
@@ -74,7 +84,7 @@ impl Tally {
     }
 
     fn balance(&mut self, entry: Entry, standing: Option<Option<Untagged>>) -> &mut Sum {
-        self.balances.entry((entry.source, entry.month, standing)).or_default()
+        self.balances.entry((entry.source, entry.month(), standing)).or_default()
     }
 
     /// What a target has of a posting is no longer so, but so.
@@ -88,7 +98,7 @@ impl Tally {
         if from == to {
             return;
         }
-        let key = |(change, stage)| (target.clone(), entry.source, entry.month, change, stage);
+        let key = |(change, stage)| (target.clone(), entry.source, entry.month(), change, stage);
         if let Some(from) = from {
             *self.shelves.entry(key(from)).or_default() -= entry.sum;
         }
@@ -112,6 +122,9 @@ impl Tally {
         let balances =
             changed.map(|((source, month, standing), sum)| Balance { source, month, standing, sum });
         store.weigh(&balances.collect::<Vec<_>>())?;
+        let days = std::mem::take(&mut self.days).into_iter();
+        let days = days.map(|((source, date), sum)| Day { source, date, sum });
+        store.add_days(&days.collect::<Vec<_>>())?;
         let shelves = std::mem::take(&mut self.shelves);
         let changed = shelves.into_iter().filter(|(_, sum)| *sum != Sum::default());
         let shelves = changed.map(|((target, source, month, change, stage), sum)| Shelf {
@@ -128,6 +141,7 @@ impl Tally {
     pub(crate) fn clear(&mut self) {
         self.counts.clear();
         self.balances.clear();
+        self.days.clear();
         self.shelves.clear();
     }
 }

@@ -80,6 +80,8 @@ pub(crate) struct Units {
     leaving: BTreeMap<String, JoinHandle<()>>,
     sources: TaskTracker,
     targets: TaskTracker,
+    /// The gateway stops: nothing starts, pauses or goes on any more.
+    pub(crate) is_stopping: bool,
 }
 
 impl Units {
@@ -90,6 +92,9 @@ impl Units {
 
     /// Starts a unit. One of the same name ends first, with what it has begun.
     pub(crate) fn start(&mut self, work: Work, is_paused: bool, handle: &Handle, status: &Status) {
+        if self.is_stopping {
+            return;
+        }
         let part = work.part();
         let is_target = matches!(work, Work::Deliver(..));
         let (wish, wished) = watch::channel(Wish::running(is_paused));
@@ -113,6 +118,9 @@ impl Units {
 
     /// Ends those whose names are not among these.
     pub(crate) fn retain(&mut self, names: &BTreeSet<String>) {
+        if self.is_stopping {
+            return; // They end anyhow.
+        }
         self.leaving.retain(|_, task| !task.is_finished());
         for (part, unit) in self.units.extract_if(.., |part, _| !names.contains(part)) {
             unit.wish.send_replace(Wish::Leave);
@@ -122,13 +130,14 @@ impl Units {
 
     /// Lets a unit wait, or go on. Does nothing where there is none of that name.
     pub(crate) fn pause(&self, part: &str, is_paused: bool) {
-        if let Some(unit) = self.units.get(part) {
+        if let Some(unit) = self.units.get(part).filter(|_| !self.is_stopping) {
             unit.wish.send_replace(Wish::running(is_paused));
         }
     }
 
     /// Tells all sources, or all targets, to end. What it gives waits until they have.
     pub(crate) fn stop(&mut self, targets: bool) -> TaskTracker {
+        self.is_stopping = true;
         for unit in self.units.values().filter(|unit| unit.is_target == targets) {
             unit.wish.send_replace(Wish::Stop);
         }

@@ -196,6 +196,8 @@ pub(crate) struct Writer {
     /// How far targets have come, as far as the store did not take it.
     advances: Vec<Advance>,
     measures: Arc<Measures>,
+    /// When to try again to overwrite what was erased, while readers hold that up.
+    scrub_at: Option<Instant>,
     /// What was erased could not be overwritten, and nothing has shown since that the store works.
     scrub_failed: bool,
 }
@@ -222,7 +224,6 @@ impl Writer {
             tracing: core.tracing.tracing(),
         };
         let measures = Arc::clone(&handle.measures);
-        status.set(PART, Condition::Up);
         let (purge_at, retry_at, advances, scrub_failed) = (Instant::now(), None, Vec::new(), false);
         let writer = Self {
             core,
@@ -234,8 +235,13 @@ impl Writer {
             retry_at,
             advances,
             measures,
+            scrub_at: None,
             scrub_failed,
         };
+        writer.works();
+        if let Some(last) = writer.core.is_ahead_of(writer.clock.now()) {
+            tracing::error!("{}", behind(last));
+        }
         Ok((writer, handle))
     }
 
@@ -273,7 +279,6 @@ impl Writer {
                     }
                 }
             }
-            // What a reader holds up is tried again, whether anything else comes or not.
             work_left |= !self.scrub()?;
             let last = self.core.store().last_seq()?;
             self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
@@ -286,7 +291,7 @@ impl Writer {
     async fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
         let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
         // What is due does not hurry what is tried again: both need a store that works.
-        let until = self.retry_at.or(purge_at);
+        let until = self.retry_at.or(purge_at).into_iter().chain(self.scrub_at).min();
         let is_full = self.advances.len() >= KEPT_ADVANCES;
         if let (true, Some(retry_at)) = (is_full, self.retry_at) {
             // Whoever would say more waits, and so nothing more is delivered.
@@ -348,8 +353,13 @@ impl Writer {
         Ok(left)
     }
 
-    /// Takes a slice of overwriting what was erased. Answers whether none is left. What fails for now is tried again.
+    /// Takes a slice of overwriting what was erased. Answers whether none is left to do at once. What fails for now is
+    /// tried again; what a reader holds up is tried again later, whether anything else comes or not.
     fn scrub(&mut self) -> Result<bool, StoreError> {
+        if self.scrub_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(true);
+        }
+        self.scrub_at = None;
         match self.core.scrub() {
             Ok(done) => {
                 if std::mem::take(&mut self.scrub_failed) {
@@ -358,7 +368,10 @@ impl Writer {
                 Ok(done)
             }
             Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
-            Err(StoreError::Locked) => Ok(false),
+            Err(StoreError::Locked) => {
+                self.scrub_at = Some(Instant::now() + RETRY_AFTER);
+                Ok(true)
+            }
             Err(error) => {
                 self.scrub_failed = true;
                 self.did_not_take(explain(&error));
@@ -428,9 +441,20 @@ impl Writer {
 
     /// Says that the store took something.
     fn works(&self) {
-        self.status
-            .set(PART, if self.core.stalled { Condition::Down(STALLED.into()) } else { Condition::Up });
+        let alarm = match self.core.is_ahead_of(self.clock.now()) {
+            _ if self.core.stalled => Some(STALLED.into()),
+            ahead => ahead.map(behind),
+        };
+        self.status.set(PART, alarm.map_or(Condition::Up, Condition::Down));
     }
+}
+
+/// What is said of a clock that is behind the last registration. It stays the same while that is so.
+fn behind(last: Timestamp) -> String {
+    format!(
+        "the clock is behind what was registered last ({last}): set it right; if that instant was wrong, what arrives \
+         is registered at it until then (docs/operations.md says what that means)"
+    )
 }
 
 /// An error and its causes in one line.

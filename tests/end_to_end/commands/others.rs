@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use samspor_town::search::Search;
 use samspor_town::{Settings, Town};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::recordings::{charts_alone, line, of_town, write};
 use crate::deployment::{Result, demo_config};
@@ -101,6 +101,51 @@ fn the_balance_is_what_was_sent_and_what_does_not_balance_is_told() -> Result<()
         (&false.into(), 1, 0)
     );
     assert!(stored.ask(&["reconcile"], &[], 5)?.stdout.contains("NOT BALANCED"));
+    Ok(())
+}
+
+/// A control total that is one posting and one krone too high for the days that it names.
+#[test]
+fn behind_a_control_total_are_its_days_and_postings() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = demo_config(dir.path())?;
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text.replace(r#""split"]"#, r#""split", "control-total"]"#))?;
+    let posting = |n: usize, date: &str| {
+        let said = json!({"type": "posting", "id": format!("P-{n}"), "date": date, "account": "5.28.21.1", "amount": "100.00"});
+        line(n, "opus", &said)
+    };
+    let total = json!({"type": "control-total", "id": "KT-1", "version": 1, "source": "opus", "from": "2026-03-02",
+                       "to": "2026-03-03", "count": 4, "sum": "301.00"});
+    let lines = [
+        posting(1, "2026-03-01"),
+        posting(2, "2026-03-02"),
+        posting(3, "2026-03-02"),
+        posting(4, "2026-03-03"),
+    ];
+    let lines = lines.into_iter().chain([line(5, "registry", &total)]);
+    let recording = write(dir.path(), "few.ndjson", lines)?;
+    let store = dir.path().join("store");
+    let configured = ["--config".as_ref(), config.as_os_str()];
+    let place = ["--data-dir".as_ref(), store.as_os_str(), recording.as_os_str()];
+    samspor(["replay".as_ref()].into_iter().chain(configured).chain(place))?.ended(0)?;
+    let ask = |more: &[&str], code| {
+        let more = more.iter().map(|word| word.as_ref());
+        samspor(["reconcile".as_ref()].into_iter().chain(configured).chain(more))?.ended(code)
+    };
+    assert!(ask(&[], 5)?.stdout.contains("DIFFERS"));
+    let shown: Value = serde_json::from_str(&ask(&["--control", "KT-1", "--json"], 0)?.stdout)?;
+    let sums = shown["days"].as_array().into_iter().flatten();
+    let sums: Vec<_> =
+        sums.map(|day| (&day["date"], &day["ours"]["postings"], &day["ours"]["ore"])).collect();
+    let day = |date: &str, postings: i64, ore: &str| (json!(date), json!(postings), json!(ore));
+    let right = [day("2026-03-02", 2, "20000"), day("2026-03-03", 1, "10000")];
+    assert_eq!(sums, right.each_ref().map(|(date, postings, ore)| (date, postings, ore)));
+    let postings = shown["postings"].as_array().into_iter().flatten();
+    assert_eq!(postings.map(|posting| &posting["posting"]).collect::<Vec<_>>(), ["P-2", "P-3", "P-4"]);
+    let table = ask(&["--control", "KT-1"], 0)?.stdout;
+    assert!(table.contains("2026-03-03") && table.contains("P-4") && table.contains("300,00"), "{table}");
+    assert!(ask(&["--control", "KT-2"], 1)?.stderr.contains("no control total KT-2"));
     Ok(())
 }
 

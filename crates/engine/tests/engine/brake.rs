@@ -1,5 +1,7 @@
 //! The brake: what would change many postings is held with a preview, and nothing else is.
 
+use std::collections::BTreeMap;
+
 use rand::{SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use samspor_conformance::{Corpus, Size};
@@ -8,6 +10,7 @@ use samspor_domain::store::Standing;
 use samspor_engine::{Held, held};
 
 use crate::stage::{Stage, instant};
+use crate::supervision::charts;
 
 const THEN: &str = "2026-03-10T08:00:00Z";
 
@@ -116,6 +119,54 @@ fn few_changes_and_withdrawals_are_never_held() {
     assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (0, 1));
     stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":4,"withdrawn":true}"#);
     assert_eq!((tagged(&mut stage), is_held(&mut stage).len()), (0, 0));
+}
+
+fn areas(stage: &mut Stage) -> BTreeMap<String, usize> {
+    let mut areas = BTreeMap::new();
+    for tag in stage.journal().into_iter().filter_map(|(_, tag)| tag) {
+        *areas.entry(format!("{} {}", tag.solution, tag.area)).or_default() += 1;
+    }
+    areas
+}
+
+fn counted(counted: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    counted.iter().map(|(area, count)| ((*area).to_owned(), *count)).collect()
+}
+
+#[test]
+fn other_charts_leave_what_is_held_as_it_is_and_its_preview_says_what_they_change() {
+    let mut stage = stage();
+    stage.send(
+        THEN,
+        "registry",
+        r#"{"type":"solution","id":"o","version":1,"name":"O","claims":[{"account":"5.28.22"}]}"#,
+    );
+    stage.send(
+        THEN,
+        "opus",
+        r#"{"type":"posting","id":"O-1","date":"2026-01-05","account":"5.28.22.1","amount":"1.00"}"#,
+    );
+    let before = counted(&[("o unmapped", 1), ("s unmapped", 10)]);
+    assert_eq!(areas(&mut stage), before);
+    stage.send(THEN, "registry", &solution(2, r#","to":"2026-01-31""#));
+    assert_eq!((areas(&mut stage), is_held(&mut stage).len()), (before, 1));
+
+    // The other solution's posting has the area that the new charts give; what is held waits, also after a restart.
+    for _ in 0..2 {
+        stage.open(charts("employment"), 3, None);
+        stage.brake(4);
+        stage.finish(instant(THEN));
+        assert_eq!(areas(&mut stage), counted(&[("o employment", 1), ("s unmapped", 10)]));
+    }
+    let all = is_held(&mut stage);
+    let [held] = all.as_slice() else { panic!("{all:?}") };
+    assert!(held.is_held);
+    let preview: Vec<(&str, &str, i64)> =
+        held.preview.iter().map(|shift| (shift.from.as_str(), shift.to.as_str(), shift.postings)).collect();
+    assert_eq!(preview, [("s", "s", 5), ("s", "not-enrolled", 5)], "by the charts in force");
+    assert!(stage.release(held.fact, 2));
+    stage.finish(instant(THEN));
+    assert_eq!(areas(&mut stage), counted(&[("o employment", 1), ("s employment", 5)]));
 }
 
 /// Whatever is held, and in whatever order it is released: in the end everything is as if there were no brake.

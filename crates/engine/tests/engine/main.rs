@@ -1,13 +1,20 @@
 //! The engine over the embedded store.
 
 mod answers;
+mod arrival;
+mod awaited;
 mod brake;
+mod clock;
+mod controls;
 mod delivery;
 mod fakes;
+mod forgetting;
 mod panics;
 mod quarantine;
 mod retention;
 mod retention_by_chance;
+mod scrubbing;
 mod simulation;
 mod stage;
+mod stopping;
 mod supervision;

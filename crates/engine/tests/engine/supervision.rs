@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use samspor_domain::{Chart, ChartRule, Charts, Clock, Condition as When, CostKind, Decode, Encode, Flow};
 use samspor_engine::{
     Audience, Condition, Control, ControlError, Gateway, Inlet, Intake, Outlet, Permissions, Plan, Policy,
-    Scribe, Settings,
+    Scribe, Settings, Status,
 };
 use samspor_formats::json;
 
@@ -30,17 +30,17 @@ impl Clock for Stands {
 const SOLUTION: &str =
     r#"{"type":"solution","id":"sb","version":1,"name":"SB","claims":[{"account":"5.28.21"}]}"#;
 
-fn posting(id: &str) -> String {
+pub(crate) fn posting(id: &str) -> String {
     format!(r#"{{"type":"posting","id":"{id}","date":"2026-03-14","account":"5.28.21.1","amount":"100.00"}}"#)
 }
 
-fn inlet(name: &str, queue: &Arc<Queue>) -> Inlet {
+pub(crate) fn inlet(name: &str, queue: &Arc<Queue>) -> Inlet {
     let decoder: Arc<dyn Decode> = Arc::new(json::Decoder);
     let intake = Intake { source: text(name), decoder, may_send: Permissions::all(), max_body_bytes: 10_000 };
     Inlet { intake, source: Arc::new(QueueSource(Arc::clone(queue))) }
 }
 
-fn outlet(stage: &Stage, name: &str, receiver: &Arc<Receiver>) -> Outlet {
+pub(crate) fn outlet(stage: &Stage, name: &str, receiver: &Arc<Receiver>) -> Outlet {
     let encoder: Arc<dyn Encode> = Arc::new(json::Encoder);
     let scribe = Scribe::new(Arc::clone(&stage.vault), &text(name), Audience::Ledger, encoder);
     Outlet {
@@ -53,17 +53,17 @@ fn outlet(stage: &Stage, name: &str, receiver: &Arc<Receiver>) -> Outlet {
     }
 }
 
-fn start(stage: &mut Stage, inlets: Vec<Inlet>, outlets: Vec<Outlet>) -> Gateway {
+pub(crate) fn start(stage: &mut Stage, inlets: Vec<Inlet>, outlets: Vec<Outlet>) -> Gateway {
     Gateway::start(stage.close(), Arc::new(Stands), inlets, outlets).expect("it starts")
 }
 
-fn settings(charts: Charts) -> Settings {
+pub(crate) fn settings(charts: Charts) -> Settings {
     Settings { charts, slice: 1_000, retention_days: None, brake_postings: None }
 }
 
 /// Waits until a part is as it is to be.
-async fn until(control: &Control, gateway: &Gateway, part: &str, condition: &Condition) {
-    let mut board = gateway.status().watch();
+pub(crate) async fn until(control: &Control, status: &Status, part: &str, condition: &Condition) {
+    let mut board = status.watch();
     let is_so = board.wait_for(|parts| parts.get(part).is_some_and(|report| report.condition == *condition));
     let waited = tokio::time::timeout(LIMIT, is_so).await.map(drop);
     waited.unwrap_or_else(|_| panic!("{part} is to be {condition:?}: {:?}", control.parts()));
@@ -83,12 +83,12 @@ async fn what_breaks_says_so_and_starts_again_and_loses_nothing() {
     let gateway = start(&mut stage, inlets, outlets);
     let control = gateway.control();
     let broke = |what: &str| Condition::Down(format!("the {what} broke; please report it"));
-    until(&control, &gateway, "source opus", &broke("source")).await;
+    until(&control, &gateway.status(), "source opus", &broke("source")).await;
     opus.breaks.store(0, Ordering::SeqCst);
-    until(&control, &gateway, "target ledger", &broke("target")).await;
+    until(&control, &gateway.status(), "target ledger", &broke("target")).await;
     ledger.breaks.store(0, Ordering::SeqCst);
-    until(&control, &gateway, "source opus", &Condition::Up).await;
-    until(&control, &gateway, "target ledger", &Condition::Up).await;
+    until(&control, &gateway.status(), "source opus", &Condition::Up).await;
+    until(&control, &gateway.status(), "target ledger", &Condition::Up).await;
     opus.until_accepted(4).await;
     let ids: BTreeSet<String> = ledger.until_taken(4).await.into_iter().collect();
     assert_eq!(ids, (0..4).map(|n| format!("opus:P-{n}:1")).collect());
@@ -133,7 +133,7 @@ async fn while_the_store_takes_nothing_messages_are_given_back_seldom_and_the_pa
 
     disk.execute_batch("DROP TRIGGER full").expect("it is dropped");
     opus.until_accepted(1).await;
-    until(&control, &gateway, part, &Condition::Up).await;
+    until(&control, &gateway.status(), part, &Condition::Up).await;
     drop((control, board));
     gateway.stop(LIMIT).await.expect("it stops");
 }
@@ -145,16 +145,16 @@ async fn a_connection_that_ends_or_blocks_while_idle_is_noticed() {
     let outlets = vec![outlet(&stage, "ledger", &ledger)];
     let gateway = start(&mut stage, vec![], outlets);
     let control = gateway.control();
-    until(&control, &gateway, "target ledger", &Condition::Up).await;
+    until(&control, &gateway.status(), "target ledger", &Condition::Up).await;
     ledger.flow.send_replace(Some(Flow::Blocked("low on memory".into())));
     let blocked = Condition::Down("the receiver takes nothing for now: low on memory".into());
-    until(&control, &gateway, "target ledger", &blocked).await;
+    until(&control, &gateway.status(), "target ledger", &blocked).await;
     ledger.flow.send_replace(Some(Flow::Open));
-    until(&control, &gateway, "target ledger", &Condition::Up).await;
+    until(&control, &gateway.status(), "target ledger", &Condition::Up).await;
     assert_eq!(ledger.connected.load(Ordering::SeqCst), 1);
     ledger.flow.send_replace(None);
     ledger.until_connected(2).await;
-    until(&control, &gateway, "target ledger", &Condition::Up).await;
+    until(&control, &gateway.status(), "target ledger", &Condition::Up).await;
     drop(control);
     gateway.stop(LIMIT).await.expect("it stops");
 }
@@ -178,10 +178,10 @@ async fn what_is_paused_waits_with_all_of_its_messages_also_after_a_restart() {
     assert!(!control.pause("source opus", true).await.expect("it is there"));
     opus.release();
     opus.until_accepted(1).await;
-    until(&control, &gateway, "source opus", &Condition::Paused).await;
+    until(&control, &gateway.status(), "source opus", &Condition::Paused).await;
     opus.until_subscriptions(0).await;
     control.pause("target ledger", true).await.expect("it is there");
-    until(&control, &gateway, "target ledger", &Condition::Paused).await;
+    until(&control, &gateway.status(), "target ledger", &Condition::Paused).await;
     let before = ledger.until_taken(0).await.len();
     opus.put(&posting("P-1"));
     dubu.put(&posting("P-2"));
@@ -202,13 +202,13 @@ async fn what_is_paused_waits_with_all_of_its_messages_also_after_a_restart() {
     let gateway = start(&mut stage, inlets, outlets);
     let control = gateway.control();
     for part in ["source opus", "target ledger"] {
-        until(&control, &gateway, part, &Condition::Paused).await;
+        until(&control, &gateway.status(), part, &Condition::Paused).await;
     }
-    until(&control, &gateway, "source dubu", &Condition::Up).await;
+    until(&control, &gateway.status(), "source dubu", &Condition::Up).await;
     assert_eq!((opus.len(), ledger.until_taken(0).await.len()), (1, before));
     for part in ["source opus", "target ledger"] {
         assert!(control.pause(part, false).await.expect("it is there"));
-        until(&control, &gateway, part, &Condition::Up).await;
+        until(&control, &gateway.status(), part, &Condition::Up).await;
     }
     opus.until_accepted(2).await;
     assert_eq!(opus.delivered.load(Ordering::SeqCst), 2, "what was begun was finished");
@@ -217,7 +217,7 @@ async fn what_is_paused_waits_with_all_of_its_messages_also_after_a_restart() {
     gateway.stop(LIMIT).await.expect("it stops");
 }
 
-fn charts(area: &str) -> Charts {
+pub(crate) fn charts(area: &str) -> Charts {
     let condition =
         When { account: "5.28".parse().ok(), grouping: None, cost_centre: None, span: Default::default() };
     let rules = vec![ChartRule { condition, area: text(area), kind: CostKind::Service, committee: None }];
@@ -270,7 +270,7 @@ async fn parts_come_go_and_change_while_others_go_on() {
     let gone = board.wait_for(|parts| !parts.contains_key("source goes"));
     tokio::time::timeout(LIMIT, gone).await.expect("it goes").expect("the board is there");
     for part in ["source stays", "source changes", "source comes", "target ledger", "target lis"] {
-        until(&control, &gateway, part, &Condition::Up).await;
+        until(&control, &gateway.status(), part, &Condition::Up).await;
     }
     let subscribed = queues.each_ref().map(|queue| queue.subscribed.load(Ordering::SeqCst));
     assert_eq!(subscribed, [1, 2, 1, 1]);

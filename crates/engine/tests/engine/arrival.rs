@@ -1,0 +1,71 @@
+//! What arrives is counted before it is looked at, so that the books show what is lost on the way.
+
+use std::sync::Arc;
+
+use samspor_domain::store::Outcome;
+use samspor_domain::{Decode, Delivery, Fault, Item, Reason, SourceName};
+use samspor_engine::{Became, Intake, Permissions};
+
+use crate::stage::{Stage, instant, text};
+
+const NOW: &str = "2026-03-10T08:00:00Z";
+
+/// A decoder that finds as many items as a delivery has bytes.
+struct Bytes;
+
+impl Decode for Bytes {
+    fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
+        let fault = |byte: &u8| Fault::at(Reason::InvalidField, byte.to_string(), "is wrong");
+        let item = |byte| Item { content: Err(fault(byte)), excerpt: None, ignored_fields: 0 };
+        delivery.body.iter().map(item).collect()
+    }
+}
+
+fn intake() -> Intake {
+    let decoder = Arc::new(Bytes);
+    Intake { source: text("opus"), decoder, may_send: Permissions::all(), max_body_bytes: 1_000 }
+}
+
+fn delivery(body: &'static str) -> Delivery {
+    Delivery { body: body.into(), ..Delivery::default() }
+}
+
+/// Items received, and what they became.
+fn counted(stage: &mut Stage) -> (i64, i64) {
+    let counts = stage.core().store().counts().expect("counts");
+    let sum = |is_received: bool| {
+        let of = counts.iter().filter(|count| (count.outcome == Outcome::Received) == is_received);
+        of.map(|count| count.items).sum()
+    };
+    (sum(true), sum(false))
+}
+
+#[test]
+fn an_item_that_is_lost_after_decoding_is_missing_in_the_books() {
+    let mut stage = Stage::new();
+    let mut items = intake().prepare(&delivery("abc"));
+    items.extend(intake().prepare(&delivery("d")));
+    stage.core().take_in(&items, instant(NOW)).expect("it is taken in");
+    assert_eq!(counted(&mut stage), (4, 4));
+    for lost in 0..3 {
+        let mut items = intake().prepare(&delivery("efg"));
+        items.remove(lost);
+        stage.core().take_in(&items, instant(NOW)).expect("it is taken in");
+        let (received, became) = counted(&mut stage);
+        assert_ne!(received, became, "the books show that item {lost} is lost");
+        // So that the next one is seen by itself.
+        stage = Stage::new();
+    }
+}
+
+#[test]
+fn a_decoder_that_finds_nothing_sends_the_message_to_quarantine() {
+    let mut stage = Stage::new();
+    let items = intake().prepare(&delivery(""));
+    let became = stage.core().take_in(&items, instant(NOW)).expect("it is taken in");
+    assert!(
+        matches!(became.as_slice(), [Became::Quarantined(fault)] if fault.reason == Reason::Failed),
+        "{became:?}"
+    );
+    assert_eq!(counted(&mut stage), (1, 1));
+}
