@@ -22,6 +22,7 @@ mod receipt;
 mod receive;
 mod reconcile;
 mod registry;
+mod released;
 mod retention;
 mod scribe;
 mod scrub;

@@ -6,6 +6,7 @@ mod delivery;
 mod fakes;
 mod panics;
 mod quarantine;
+mod released;
 mod retention;
 mod retention_by_chance;
 mod simulation;
