@@ -83,8 +83,6 @@ pub(crate) struct Doubts {
     delivered: BTreeSet<Seq>,
     /// The receipts that the receiver answered with, until their records are noted as handed over.
     receipts: BTreeMap<Seq, Box<Receipt>>,
-    /// Why the last answer was no receipt, where it should have been one.
-    pub(crate) no_receipt: Option<String>,
     tries: BTreeMap<Seq, Tries>,
     /// What was on its way alone.
     pub(crate) in_hand: Option<InHand>,
@@ -110,7 +108,6 @@ impl Doubts {
             losses: 0,
             delivered: BTreeSet::new(),
             receipts: BTreeMap::new(),
-            no_receipt: None,
             tries: BTreeMap::new(),
             in_hand: None,
             condemned: BTreeSet::new(),

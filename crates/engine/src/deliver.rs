@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
 use samspor_domain::{
     Confirms, Decode, Flow, LinkError, Outgoing, Publisher, Publishing, Sent, Seq, Target, Text, Why,
@@ -23,8 +22,6 @@ use crate::writer::{Handle, explain};
 
 /// Batches that may wait for their confirms at once.
 const IN_FLIGHT: usize = 4;
-/// How often missing receipts are looked for.
-const LOOK_FOR_RECEIPTS: Duration = Duration::from_secs(10);
 
 /// One target, as it runs.
 pub struct Outlet {
@@ -172,7 +169,6 @@ impl Outlet {
         let measure = means.handle.measures.confirms_of(&self.name);
         let mut read = doubts.position;
         let mut in_flight: VecDeque<Flight> = VecDeque::new();
-        let mut look_for_receipts = tokio::time::interval(LOOK_FOR_RECEIPTS);
         doubts.rounds.begin();
         // Whether the feed has had its turn since what is tried again had its own.
         let mut had_turn = false;
@@ -261,9 +257,6 @@ impl Outlet {
                     }
                 }
                 () = doubts.rounds.due(), if !stopping && !is_due => {}
-                _ = look_for_receipts.tick(), if self.policy.receipt_within.is_some() => {
-                    blocking::in_place(|| self.look_for_receipts(means, doubts))?;
-                }
                 () = means.stop.cancelled(), if !stopping => {}
             }
         }
@@ -336,27 +329,6 @@ impl Outlet {
         let Some((row, posting)) = row.zip(posting) else { return Ok(None) };
         self.step(reader, &row, &posting).map(Some)
     }
-
-    /// Raises an alarm while receipts are missing for longer than they may, or one that came was none.
-    fn look_for_receipts(&self, means: &mut Means<'_>, doubts: &Doubts) -> StoreResult<()> {
-        let Some(within) = self.policy.receipt_within else { return Ok(()) };
-        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
-        let until = means.handle.now().saturating_sub(within).unwrap_or(jiff::Timestamp::MIN);
-        let condition = match means.reader.awaited(&self.name, until)? {
-            0 => doubts.no_receipt.clone().map_or(Condition::Up, Condition::Down),
-            missing => Condition::Down(format!(
-                "{missing} records were handed over and have had no receipt for longer than {} s",
-                within.as_secs()
-            )),
-        };
-        means.status.set(&receipts_part(&self.name), condition);
-        Ok(())
-    }
-}
-
-/// The name of the part that says how a target's receipts are doing.
-pub(crate) fn receipts_part(name: &Text) -> String {
-    format!("receipts {name}")
 }
 
 impl Step {

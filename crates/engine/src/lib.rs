@@ -17,6 +17,7 @@ mod intake;
 mod kept;
 mod keyring;
 mod measure;
+mod missing;
 pub mod quarantine;
 mod receipt;
 mod receive;

@@ -436,7 +436,7 @@ async fn whatever_goes_wrong_the_receiver_ends_with_the_newest_records_and_the_b
     }
 }
 
-fn receipt(posting: &str, revision: u8, status: &str, at: &str) -> String {
+pub(crate) fn receipt(posting: &str, revision: u8, status: &str, at: &str) -> String {
     format!(
         r#"{{"type":"receipt","id":"R-{posting}-{at}","source":"opus","posting":"{posting}","revision":{revision},"status":"{status}","at":"{at}","code":"K7","text":"Kontoen er lukket"}}"#
     )

@@ -4,6 +4,7 @@ mod answers;
 mod brake;
 mod delivery;
 mod fakes;
+mod missing;
 mod panics;
 mod quarantine;
 mod released;
