@@ -49,7 +49,8 @@ async fn told(gateway: &Gateway, what: &str, says: impl Fn(Option<&Condition>) -
     let mut board = gateway.status().watch();
     let told = board.wait_for(|parts| says(parts.get(what).map(|report| &report.condition)));
     let told = tokio::time::timeout(Duration::from_mins(10), told).await;
-    told.unwrap_or_else(|_| panic!("{what} is {:?}", gateway.control().parts().get(what))).expect("the board is there");
+    told.unwrap_or_else(|_| panic!("{what} is {:?}", gateway.control().parts().get(what)))
+        .expect("the board is there");
 }
 
 fn is_down(condition: Option<&Condition>) -> bool {
@@ -129,16 +130,17 @@ async fn missing_receipts_raise_an_alarm_whatever_the_target_does() {
             told(&gateway, "receipts ledger", |said| said == Some(&Condition::Up)).await;
         }
         // Without the setting or the target nobody waits for receipts.
-        let settings = Settings {
-            charts: Charts::default(),
-            slice: 1_000,
-            retention_days: None,
-            brake_postings: None,
-        };
+        let settings =
+            Settings { charts: Charts::default(), slice: 1_000, retention_days: None, brake_postings: None };
         let outlets = if stays { vec![outlet(&stage, &far, None)] } else { Vec::new() };
         let targets = outlets.iter().map(|outlet| outlet.name.clone()).collect();
-        let plan =
-            Plan { settings, unchanged: std::collections::BTreeSet::new(), inlets: Vec::new(), outlets, targets };
+        let plan = Plan {
+            settings,
+            unchanged: std::collections::BTreeSet::new(),
+            inlets: Vec::new(),
+            outlets,
+            targets,
+        };
         gateway.control().take_over(plan).await.expect("it is taken");
         told(&gateway, "receipts ledger", |said| said.is_none()).await;
         gateway.stop(Duration::from_secs(60)).await.expect("it stops");

@@ -146,12 +146,16 @@ async fn a_month_that_is_opened_is_tried_as_carefully_as_everything_else() {
     let is_tried = |tries: &BTreeMap<_, _>| (5..10).all(|id| tries.get(&format!("P-{id}")) > Some(&5));
     running.until_tried(&receiver, is_tried).await;
     let is_parked = running.parked().await;
-    assert!(is_parked.len() == 5 && is_parked.iter().all(|(_, why)| *why == Why::ClosedMonth), "{is_parked:?}");
+    assert!(
+        is_parked.len() == 5 && is_parked.iter().all(|(_, why)| *why == Why::ClosedMonth),
+        "{is_parked:?}"
+    );
     receiver.react(|id| if id == "P-6" { Reaction::Refuse } else { Reaction::Take });
     running
-        .until("only the bad one is parked", |read| {
-            matches!(&parked(read)[..], [(id, Why::Refused(4.., _))] if id == "P-6")
-        })
+        .until(
+            "only the bad one is parked",
+            |read| matches!(&parked(read)[..], [(id, Why::Refused(4.., _))] if id == "P-6"),
+        )
         .await;
     running.stop().await;
 }
