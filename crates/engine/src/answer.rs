@@ -7,8 +7,7 @@ use samspor_domain::{Decode, Delivery, Message, Receipt, Sent};
 
 use crate::blocking;
 use crate::careful::Doubts;
-use crate::deliver::{Flight, Means, Outlet, Step, receipts_part};
-use crate::status::Condition;
+use crate::deliver::{Flight, Means, Outlet, Step};
 
 const WHAT_TO_DO: &str = "The record is delivered and its receipt stays awaited: let the receiver answer with a receipt as \
                           docs/http.md has it, or with nothing, and bring what is missing over a queue (`receipts_of`)";
@@ -51,20 +50,19 @@ impl Outlet {
                 }
                 Sent::Answered(Err(why)) => Err(why.clone()),
                 _ => {
-                    doubts.no_receipt = None; // It has not said anything that would be misunderstood.
+                    means.handle.misunderstood.forget(&self.name); // It has not said anything that would be misunderstood.
                     continue;
                 }
             };
             match heard {
                 Ok(receipt) => {
-                    doubts.no_receipt = None;
+                    means.handle.misunderstood.forget(&self.name);
                     doubts.answered(step.seq, receipt);
                 }
                 Err(why) => {
                     let why =
                         format!("the receiver answered a record with no receipt of it: {why}. {WHAT_TO_DO}");
-                    means.status.set(&receipts_part(&self.name), Condition::Down(why.clone()));
-                    doubts.no_receipt = Some(why);
+                    means.handle.misunderstood.tell(&self.name, why, means.status);
                 }
             }
         }

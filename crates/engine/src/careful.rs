@@ -2,14 +2,16 @@
 //! a record is parked when it has failed often enough, one that comes after it got through, **and** it failed once more
 //! after that.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use samspor_domain::store::StoreError;
+use samspor_domain::store::{PostingNo, Read, Result as StoreResult};
 use samspor_domain::{Publisher, Receipt, Sent, Seq, Why};
 
 use crate::blocking;
-use crate::books::Handing;
+use crate::books::{Handing, Parking};
 use crate::deliver::{Failure, Means, Outlet, Step};
+use crate::released::{Again, Rounds};
 use crate::trace;
 
 /// Connections in a row that may be lost with the same records under way before those are suspected.
@@ -17,18 +19,59 @@ const LOSSES: u32 = 2;
 /// Refusals that are remembered at most.
 const REFUSALS: usize = 100;
 
+/// Why a record failed that was on its way alone when the connection ended.
+const CUT: &str = "the connection ended while it was on its way";
+
 /// How a record failed.
 #[derive(Default)]
-struct Tries {
+pub(crate) struct Tries {
     made: u32,
     /// How many of those that it may have are used up.
     spent: u32,
     /// Why the last one failed.
     why: String,
+    /// The last one ended with the connection, which may not be the record's fault.
+    is_cut: bool,
+    /// How often something else had been shown to get through by then.
+    proofs: u64,
+}
+
+impl Tries {
+    /// Notes one more. Answers whether it shows that the record is bad: it was tried enough, another one got through after
+    /// that, and now it failed once more. A connection that ended shows that only where the one before did as well.
+    pub(crate) fn fail(
+        &mut self,
+        why: String,
+        is_cut: bool,
+        known: &BTreeSet<String>,
+        proofs: u64,
+        tries: u32,
+    ) -> bool {
+        let is_bad = self.spent >= tries && proofs > self.proofs && (!is_cut || self.is_cut);
+        self.made += 1;
+        // One more that fails like those that are parked needs no more tries to be suspected.
+        self.spent = if known.contains(&why) { u32::MAX } else { self.spent.saturating_add(1) };
+        (self.why, self.is_cut, self.proofs) = (why, is_cut, proofs);
+        is_bad
+    }
+
+    /// Whether it was tried enough, and nothing got through since.
+    pub(crate) fn wants_proof(&self, tries: u32, proofs: u64) -> bool {
+        self.spent >= tries && proofs == self.proofs
+    }
+}
+
+/// What was on its way alone.
+pub(crate) enum InHand {
+    /// A record of the feed; and whether it was its last try.
+    Step(Seq, bool),
+    /// One that is tried again.
+    Again(Again),
+    /// One that the receiver has already.
+    Proof,
 }
 
 /// What is known of records that did not go through. It lives as long as its target runs.
-#[derive(Default)]
 pub(crate) struct Doubts {
     /// Everything up to here is delivered or parked.
     pub(crate) position: Seq,
@@ -40,18 +83,56 @@ pub(crate) struct Doubts {
     delivered: BTreeSet<Seq>,
     /// The receipts that the receiver answered with, until their records are noted as handed over.
     receipts: BTreeMap<Seq, Box<Receipt>>,
-    /// Why the last answer was no receipt, where it should have been one.
-    pub(crate) no_receipt: Option<String>,
     tries: BTreeMap<Seq, Tries>,
-    /// The record that was on its way alone.
-    in_hand: Option<Seq>,
+    /// What was on its way alone.
+    pub(crate) in_hand: Option<InHand>,
     /// Records that failed once more after the receiver had shown that it is in order.
     condemned: BTreeSet<Seq>,
-    /// Refusals for which a record was parked. The next that is refused so is parked at once.
-    known: BTreeSet<String>,
+    /// Refusals for which a record was parked. The next that is refused so is suspected at once.
+    pub(crate) known: BTreeSet<String>,
+    /// How often something was shown to get through.
+    pub(crate) proofs: u64,
+    /// What did so last.
+    pub(crate) good: Option<(PostingNo, Seq)>,
+    /// Whether that may be sent again as a proof.
+    pub(crate) may_prove: bool,
+    /// How far what is parked is tried again.
+    pub(crate) rounds: Rounds,
 }
 
 impl Doubts {
+    pub(crate) fn new(waits: (Duration, Duration)) -> Self {
+        Self {
+            position: Seq::default(),
+            until: None,
+            losses: 0,
+            delivered: BTreeSet::new(),
+            receipts: BTreeMap::new(),
+            tries: BTreeMap::new(),
+            in_hand: None,
+            condemned: BTreeSet::new(),
+            known: BTreeSet::new(),
+            proofs: 0,
+            good: None,
+            may_prove: true,
+            rounds: Rounds::new(waits),
+        }
+    }
+
+    /// A record got through.
+    pub(crate) fn proven(&mut self, step: &Step) {
+        self.proofs += 1;
+        self.good = Some((step.handing.posting, step.seq));
+    }
+
+    /// Why a record is parked that failed so, and so often before.
+    pub(crate) fn parks(&mut self, tries: Tries, before: u32) -> Why {
+        if self.known.len() < REFUSALS && !tries.is_cut {
+            self.known.insert(tries.why.clone());
+        }
+        Why::Refused(before.saturating_add(tries.made), tries.why)
+    }
+
     /// Whether records go one by one.
     pub(crate) fn is_careful(&self) -> bool {
         self.until.is_some()
@@ -95,17 +176,20 @@ impl Doubts {
         self.condemned = self.condemned.split_off(&Seq(self.position.0 + 1));
     }
 
-    fn went_through(&mut self, seq: Seq) {
-        self.tries.remove(&seq);
-        self.delivered.insert(seq);
+    fn went_through(&mut self, step: &Step) {
+        self.tries.remove(&step.seq);
+        self.delivered.insert(step.seq);
+        self.proven(step);
     }
 
-    fn failed(&mut self, seq: Seq, why: String) {
+    /// A record of the feed failed; `is_last` where it was tried since another one got through.
+    fn failed(&mut self, seq: Seq, is_last: bool, why: String, is_cut: bool) {
         let tries = self.tries.entry(seq).or_default();
-        tries.made += 1;
-        // One more that fails like those that are parked needs no further proof.
-        tries.spent = if self.known.contains(&why) { u32::MAX } else { tries.spent.saturating_add(1) };
-        tries.why = why;
+        let is_condemned = is_last && (!is_cut || tries.is_cut);
+        tries.fail(why, is_cut, &self.known, self.proofs, 0);
+        if is_condemned {
+            self.condemned.insert(seq);
+        }
     }
 
     fn spent(&self, seq: Seq) -> u32 {
@@ -121,6 +205,16 @@ impl Doubts {
 }
 
 impl Outlet {
+    /// Notes that the connection ended while something was on its way alone.
+    pub(crate) async fn note_cut(&self, means: &mut Means<'_>, doubts: &mut Doubts) {
+        match doubts.in_hand.take() {
+            None => {}
+            Some(InHand::Step(seq, is_last)) => doubts.failed(seq, is_last, CUT.into(), true),
+            Some(InHand::Again(again)) => self.failed_again(means, doubts, again, CUT.into(), true).await,
+            Some(InHand::Proof) => doubts.rounds.put_off(None),
+        }
+    }
+
     /// Delivers one by one, until everything that is in doubt is delivered or parked.
     pub(crate) async fn go_carefully(
         &mut self,
@@ -128,64 +222,82 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
-        if let Some(seq) = doubts.in_hand.take() {
-            doubts.failed(seq, "the connection ended while it was on its way".into());
-        }
         let mut newest = means.handle.newest();
-        // What lies between the position and the record that is tried.
-        let mut behind: VecDeque<Step> = VecDeque::new();
-        let mut failing = 0;
+        // What failed, and nothing behind it got through yet; and how far the feed is read.
+        let (mut failing, mut after) = (Vec::new(), doubts.position);
         while !means.stop.is_cancelled() {
             newest.mark_unchanged();
-            let after = behind.back().map_or(doubts.position, |step| step.seq);
-            let steps = blocking::in_place(|| self.read(means.reader, after))?;
+            let mut steps = blocking::in_place(|| self.read(means.reader, after))?;
             if steps.is_empty() {
-                if failing == 0 {
-                    // Only records of closed months are left.
-                    self.advance(means.handle, doubts, behind.drain(..)).await;
+                if failing.is_empty() {
                     break;
                 }
                 // Nothing comes after those that failed, so there is no telling them from a receiver that is out of
-                // order, and nobody waits for them to get out of the way.
+                // order, and nobody waits for them to get out of the way but what is tried again.
+                doubts.rounds.begin();
+                if doubts.rounds.is_due() {
+                    self.try_again(publisher, means, doubts).await?;
+                }
                 tokio::select! {
                     biased;
                     () = means.backoff.wait(means.stop) => doubts.once_more(self.policy.tries),
                     _ = newest.changed() => {}
                 }
-                (behind, failing) = (VecDeque::new(), 0);
-                continue;
+                steps = still_newest(means.reader, std::mem::take(&mut failing))?;
             }
+            // Records of closed months wait for nobody. They are no proof either.
+            let mut closed = Vec::new();
             for step in steps {
                 if means.stop.is_cancelled() {
                     return Ok(());
                 }
-                let is_delivered = doubts.delivered.contains(&step.seq);
-                if step.messages.is_some()
-                    && !is_delivered
-                    && !self.try_step(publisher, means, doubts, &step).await?
-                {
-                    behind.push_back(step);
-                    failing += 1;
-                    if failing > self.policy.failing {
-                        doubts.once_more(self.policy.tries);
-                        let why = doubts.tries.values().next_back().map(|tries| tries.why.clone());
-                        return Err(Failure::Refused(why.unwrap_or_default()));
-                    }
+                after = after.max(step.seq);
+                if step.messages.is_none() {
+                    closed.push(step.park(Why::ClosedMonth));
                     continue;
                 }
-                let is_proof = step.messages.is_some();
-                behind.push_back(step);
-                if is_proof {
-                    self.pass(publisher, means, doubts, &mut behind).await?;
-                    failing = 0;
+                let is_delivered = doubts.delivered.contains(&step.seq)
+                    || self.try_step(publisher, means, doubts, &step).await?;
+                failing.push(step);
+                if is_delivered {
+                    self.pass(publisher, means, doubts, &mut failing, &mut closed).await?;
+                } else if failing.len() > self.policy.failing {
+                    doubts.once_more(self.policy.tries);
+                    let why = doubts.tries.values().next_back().map(|tries| tries.why.clone());
+                    return Err(Failure::Refused(why.unwrap_or_default()));
                 }
             }
-            if behind.is_empty() && doubts.until <= Some(doubts.position) {
+            let to = if failing.is_empty() { after } else { doubts.position };
+            self.park_closed(means, doubts, to, closed).await?;
+            if failing.is_empty() && doubts.until <= Some(doubts.position) {
                 break;
             }
         }
         doubts.until = None;
         means.backoff.reset();
+        Ok(())
+    }
+
+    /// Parks records of closed months, but for those that are, and says how far the target has come.
+    async fn park_closed(
+        &self,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+        to: Seq,
+        closed: Vec<Parking>,
+    ) -> StoreResult<()> {
+        let mut advance = self.no_advance();
+        advance.to = to;
+        for parking in closed {
+            let before = PostingNo(parking.posting.0 - 1);
+            let next = blocking::in_place(|| means.reader.parked(&self.name, before, 1))?;
+            if next.iter().all(|next| (next.posting, next.seq) != (parking.posting, parking.seq)) {
+                advance.parked.push(parking);
+            }
+        }
+        if to > doubts.position || !advance.parked.is_empty() {
+            self.say(means.handle, doubts, advance).await;
+        }
         Ok(())
     }
 
@@ -198,7 +310,7 @@ impl Outlet {
         step: &Step,
     ) -> Result<bool, Failure> {
         while doubts.spent(step.seq) < self.policy.tries {
-            doubts.in_hand = Some(step.seq);
+            doubts.in_hand = Some(InHand::Step(step.seq, false));
             let mut messages = step.messages.clone().unwrap_or_default();
             let span = self.span(means.handle, step, &mut messages);
             let sent = publisher.publish(messages).await?.await?;
@@ -207,12 +319,12 @@ impl Outlet {
             self.hear(means, doubts, step, &sent)?;
             match sent.into_iter().find(|sent| !sent.is_delivered()) {
                 None | Some(Sent::Delivered | Sent::Answered(_)) => {
-                    doubts.went_through(step.seq);
+                    doubts.went_through(step);
                     return Ok(true);
                 }
                 Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
                 Some(Sent::Refused(why)) => {
-                    doubts.failed(step.seq, why);
+                    doubts.failed(step.seq, false, why, false);
                     tracing::debug!(target = %self.name, "the receiver refused a record");
                 }
             }
@@ -226,57 +338,44 @@ impl Outlet {
         Ok(false)
     }
 
-    /// The last of these got through: the others are delivered, parked for their month, or bad unless the receiver takes
-    /// them now.
+    /// The last of these got through: the others are bad unless the receiver takes them now. `closed` goes with them.
     async fn pass(
         &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
-        behind: &mut VecDeque<Step>,
+        failing: &mut Vec<Step>,
+        closed: &mut Vec<Parking>,
     ) -> Result<(), Failure> {
-        let reader = &mut *means.reader;
-        let superseded = blocking::in_place(|| {
-            let mut superseded = Vec::new();
-            for step in behind.iter().filter(|step| doubts.tries.contains_key(&step.seq)) {
-                let newest = reader.newest_record(step.handing.posting)?;
-                if newest.is_none_or(|newest| newest.seq != step.seq) {
-                    superseded.push(step.seq);
-                }
-            }
-            Ok::<_, StoreError>(superseded)
-        })?;
+        let to = failing.last().map(|step| step.seq).unwrap_or_default();
         // What is no longer its posting's newest record is passed over, as ever.
-        behind.retain(|step| !superseded.contains(&step.seq));
-        for step in &*behind {
-            if doubts.tries.contains_key(&step.seq) && doubts.condemned.insert(step.seq) {
-                let mut messages = step.messages.clone().unwrap_or_default();
-                let span = self.span(means.handle, step, &mut messages);
-                let sent = publisher.publish(messages).await?.await?;
-                trace::tell(span, &sent);
-                self.hear(means, doubts, step, &sent)?;
-                match sent.into_iter().find(|sent| !sent.is_delivered()) {
-                    None | Some(Sent::Delivered | Sent::Answered(_)) => doubts.went_through(step.seq),
-                    Some(Sent::Refused(why)) => doubts.failed(step.seq, why),
-                    Some(Sent::Later(why, asked)) => {
-                        doubts.condemned.remove(&step.seq);
-                        return Err(Failure::Later(why, asked));
-                    }
-                }
+        let (mut behind, through): (Vec<_>, Vec<_>) =
+            failing.drain(..).partition(|step| doubts.tries.contains_key(&step.seq));
+        behind = still_newest(means.reader, behind)?;
+        for step in &behind {
+            if doubts.condemned.contains(&step.seq) {
+                continue;
+            }
+            doubts.in_hand = Some(InHand::Step(step.seq, true));
+            let mut messages = step.messages.clone().unwrap_or_default();
+            let span = self.span(means.handle, step, &mut messages);
+            let sent = publisher.publish(messages).await?.await?;
+            trace::tell(span, &sent);
+            doubts.in_hand = None;
+            self.hear(means, doubts, step, &sent)?;
+            match sent.into_iter().find(|sent| !sent.is_delivered()) {
+                None | Some(Sent::Delivered | Sent::Answered(_)) => doubts.went_through(step),
+                Some(Sent::Refused(why)) => doubts.failed(step.seq, true, why, false),
+                Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
             }
         }
         let mut advance = self.no_advance();
+        (advance.to, advance.parked) = (to, std::mem::take(closed));
         let mut parked = 0;
-        for step in behind.drain(..) {
-            advance.to = step.seq;
-            if step.messages.is_none() {
-                advance.parked.push(step.park(Why::ClosedMonth));
-            } else if let Some(Tries { made, why, .. }) = doubts.tries.remove(&step.seq) {
-                if doubts.known.len() < REFUSALS {
-                    doubts.known.insert(why.clone());
-                }
+        for step in behind.into_iter().chain(through) {
+            if let Some(tries) = doubts.tries.remove(&step.seq) {
                 parked += 1;
-                advance.parked.push(step.park(Why::Refused(made, why)));
+                advance.parked.push(step.park(doubts.parks(tries, 0)));
             } else {
                 advance.handed.push(doubts.handing(step));
             }
@@ -289,4 +388,17 @@ impl Outlet {
         self.say(means.handle, doubts, advance).await;
         Ok(())
     }
+}
+
+/// Those that are still their posting's newest record.
+fn still_newest(reader: &mut dyn Read, steps: Vec<Step>) -> StoreResult<Vec<Step>> {
+    blocking::in_place(|| {
+        let mut newest = Vec::with_capacity(steps.len());
+        for step in steps {
+            if reader.newest_record(step.handing.posting)?.is_some_and(|record| record.seq == step.seq) {
+                newest.push(step);
+            }
+        }
+        Ok(newest)
+    })
 }

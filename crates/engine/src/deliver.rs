@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
 use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, StoreError};
 use samspor_domain::{
     Confirms, Decode, Flow, LinkError, Outgoing, Publisher, Publishing, Sent, Seq, Target, Text, Why,
@@ -23,10 +22,6 @@ use crate::writer::{Handle, explain};
 
 /// Batches that may wait for their confirms at once.
 const IN_FLIGHT: usize = 4;
-/// How often missing receipts are looked for.
-const LOOK_FOR_RECEIPTS: Duration = Duration::from_secs(10);
-/// What is parked is read in pages of so many records.
-const PAGE: usize = 500;
 
 /// One target, as it runs.
 pub struct Outlet {
@@ -122,7 +117,7 @@ impl Outlet {
     ) {
         let part = target_part(&self.name);
         let mut backoff = Backoff::between(self.policy.waits);
-        let mut doubts = Doubts::default();
+        let mut doubts = Doubts::new(self.policy.waits);
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let connected = tokio::select! {
@@ -156,6 +151,7 @@ impl Outlet {
         let kept = blocking::in_place(|| means.reader.cursor(&self.name))?;
         // What was said to the writer may not be committed yet.
         doubts.position = doubts.position.max(kept);
+        self.note_cut(means, doubts).await;
         if doubts.is_careful() {
             self.go_carefully(publisher, means, doubts).await?;
         }
@@ -173,16 +169,23 @@ impl Outlet {
         let measure = means.handle.measures.confirms_of(&self.name);
         let mut read = doubts.position;
         let mut in_flight: VecDeque<Flight> = VecDeque::new();
-        let mut look_for_receipts = tokio::time::interval(LOOK_FOR_RECEIPTS);
-        self.send_released(publisher, means, doubts).await?;
+        doubts.rounds.begin();
+        // Whether the feed has had its turn since what is tried again had its own.
+        let mut had_turn = false;
         loop {
             let stopping = means.stop.is_cancelled();
             if stopping && in_flight.is_empty() {
                 return Ok(());
             }
+            let is_due = !stopping && doubts.rounds.is_due();
+            if is_due && had_turn && in_flight.is_empty() {
+                self.try_again(publisher, means, doubts).await?;
+                had_turn = false;
+                continue;
+            }
             newest.mark_unchanged();
             let mut more = false;
-            if !stopping && in_flight.len() < IN_FLIGHT {
+            if !stopping && in_flight.len() < IN_FLIGHT && !(is_due && had_turn) {
                 let mut steps = blocking::in_place(|| self.read(means.reader, read))?;
                 if let Some(last) = steps.last() {
                     read = last.seq;
@@ -199,6 +202,9 @@ impl Outlet {
                     let confirms = published.inspect_err(|_| doubts.lost(read))?;
                     in_flight.push_back(Flight { steps: counted, confirms, begun });
                     more = in_flight.len() < IN_FLIGHT;
+                } else if is_due {
+                    had_turn = true;
+                    more = in_flight.is_empty();
                 }
             }
             if more {
@@ -224,6 +230,10 @@ impl Outlet {
                     }
                     measure.confirmed(flight.begun.elapsed());
                     means.backoff.reset();
+                    had_turn = true;
+                    if let Some((step, _)) = flight.steps.iter().rfind(|(_, messages)| *messages > 0) {
+                        doubts.proven(step);
+                    }
                     let steps = flight.steps.into_iter().map(|(step, _)| step);
                     self.advance(means.handle, doubts, steps).await;
                 }
@@ -241,14 +251,12 @@ impl Outlet {
                         return Ok(()); // The writer is gone, and nothing new will come.
                     }
                 }
-                changed = released.changed(), if !stopping && in_flight.is_empty() => {
+                changed = released.changed(), if !stopping => {
                     if changed.is_ok() {
-                        self.send_released(publisher, means, doubts).await?;
+                        doubts.rounds.begin_anew();
                     }
                 }
-                _ = look_for_receipts.tick(), if self.policy.receipt_within.is_some() => {
-                    blocking::in_place(|| self.look_for_receipts(means, doubts))?;
-                }
+                () = doubts.rounds.due(), if !stopping && !is_due => {}
                 () = means.stop.cancelled(), if !stopping => {}
             }
         }
@@ -305,48 +313,6 @@ impl Outlet {
         Ok(Step { seq: row.seq, handing, messages: is_open.then_some(messages), span: None })
     }
 
-    /// Tries once more what is parked and was released, or whose month is open again.
-    async fn send_released(
-        &mut self,
-        publisher: &mut dyn Publisher,
-        means: &mut Means<'_>,
-        doubts: &mut Doubts,
-    ) -> Result<(), Failure> {
-        let mut after = PostingNo::default();
-        while !means.stop.is_cancelled() {
-            let page = blocking::in_place(|| means.reader.parked(&self.name, after, PAGE))?;
-            let Some(last) = page.last() else { break };
-            after = last.posting;
-            for parked in page {
-                let tries = match &parked.why {
-                    Why::Refused(tries, _) if parked.is_released => *tries,
-                    Why::ClosedMonth => 0,
-                    Why::Refused(..) => continue,
-                };
-                let step = blocking::in_place(|| self.newest(means.reader, parked.posting))?;
-                // One that the cursor has not passed comes in its turn.
-                let Some(mut step) = step.filter(|step| step.seq <= doubts.position) else { continue };
-                let Some(mut messages) = step.messages.take() else { continue };
-                let span = self.span(means.handle, &step, &mut messages);
-                let sent = publisher.publish(messages).await?.await?;
-                trace::tell(span, &sent);
-                let mut advance = self.no_advance();
-                self.hear(means, doubts, &step, &sent)?;
-                match sent.into_iter().find(|sent| !sent.is_delivered()) {
-                    None | Some(Sent::Delivered | Sent::Answered(_)) => {
-                        advance.handed.push(doubts.handing(step));
-                    }
-                    Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
-                    Some(Sent::Refused(why)) => {
-                        advance.parked.push(step.park(Why::Refused(tries + 1, why)));
-                    }
-                }
-                self.say(means.handle, doubts, advance).await;
-            }
-        }
-        Ok(())
-    }
-
     /// The span of a record that is published now, if somebody follows its posting. Its messages tell of it.
     pub(crate) fn span(
         &self,
@@ -357,32 +323,12 @@ impl Outlet {
         handle.tracing.publish(&self.name, step.handing.posting, messages, self.scribe.tells_who())
     }
 
-    fn newest(&mut self, reader: &mut dyn Read, posting: PostingNo) -> StoreResult<Option<Step>> {
+    /// The newest record of a posting.
+    pub(crate) fn newest(&mut self, reader: &mut dyn Read, posting: PostingNo) -> StoreResult<Option<Step>> {
         let (row, posting) = (reader.newest_record(posting)?, reader.posting(posting)?);
         let Some((row, posting)) = row.zip(posting) else { return Ok(None) };
         self.step(reader, &row, &posting).map(Some)
     }
-
-    /// Raises an alarm while receipts are missing for longer than they may, or one that came was none.
-    fn look_for_receipts(&self, means: &mut Means<'_>, doubts: &Doubts) -> StoreResult<()> {
-        let Some(within) = self.policy.receipt_within else { return Ok(()) };
-        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
-        let until = means.handle.now().saturating_sub(within).unwrap_or(jiff::Timestamp::MIN);
-        let condition = match means.reader.awaited(&self.name, until)? {
-            0 => doubts.no_receipt.clone().map_or(Condition::Up, Condition::Down),
-            missing => Condition::Down(format!(
-                "{missing} records were handed over and have had no receipt for longer than {} s",
-                within.as_secs()
-            )),
-        };
-        means.status.set(&receipts_part(&self.name), condition);
-        Ok(())
-    }
-}
-
-/// The name of the part that says how a target's receipts are doing.
-pub(crate) fn receipts_part(name: &Text) -> String {
-    format!("receipts {name}")
 }
 
 impl Step {

@@ -48,23 +48,24 @@ impl Backoff {
 
     /// Waits the next delay, or until told to stop.
     pub(crate) async fn wait(&mut self, stop: &CancellationToken) {
-        let delay = self.delays.next().unwrap_or(self.longest);
-        Self::sleep(delay, stop).await;
+        self.wait_as_asked(None, stop).await;
     }
 
     /// Waits as long as it was asked to, within its shortest and its longest wait; the next delay if nobody asked.
     pub(crate) async fn wait_as_asked(&mut self, asked: Option<Duration>, stop: &CancellationToken) {
-        match asked {
-            Some(asked) => Self::sleep(asked.max(self.shortest).min(self.longest), stop).await,
-            None => self.wait(stop).await,
-        }
-    }
-
-    async fn sleep(delay: Duration, stop: &CancellationToken) {
+        let delay = self.next_as_asked(asked);
         tokio::select! {
             biased;
             () = tokio::time::sleep(delay) => {}
             () = stop.cancelled() => {}
+        }
+    }
+
+    /// How long such a wait is.
+    pub(crate) fn next_as_asked(&mut self, asked: Option<Duration>) -> Duration {
+        match asked {
+            Some(asked) => asked.max(self.shortest).min(self.longest),
+            None => self.delays.next().unwrap_or(self.longest),
         }
     }
 }

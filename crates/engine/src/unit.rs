@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::deliver::Outlet;
+use crate::missing;
 use crate::receive::Inlet;
 use crate::status::{Condition, Status, source_part, target_part};
 use crate::supervise::Backoff;
@@ -163,6 +164,17 @@ impl Keeper {
             let _ = before.await;
             self.status.set(&self.part, Condition::Starting);
         }
+        let Work::Deliver(outlet, _) = &self.work else { return self.keep_running().await };
+        let (name, within) = (outlet.name.clone(), outlet.policy.receipt_within);
+        let receipts = missing::look(name, within, self.handle.clone(), self.status.clone());
+        tokio::select! {
+            biased;
+            () = self.keep_running() => {}
+            () = receipts => {}
+        }
+    }
+
+    async fn keep_running(&mut self) {
         let mut backoff = Backoff::default();
         loop {
             let wish = *self.wished.borrow_and_update();
@@ -177,7 +189,12 @@ impl Keeper {
                 }
                 Wish::Stop => return self.status.set(&self.part, Condition::Stopped),
                 Wish::Replace => return,
-                Wish::Leave => return self.status.remove(&self.part),
+                Wish::Leave => {
+                    if let Work::Deliver(outlet, _) = &self.work {
+                        self.status.remove(&missing::receipts_part(&outlet.name));
+                    }
+                    return self.status.remove(&self.part);
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::core::{Became, Core};
 use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
 use crate::measure::Measures;
+use crate::missing::Misunderstood;
 use crate::status::{Condition, Status};
 use crate::trace::Tracing;
 
@@ -76,6 +77,7 @@ pub struct Handle {
     clock: Arc<dyn Clock>,
     /// How what lies in quarantine is decoded again.
     pub(crate) intakes: Intakes,
+    pub(crate) misunderstood: Misunderstood,
     pub(crate) measures: Arc<Measures>,
     pub(crate) tracing: Tracing,
 }
@@ -220,6 +222,7 @@ impl Writer {
             released: Arc::new(watch::Sender::new(0)),
             clock: Arc::clone(&clock),
             intakes: Intakes::default(),
+            misunderstood: Misunderstood::default(),
             measures: Arc::default(),
             tracing: core.tracing.tracing(),
         };

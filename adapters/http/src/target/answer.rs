@@ -17,11 +17,13 @@ pub(super) fn sent(status: StatusCode, headers: &HeaderMap, body: Result<Deliver
             Ok(delivery) if delivery.body.is_empty() => Sent::Delivered,
             body => Sent::Answered(body.map(Box::new)),
         },
-        408 | 425 | 429 | 500..=599 => Sent::Later(format!("it answers {status}"), retry_after(headers)),
+        408 | 425 | 429 | 503 => Sent::Later(format!("it answers {status}"), retry_after(headers)),
         // None of these is about the record: it would be the same with any other.
         code @ (0..=199 | 300..=399 | 401 | 403 | 404 | 405 | 407) => {
             Sent::Later(format!("it answers {status}: {}", advice(code)), None)
         }
+        // Where it breaks, or a proxy before it says that it does, that may be this record's doing (502 and 504 are how a
+        // connection that ends looks from behind a proxy), or it may be out of order: which, the others show.
         _ => Sent::Refused(format!("it answers {status}")),
     }
 }
@@ -80,8 +82,8 @@ mod tests {
             };
             let expected = match status {
                 200..=299 => "delivered",
-                401 | 403 | 404 | 405 | 407 | 408 | 425 | 429 => "later",
-                400..=499 | 600.. => "refused",
+                401 | 403 | 404 | 405 | 407 | 408 | 425 | 429 | 503 => "later",
+                400.. => "refused",
                 _ => "later",
             };
             assert_eq!(class, expected, "{status}");

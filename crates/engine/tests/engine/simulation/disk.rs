@@ -92,7 +92,8 @@ impl Disk {
     fn kills(&self, call: Call<'_>, is_done: bool) -> bool {
         let mut state = lock(&self.state);
         let left = match &mut state.kill {
-            Some(Point::Call(left)) if !is_done => left,
+            // Readers that wait for the same thing are woken in any order, so only one target's counts.
+            Some(Point::Call(left)) if !is_done && call.by <= 2 => left,
             Some(Point::BeforeCommit(left)) if !is_done && call.name == "commit" => left,
             Some(Point::AfterCommit(left)) if is_done && call.name == "commit" => left,
             _ => return false,
