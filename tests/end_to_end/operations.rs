@@ -205,16 +205,6 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
     let (sent, reloads) = tokio::join!(publish, reload);
     let (items, reloads) = (sent?.1, reloads?);
     println!("{reloads} times there and back");
-    // The second ledger does not come back, and is forgotten.
-    until_status(&deployment, &mut running, |parts| !parts.contains_key("target second")).await?;
-    let forget = |name: &str| deployment.samspor(&["targets", "forget", name], &[], "");
-    assert!(forget("ledger")?.ended(1)?.stderr.contains("still has target ledger"));
-    assert!(forget("nobody")?.ended(1)?.stderr.contains("it knows: ledger, lis, second"));
-    let request = v1::ForgetTargetRequest { target: "lis".into() };
-    let refused = admin.forget_target(request).await.expect_err("it is in use");
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(forget("second")?.ended(0)?.stdout.contains("is forgotten"));
-    assert!(forget("second")?.ended(1)?.stderr.contains("it knows: ledger, lis"));
     // The same by the signal and by the command.
     std::fs::write(config, &faulty)?;
     running.hang_up().await?;
@@ -243,6 +233,18 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
         let wrong = differences(&expected, &Ledger::of(&received)?, &balance);
         assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n"));
     }
+    // The second ledger does not come back, and is forgotten.
+    std::fs::write(config, &whole)?;
+    assert_eq!(deployment.samspor(&["reload"], &[], "")?.ended(0)?.stdout, "removed: target second\n");
+    until_status(&deployment, &mut running, |parts| !parts.contains_key("target second")).await?;
+    let forget = |name: &str| deployment.samspor(&["targets", "forget", name], &[], "");
+    assert!(forget("ledger")?.ended(1)?.stderr.contains("still has target ledger"));
+    assert!(forget("nobody")?.ended(1)?.stderr.contains("it knows: ledger, lis, second"));
+    let request = v1::ForgetTargetRequest { target: "lis".into() };
+    let refused = admin.forget_target(request).await.expect_err("it is in use");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(forget("second")?.ended(0)?.stdout.contains("is forgotten"));
+    assert!(forget("second")?.ended(1)?.stderr.contains("it knows: ledger, lis"));
     assert!(running.stop().await?.success());
     assert_eq!(deployment.client.count(&format!("{QUEUE}ledger")).await?, 0, "nothing was delivered twice");
     assert_eq!(deployment.personal_data(&town)?, Vec::<std::path::PathBuf>::new());
