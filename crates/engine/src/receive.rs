@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use samspor_domain::{LinkError, Source, Subscription, Token};
 use tokio::sync::oneshot;
@@ -16,6 +17,9 @@ use crate::writer::{Handle, Unavailable, explain};
 
 /// Batches of one source that may be on their way to the store at once: one is decoded while one is committed.
 const IN_FLIGHT: usize = 3;
+
+/// Where nothing comes for so long, nothing waits to be stored.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// One source, as it runs.
 pub struct Inlet {
@@ -79,6 +83,7 @@ impl Inlet {
         works: &impl Fn(),
     ) -> Result<(), Failure> {
         let mut in_flight: VecDeque<(Answer, Token, Followed)> = VecDeque::new();
+        let quiet_at = tokio::time::Instant::now() + QUIET;
         loop {
             let stopping = stop.is_cancelled();
             if stopping && in_flight.is_empty() {
@@ -91,10 +96,10 @@ impl Inlet {
                     let (_, token, followed) = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
                     match answer {
                         Ok(Ok(became)) => {
-                            token.accept().await?;
                             if !std::mem::replace(is_stored, true) {
                                 works();
                             }
+                            token.accept().await?;
                             followed.acknowledged(&became);
                         }
                         Ok(Err(unavailable)) => return Err(Failure::Store(unavailable)),
@@ -102,6 +107,10 @@ impl Inlet {
                     }
                 }
                 () = stop.cancelled(), if !stopping => {}
+                () = tokio::time::sleep_until(quiet_at), if !*is_stored && in_flight.is_empty() => {
+                    *is_stored = true;
+                    works();
+                }
                 batch = subscription.next(), if !stopping && in_flight.len() < IN_FLIGHT => {
                     let batch = batch?;
                     let mut followed = handle.tracing.follow(&self.intake.source, &batch.deliveries);

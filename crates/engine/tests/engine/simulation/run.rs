@@ -373,6 +373,7 @@ impl Run {
         world.mend();
         let deadline = Instant::now() + QUIET_WITHIN;
         let mut phase = 0;
+        let mut told = None;
         loop {
             tokio::select! {
                 biased;
@@ -398,6 +399,10 @@ impl Run {
                 None if phase < 2 => None,
                 None => look::undelivered(self, &operator.control.parts())?,
             };
+            if waits != told {
+                world.note(format!("waits for {}", waits.as_deref().unwrap_or("nothing")));
+                told.clone_from(&waits);
+            }
             match (waits, phase) {
                 (None, 0) => self.send(self.letters.len() - 2),
                 (None, 1) => self.send(self.letters.len() - 1),
