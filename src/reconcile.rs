@@ -40,8 +40,8 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
     Ok(if sheet.balanced { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) })
 }
 
-/// What is no part of the sum of what items became: their number, and fields in them.
-const APART: [&str; 2] = [Outcome::Received.word(), Outcome::IgnoredField.word()];
+/// What is no part of the sum of what items became: their number, the messages that held them, and fields in them.
+const APART: [&str; 3] = [Outcome::Message.word(), Outcome::Received.word(), Outcome::IgnoredField.word()];
 
 /// The balance sheet.
 #[derive(Debug, Serialize)]

@@ -246,7 +246,7 @@ pub(super) struct SourceAmqp {
     #[serde(default)]
     pub(super) prefetch: Number<1_000, 1, 65_535>,
     /// How many messages are committed together at most; not more than `prefetch`. Without it: 500, or
-    /// `prefetch` where that is less.
+    /// `prefetch` where that is less. With a megabyte of them no more are taken either.
     pub(super) batch: Option<Number<0, 1, 65_535>>,
 }
 
@@ -349,9 +349,10 @@ pub(super) struct Target {
 }
 
 /// What is done about records that a target does not take. A record that fails is tried again, and those behind it
-/// wait. When it has failed `tries` times, those behind it are tried; as soon as one of them gets through, the bad
-/// one is parked, listed by `samspor parked list`, and the rest goes on. When `failing` records in a row fail, it is
-/// the target that is out of order: nothing is parked, and it is tried again with growing waits.
+/// wait. When it has failed `tries` times, those behind it are tried; when one of them gets through, the bad one is
+/// tried once more, and parked if that fails too; `samspor parked list` lists it, and the rest goes on. One that is
+/// refused in the very words in which another was that is parked has no more tries before that. When `failing` records in
+/// a row fail, it is the target that is out of order: nothing is parked, and it is tried again with growing waits.
 #[derive(Debug, Deserialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [targets.delivery]")]

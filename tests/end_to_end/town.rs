@@ -60,6 +60,9 @@ async fn every_message_of_the_town_ends_as_it_should_and_twice_is_once() -> Resu
             assert_eq!(of(&before, word), of(&after, word), "{source} {word}");
         }
         assert_eq!(of(&after, "received"), 2 * of(&before, "received"), "{source}");
+        // What is counted before it is decoded is what the publisher counts.
+        let published = i64::try_from(town.messages().filter(|message| message.source == source).count())?;
+        assert_eq!((of(&before, "messages"), of(&after, "messages")), (published, 2 * published), "{source}");
     }
 
     let status = running.stop().await?;

@@ -138,6 +138,9 @@ struct Subscription {
     queue: String,
 }
 
+/// With so many bytes a batch is full, whatever number of messages that is.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+
 impl Subscription {
     /// A delivery, or why there are no more.
     fn take(&self, next: Option<lapin::Result<lapin::message::Delivery>>) -> Result<Taken, LinkError> {
@@ -157,13 +160,17 @@ impl domain::Subscription for Subscription {
         let next = self.consumer.next().await;
         let first = self.take(next)?;
         let (first_tag, mut last_tag, mut acker) = (first.tag, first.tag, first.acker);
+        let mut bytes = first.delivery.body.len();
         let mut deliveries = vec![first.delivery];
+        // What is decoded takes many times the room of its bytes, so files do not go together by the hundred.
         while deliveries.len() < self.batch
+            && bytes < MAX_BATCH_BYTES
             && let Some(next) = self.consumer.next().now_or_never()
         {
             // With an error, what was taken is lost to this connection, and the broker delivers it again.
             let taken = self.take(next)?;
             (last_tag, acker) = (taken.tag, taken.acker);
+            bytes += taken.delivery.body.len();
             deliveries.push(taken.delivery);
         }
         let token = Token::new(Accept { line: self.line.clone(), acker, first_tag, last_tag });

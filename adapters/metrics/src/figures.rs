@@ -42,6 +42,10 @@ fn items(read: &mut dyn Read, names: &Names) -> Result<Vec<Family>> {
     for count in read.counts()? {
         *sums.entry((count.source, count.outcome)).or_default() += count.items;
     }
+    let mut messages = Family::counter(
+        "samspor_messages_received",
+        "Messages that arrived, before they were decoded, by source.",
+    );
     let mut received = Family::counter("samspor_items_received", "Items that arrived, by source.");
     let mut ignored = Family::counter(
         "samspor_ignored_fields",
@@ -61,6 +65,7 @@ fn items(read: &mut dyn Read, names: &Names) -> Result<Vec<Family>> {
                     left += sum;
                     received.add([("source", name)], sum);
                 }
+                Outcome::Message => messages.add([("source", name)], sum),
                 Outcome::IgnoredField => ignored.add([("source", name)], sum),
                 _ => {
                     left -= sum;
@@ -70,7 +75,7 @@ fn items(read: &mut dyn Read, names: &Names) -> Result<Vec<Family>> {
         }
         unaccounted.add([("source", name)], left);
     }
-    Ok(vec![received, became, ignored, unaccounted])
+    Ok(vec![messages, received, became, ignored, unaccounted])
 }
 
 fn postings(balances: &[Balance], names: &Names) -> Vec<Family> {

@@ -127,6 +127,7 @@ impl Publishing for Open {
         match sent {
             // Why is the receiver's to say, in words that may hold anything.
             Sent::Refused(_) => self.fail("refused"),
+            Sent::Broke(_) => self.fail("broke"),
             Sent::Later(..) => self.fail("later"),
             Sent::Delivered | Sent::Answered(_) => {}
         }

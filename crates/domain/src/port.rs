@@ -166,6 +166,9 @@ pub enum Sent {
     Answered(Result<Box<Delivery>, String>),
     /// The receiver said no to this message, or nothing takes such messages: why, without personal data.
     Refused(String),
+    /// The receiver broke on this message, or of itself, which only the others can show: why, without personal data. It
+    /// counts like a refusal, and says nothing of another message that ends in the same way.
+    Broke(String),
     /// The receiver takes nothing for now: why, and how long it asks to be left alone, if it does. The message is tried
     /// again, however often.
     Later(String, Option<Duration>),

@@ -231,11 +231,15 @@ pub enum Outcome {
     Discarded,
     /// No item, but a field in one that the contract does not know, and that was ignored. A duplicate's do not count.
     IgnoredField,
+    /// No item, but a message that arrived, counted before it is decoded; what publishers count. One that comes again
+    /// counts again.
+    Message,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Message,
         Self::Received,
         Self::Fact,
         Self::Stale,
@@ -260,6 +264,7 @@ impl Outcome {
             Self::Quarantined => "quarantined",
             Self::Discarded => "discarded",
             Self::IgnoredField => "ignored_fields",
+            Self::Message => "messages",
         }
     }
 }

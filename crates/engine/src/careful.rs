@@ -22,6 +22,18 @@ const REFUSALS: usize = 100;
 /// Why a record failed that was on its way alone when the connection ended.
 const CUT: &str = "the connection ended while it was on its way";
 
+/// In which way a record failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The receiver said no to it, and says the same of others that are alike.
+    #[default]
+    Refused,
+    /// The receiver broke, which may be its own doing.
+    Broke,
+    /// The connection ended, which may not be the record's fault.
+    Cut,
+}
+
 /// How a record failed.
 #[derive(Default)]
 pub(crate) struct Tries {
@@ -30,8 +42,7 @@ pub(crate) struct Tries {
     spent: u32,
     /// Why the last one failed.
     why: String,
-    /// The last one ended with the connection, which may not be the record's fault.
-    is_cut: bool,
+    how: How,
     /// How often something else had been shown to get through by then.
     proofs: u64,
 }
@@ -42,16 +53,17 @@ impl Tries {
     pub(crate) fn fail(
         &mut self,
         why: String,
-        is_cut: bool,
+        how: How,
         known: &BTreeSet<String>,
         proofs: u64,
         tries: u32,
     ) -> bool {
-        let is_bad = self.spent >= tries && proofs > self.proofs && (!is_cut || self.is_cut);
+        let is_bad = self.spent >= tries && proofs > self.proofs && (how != How::Cut || self.how == How::Cut);
         self.made += 1;
         // One more that fails like those that are parked needs no more tries to be suspected.
-        self.spent = if known.contains(&why) { u32::MAX } else { self.spent.saturating_add(1) };
-        (self.why, self.is_cut, self.proofs) = (why, is_cut, proofs);
+        let is_known = how == How::Refused && known.contains(&why);
+        self.spent = if is_known { u32::MAX } else { self.spent.saturating_add(1) };
+        (self.why, self.how, self.proofs) = (why, how, proofs);
         is_bad
     }
 
@@ -127,7 +139,7 @@ impl Doubts {
 
     /// Why a record is parked that failed so, and so often before.
     pub(crate) fn parks(&mut self, tries: Tries, before: u32) -> Why {
-        if self.known.len() < REFUSALS && !tries.is_cut {
+        if self.known.len() < REFUSALS && tries.how == How::Refused {
             self.known.insert(tries.why.clone());
         }
         Why::Refused(before.saturating_add(tries.made), tries.why)
@@ -183,10 +195,10 @@ impl Doubts {
     }
 
     /// A record of the feed failed; `is_last` where it was tried since another one got through.
-    fn failed(&mut self, seq: Seq, is_last: bool, why: String, is_cut: bool) {
+    fn failed(&mut self, seq: Seq, is_last: bool, why: String, how: How) {
         let tries = self.tries.entry(seq).or_default();
-        let is_condemned = is_last && (!is_cut || tries.is_cut);
-        tries.fail(why, is_cut, &self.known, self.proofs, 0);
+        let is_condemned = is_last && (how != How::Cut || tries.how == How::Cut);
+        tries.fail(why, how, &self.known, self.proofs, 0);
         if is_condemned {
             self.condemned.insert(seq);
         }
@@ -209,8 +221,8 @@ impl Outlet {
     pub(crate) async fn note_cut(&self, means: &mut Means<'_>, doubts: &mut Doubts) {
         match doubts.in_hand.take() {
             None => {}
-            Some(InHand::Step(seq, is_last)) => doubts.failed(seq, is_last, CUT.into(), true),
-            Some(InHand::Again(again)) => self.failed_again(means, doubts, again, CUT.into(), true).await,
+            Some(InHand::Step(seq, is_last)) => doubts.failed(seq, is_last, CUT.into(), How::Cut),
+            Some(InHand::Again(again)) => self.failed_again(means, doubts, again, CUT.into(), How::Cut).await,
             Some(InHand::Proof) => doubts.rounds.put_off(None),
         }
     }
@@ -324,9 +336,10 @@ impl Outlet {
                 }
                 Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
                 Some(Sent::Refused(why)) => {
-                    doubts.failed(step.seq, false, why, false);
+                    doubts.failed(step.seq, false, why, How::Refused);
                     tracing::debug!(target = %self.name, "the receiver refused a record");
                 }
+                Some(Sent::Broke(why)) => doubts.failed(step.seq, false, why, How::Broke),
             }
             if doubts.spent(step.seq) < self.policy.tries {
                 means.backoff.wait(means.stop).await;
@@ -365,7 +378,8 @@ impl Outlet {
             self.hear(means, doubts, step, &sent)?;
             match sent.into_iter().find(|sent| !sent.is_delivered()) {
                 None | Some(Sent::Delivered | Sent::Answered(_)) => doubts.went_through(step),
-                Some(Sent::Refused(why)) => doubts.failed(step.seq, true, why, false),
+                Some(Sent::Refused(why)) => doubts.failed(step.seq, true, why, How::Refused),
+                Some(Sent::Broke(why)) => doubts.failed(step.seq, true, why, How::Broke),
                 Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
             }
         }

@@ -208,6 +208,8 @@ impl Core {
             let source = self.keyring.enter(&mut *self.store, &first.source)?;
             let count = i64::try_from(arrived(alike)).unwrap_or(i64::MAX);
             self.tally.count(source, now, Outcome::Received, count);
+            let messages = alike.iter().filter(|item| (*item).borrow().arrives_as > 0).count();
+            self.tally.count(source, now, Outcome::Message, i64::try_from(messages).unwrap_or(i64::MAX));
             for item in alike {
                 became.push(self.item(source, item.borrow(), now)?);
             }

@@ -74,7 +74,7 @@ pub(crate) enum Failure {
     Link(#[from] LinkError),
     #[error("the feed cannot be read")]
     Store(#[from] StoreError),
-    #[error("the receiver refused a record: {0}")]
+    #[error("the receiver did not take a record: {0}")]
     Refused(String),
     #[error("the receiver takes nothing for now: {0}")]
     Later(String, Option<Duration>),
@@ -353,7 +353,7 @@ impl Flight {
 fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) -> Option<Failure> {
     let failure = sent.iter().find_map(|sent| match sent {
         Sent::Delivered | Sent::Answered(_) => None,
-        Sent::Refused(why) => Some(Failure::Refused(why.clone())),
+        Sent::Refused(why) | Sent::Broke(why) => Some(Failure::Refused(why.clone())),
         Sent::Later(why, asked) => Some(Failure::Later(why.clone(), *asked)),
     })?;
     let mut sent = sent.iter();

@@ -62,7 +62,11 @@ impl Inlet {
                         works();
                         backoff.reset();
                     }
-                    self.receive(&mut *subscription, handle, stop, &mut is_stored, &works).await
+                    let ended = self.receive(&mut *subscription, handle, stop, &mut is_stored, &works).await;
+                    if is_stored {
+                        backoff.reset(); // It worked until now.
+                    }
+                    ended
                 }
                 Err(error) => Err(Failure::Link(error)),
             };

@@ -11,7 +11,7 @@ use samspor_domain::{Parked, Publisher, Sent, Why};
 use tokio::time::Instant;
 
 use crate::blocking;
-use crate::careful::{Doubts, InHand, Tries};
+use crate::careful::{Doubts, How, InHand, Tries};
 use crate::deliver::{Failure, Means, Outlet, Step};
 use crate::supervise::Backoff;
 use crate::trace;
@@ -188,7 +188,8 @@ impl Outlet {
                 return Ok(true);
             }
             Some(Sent::Later(_, asked)) => doubts.rounds.put_off(asked),
-            Some(Sent::Refused(why)) => self.failed_again(means, doubts, again, why, false).await,
+            Some(Sent::Refused(why)) => self.failed_again(means, doubts, again, why, How::Refused).await,
+            Some(Sent::Broke(why)) => self.failed_again(means, doubts, again, why, How::Broke).await,
         }
         Ok(false)
     }
@@ -200,11 +201,11 @@ impl Outlet {
         doubts: &mut Doubts,
         again: Again,
         why: String,
-        is_cut: bool,
+        how: How,
     ) {
         let Doubts { rounds, known, proofs, .. } = doubts;
         let mut tries = rounds.failed.remove(&again.posting).unwrap_or_default();
-        if tries.fail(why, is_cut, known, *proofs, self.policy.tries) {
+        if tries.fail(why, how, known, *proofs, self.policy.tries) {
             rounds.row = 0;
             tracing::warn!(target = %self.name, "parked a record again that the receiver does not take; \
                 `samspor parked` lists it");
@@ -218,7 +219,7 @@ impl Outlet {
         if rounds.failed.len() < REMEMBERED {
             rounds.failed.insert(again.posting, tries);
         }
-        if is_cut || rounds.row > self.policy.failing {
+        if how == How::Cut || rounds.row > self.policy.failing {
             rounds.pause(None);
         }
     }

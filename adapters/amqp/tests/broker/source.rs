@@ -55,6 +55,26 @@ async fn batches_and_prefetch_are_bounded_and_in_order() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_batch_of_large_messages_is_bounded_by_their_bytes() -> anyhow::Result<()> {
+    let url = rabbitmq::shared().await?.vhost().await?;
+    let client = Client::connect(&url).await?;
+    let mut subscription = new_source(&url, source_settings())?.subscribe().await?;
+    let large = (0..10).map(|n| format!("{n}{}", "x".repeat(600_000))).collect::<Vec<_>>();
+    publish(&client, &large).await?;
+    // The broker has handed over all of them.
+    client.wait_for_count("in", 0, LIMIT).await?;
+    let mut received = Vec::new();
+    while received.len() < large.len() {
+        let batch = next(&mut subscription).await?;
+        assert!(batch.deliveries.len() <= 2, "{} of 600,000 bytes each", batch.deliveries.len());
+        received.extend(bodies(&batch));
+        batch.token.accept().await?;
+    }
+    assert!(received == large, "they are the same, in their order");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_was_not_accepted_comes_again() -> anyhow::Result<()> {
     let url = rabbitmq::shared().await?.vhost().await?;
     let client = Client::connect(&url).await?;

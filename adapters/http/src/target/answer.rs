@@ -24,6 +24,7 @@ pub(super) fn sent(status: StatusCode, headers: &HeaderMap, body: Result<Deliver
         }
         // Where it breaks, or a proxy before it says that it does, that may be this record's doing (502 and 504 are how a
         // connection that ends looks from behind a proxy), or it may be out of order: which, the others show.
+        500.. => Sent::Broke(format!("it answers {status}")),
         _ => Sent::Refused(format!("it answers {status}")),
     }
 }
@@ -74,6 +75,10 @@ mod tests {
                     assert!(why.contains(&status.to_string()));
                     "refused"
                 }
+                Sent::Broke(why) => {
+                    assert!(why.contains(&status.to_string()));
+                    "broke"
+                }
                 Sent::Later(why, None) => {
                     assert!(why.contains(&status.to_string()));
                     "later"
@@ -83,7 +88,8 @@ mod tests {
             let expected = match status {
                 200..=299 => "delivered",
                 401 | 403 | 404 | 405 | 407 | 408 | 425 | 429 | 503 => "later",
-                400.. => "refused",
+                400..=499 => "refused",
+                500.. => "broke",
                 _ => "later",
             };
             assert_eq!(class, expected, "{status}");

@@ -34,6 +34,8 @@ pub(crate) enum Reaction {
     /// It takes it, and answers this, in which `{}` is the record's posting.
     Answer(&'static str),
     Refuse,
+    /// It breaks on it, or of itself.
+    Break,
     Later,
     /// The same, and it asks to be left alone for so many seconds.
     LaterIn(u64),
@@ -125,6 +127,7 @@ impl Publisher for Line {
                     sent.push(Sent::Later("it is full".into(), Some(Duration::from_secs(seconds))));
                 }
                 Reaction::Refuse => sent.push(Sent::Refused("it is not to its taste".into())),
+                Reaction::Break => sent.push(Sent::Broke("it answers 500".into())),
                 Reaction::Later => sent.push(Sent::Later("it is full".into(), None)),
                 Reaction::Lose | Reaction::Forget => self.is_cut = true,
             }
@@ -275,6 +278,27 @@ async fn a_record_that_ends_every_connection_is_found_and_parked() {
 }
 
 /// A receiver that is out of order costs no record its place, however long it is so.
+/// A receiver that breaks on one record and now and then of itself: that one is parked, and no other has fewer tries
+/// because it ended in the same words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_the_receiver_breaks_on_is_parked_and_says_nothing_of_others() {
+    let mut breaks = 3;
+    let receiver = Receiver::new(move |id| match id {
+        "P-5" => Reaction::Break,
+        "P-20" if breaks > 0 => {
+            breaks -= 1;
+            Reaction::Break
+        }
+        _ => Reaction::Take,
+    });
+    let running = run(with_postings(0..60), &receiver, policy());
+    running.until("everything is delivered or parked", has_all).await;
+    assert_eq!(receiver.books().into_keys().collect::<BTreeSet<_>>(), ids((0..60).filter(|i| *i != 5)));
+    let is_parked = running.handle.read(|read, _| Ok(parked(read))).await.expect("it answers");
+    assert_eq!(is_parked, [("P-5".to_owned(), Why::Refused(4, "it answers 500".into()))]);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_parked_while_the_receiver_takes_nothing() {
     for broken in [Reaction::Refuse, Reaction::Later, Reaction::Lose, Reaction::Forget] {

@@ -133,7 +133,7 @@ fn balanced(core: &mut Core) -> BTreeMap<Outcome, i64> {
         *sums.entry(count.outcome).or_default() += count.items;
         let sign = match count.outcome {
             Outcome::Received => 1,
-            Outcome::IgnoredField => 0,
+            Outcome::IgnoredField | Outcome::Message => 0,
             _ => -1,
         };
         *months.entry((count.source, count.month)).or_default() += sign * count.items;

@@ -98,7 +98,7 @@ fn balances(read: &mut dyn Read) -> Checked {
         let left = items.entry((count.source, count.month)).or_default();
         match count.outcome {
             Outcome::Received => *left += count.items,
-            Outcome::IgnoredField => {}
+            Outcome::IgnoredField | Outcome::Message => {}
             _ => *left -= count.items,
         }
     }

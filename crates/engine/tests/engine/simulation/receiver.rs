@@ -313,7 +313,7 @@ impl Publisher for Line {
             for (place, answer) in places.into_iter().zip(&answers) {
                 state.tries[place].1 = match answer {
                     Sent::Delivered | Sent::Answered(_) => Came::Confirmed,
-                    Sent::Refused(_) => Came::Refused,
+                    Sent::Refused(_) | Sent::Broke(_) => Came::Refused,
                     Sent::Later(..) => Came::Later,
                 };
             }
