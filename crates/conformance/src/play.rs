@@ -165,7 +165,7 @@ impl<'a> Player<'a> {
             if certain {
                 same(Check::Outcome, "what became of an item", &outcome, &expected)?;
             }
-            for outcome in [Outcome::Received, outcome] {
+            for outcome in [Outcome::Message, Outcome::Received, outcome] {
                 *self.counts.entry((item.source.clone(), month, outcome)).or_default() += 1;
             }
         }
@@ -265,7 +265,7 @@ impl<'a> Player<'a> {
             let date = self.latest.to_zoned(self.zone.clone()).date();
             let month = jiff::civil::date(date.year(), date.month(), 1);
             for i in items {
-                for outcome in [Outcome::Received, Outcome::Duplicate] {
+                for outcome in [Outcome::Message, Outcome::Received, Outcome::Duplicate] {
                     let key = (self.corpus.items[*i].source.clone(), month, outcome);
                     *self.counts.entry(key).or_default() += 1;
                 }
