@@ -32,8 +32,12 @@ pub(crate) fn gateway() -> Result<PathBuf> {
 pub(crate) fn optimised() -> Result<PathBuf> {
     let built = cargo().args(["build", "--release", "--package", "samspor", "--package", "xtask"]).status();
     ensure!(built.context("cannot run cargo")?.success(), "they do not build");
-    // This program lies in the folder of its profile, beside which the other profiles have theirs.
+    Ok(profiles()?.join("release"))
+}
+
+/// The folder in which each profile has its own.
+pub(crate) fn profiles() -> Result<PathBuf> {
+    // This program lies in the folder of its profile.
     let own = std::env::current_exe()?;
-    let profiles = own.parent().and_then(Path::parent).context("a program lies in a folder")?;
-    Ok(profiles.join("release"))
+    Ok(own.parent().and_then(Path::parent).context("a program lies in a folder")?.to_owned())
 }

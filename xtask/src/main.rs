@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `fuzz`, `soak` and `bench`.
+//! The project's own commands: `cargo xtask demo`, `test`, `fuzz`, `soak`, `bench`, `growth`, `stages` and
+//! `count`.
 
 mod bench;
 mod broker;
 mod build;
+mod count;
 mod demo;
 mod fuzz;
 mod show;
@@ -39,6 +41,13 @@ enum Command {
     ///
     /// The figures go to target/bench/growth.json.
     Growth(bench::growth::Options),
+    /// Time each stage of the hot path on one processor.
+    ///
+    /// The figures go to docs/performance/stages.json, and docs/performance.md tells of them.
+    Stages,
+    /// Count the instructions that each stage of the hot path takes, and hold them against the baseline that is kept in the
+    /// repository. It needs valgrind.
+    Count(count::Options),
     /// Cause every fault at length, and hold what comes out against what must hold.
     ///
     /// The gateway is killed at random moments and between any two steps, its broker is restarted, cut off, frozen and out
@@ -62,6 +71,8 @@ fn main() -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => runtime.block_on(bench::run(options)),
         Command::Growth(options) => runtime.block_on(bench::growth::run(options)),
+        Command::Stages => bench::stages::run(),
+        Command::Count(options) => count::run(&options),
         Command::Soak(options) => runtime.block_on(soak::run(options)),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Forward { from, to } => {

@@ -64,9 +64,12 @@ CREATE TABLE posting (
     reverses TEXT,
     UNIQUE (source, id)
 );
-CREATE INDEX posting_person ON posting (coalesce(citizen, granted), no) WHERE coalesce(citizen, granted) IS NOT NULL;
-CREATE INDEX posting_granted ON posting (granted) WHERE citizen IS NOT NULL AND granted IS NOT NULL;
-CREATE INDEX posting_unreferenced ON posting (account, no) WHERE coalesce(citizen, granted) IS NULL;
+-- By person, and by account where there is none: one segment of 2^14 postings after the other, so that what arrives
+-- touches the few pages of the newest segment, however many postings there are. An index by person alone would write a
+-- page for each posting.
+CREATE INDEX posting_person ON posting (no >> 14, coalesce(citizen, granted)) WHERE coalesce(citizen, granted) IS NOT NULL;
+CREATE INDEX posting_granted ON posting (no >> 14, granted) WHERE citizen IS NOT NULL AND granted IS NOT NULL;
+CREATE INDEX posting_unreferenced ON posting (no >> 14, account) WHERE coalesce(citizen, granted) IS NULL;
 CREATE INDEX posting_solution ON posting (solution, no) WHERE solution IS NOT NULL;
 CREATE INDEX posting_reverses ON posting (source, reverses) WHERE reverses IS NOT NULL;
 

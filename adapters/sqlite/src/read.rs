@@ -8,19 +8,11 @@ use samspor_domain::store::{
     Result, Work,
 };
 use samspor_domain::{
-    FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Span, Stage,
-    Text,
+    FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Stage, Text,
 };
 
+use crate::reach::Selection;
 use crate::{Sqlite, books, code, error, write};
-
-/// The first and last date that there are, for spans with open ends.
-const FIRST: i64 = -99_991_231;
-const LAST: i64 = 99_991_231;
-
-pub(crate) fn dates(span: Span) -> (i64, i64) {
-    (span.from.map_or(FIRST, code::date), span.to.map_or(LAST, code::date))
-}
 
 impl Sqlite {
     pub(crate) fn one<T>(
@@ -136,39 +128,9 @@ impl Read for Sqlite {
     }
 
     fn postings(&mut self, reach: &Reach, after: PostingNo, limit: usize) -> Result<Vec<PostingRow>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let read = |row: &Row<'_>| code::posting(row, 0);
-        match reach {
-            Reach::Person(source, pseudonym, span) => {
-                let Some(person) = self.person_no(Scope::Source(*source), pseudonym)? else {
-                    return Ok(Vec::new());
-                };
-                let sql = posting_where(
-                    "coalesce(p.citizen, p.granted) = ? AND p.no > ? AND p.date BETWEEN ? AND ? ORDER BY p.no LIMIT ?",
-                );
-                let (from, to) = dates(*span);
-                self.all(&sql, params![person, after.0, from, to, limit], read)
-            }
-            Reach::Unreferenced(low, high, span) => {
-                let sql = posting_where(
-                    "coalesce(p.citizen, p.granted) IS NULL AND p.account BETWEEN ? AND ? AND p.no > ? \
-                     AND p.date BETWEEN ? AND ? ORDER BY p.no LIMIT ?",
-                );
-                let (from, to) = dates(*span);
-                self.all(&sql, params![low, high, after.0, from, to, limit], read)
-            }
-            Reach::Solution(solution) => {
-                let sql = posting_where("p.solution = ? AND p.no > ? ORDER BY p.no LIMIT ?");
-                self.all(&sql, params![solution.0, after.0, limit], read)
-            }
-            Reach::Tagged => {
-                let sql = posting_where("p.solution IS NOT NULL AND p.no > ? ORDER BY p.no LIMIT ?");
-                self.all(&sql, params![after.0, limit], read)
-            }
-            Reach::All => {
-                self.all(&posting_where("p.no > ? ORDER BY p.no LIMIT ?"), params![after.0, limit], read)
-            }
-        }
+        let select = format!("SELECT {} FROM posting p {}", code::POSTING, code::PERSONS);
+        let selection = Selection { select: &select, order: "ORDER BY p.no" };
+        self.reached(reach, after, limit, &selection, |row| code::posting(row, 0))
     }
 
     fn postings_by_id(
@@ -185,8 +147,14 @@ impl Read for Sqlite {
     }
 
     fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>> {
+        let params = params![source.0, id.as_str()];
+        // Hardly any posting is reversed, and each is asked about: this looks into the index only.
+        let any = "SELECT 1 FROM posting WHERE source = ? AND reverses = ? LIMIT 1";
+        if self.one(any, params, |_| Ok(()))?.is_none() {
+            return Ok(Vec::new());
+        }
         let sql = posting_where("p.source = ? AND p.reverses = ? ORDER BY p.no");
-        self.all(&sql, params![source.0, id.as_str()], |row| code::posting(row, 0))
+        self.all(&sql, params, |row| code::posting(row, 0))
     }
 
     fn purged(&mut self, source: SourceNo, id: &Pseudonym) -> Result<Option<Pseudonym>> {
@@ -340,32 +308,8 @@ impl Read for Sqlite {
     }
 
     fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let count = |row: &Row<'_>| row.get::<_, i64>(0);
-        let counted = |condition: &str| {
-            format!("SELECT count(*) FROM (SELECT 1 FROM posting p WHERE {condition} LIMIT ?)")
-        };
-        let size = match reach {
-            Reach::Person(source, pseudonym, span) => {
-                let Some(person) = self.person_no(Scope::Source(*source), pseudonym)? else { return Ok(0) };
-                let (from, to) = dates(*span);
-                let sql = counted("coalesce(p.citizen, p.granted) = ? AND p.date BETWEEN ? AND ?");
-                self.one(&sql, params![person, from, to, limit], count)?
-            }
-            Reach::Unreferenced(low, high, span) => {
-                let (from, to) = dates(*span);
-                let sql = counted(
-                    "coalesce(p.citizen, p.granted) IS NULL AND p.account BETWEEN ? AND ? AND p.date BETWEEN ? AND ?",
-                );
-                self.one(&sql, params![low, high, from, to, limit], count)?
-            }
-            Reach::Solution(solution) => {
-                self.one(&counted("p.solution = ?"), params![solution.0, limit], count)?
-            }
-            Reach::Tagged => self.one(&counted("p.solution IS NOT NULL"), [limit], count)?,
-            Reach::All => self.one(&counted("true"), [limit], count)?,
-        };
-        Ok(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0))
+        let selection = Selection { select: "SELECT 1 FROM posting p", order: "" };
+        Ok(self.reached(reach, PostingNo(0), limit, &selection, |_| Ok(()))?.len())
     }
 
     fn work_of(&mut self, fact: FactNo) -> Result<Vec<Work>> {

@@ -21,6 +21,16 @@ impl Sqlite {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(error)
     }
 
+    fn hand(&self, sql: &str, target: &Text, posting: PostingNo, handed: &Handed) -> Result<usize> {
+        let (given, receipt) = match &handed.receipt {
+            Receipted::Given(_, given, receipt) => (Some(given.as_microsecond()), Some(&receipt.0)),
+            Receipted::NotAsked | Receipted::Awaited => (None, None),
+        };
+        let (change, stage) = (books::change(handed.change), books::stage(handed.receipt.stage()));
+        let (at, target) = (handed.at.as_microsecond(), target.as_str());
+        self.run(sql, params![posting.0, target, handed.revision, change, at, stage, given, receipt])
+    }
+
     pub(crate) fn insert(&self, sql: &str, params: impl rusqlite::Params) -> Result<i64> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.insert(params)).map_err(error)
     }
@@ -135,10 +145,14 @@ impl Store for Sqlite {
     fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()> {
         for person in persons {
             self.run(
-                "DELETE FROM person WHERE no = ?1 \
+                "WITH RECURSIVE segment (no) AS (SELECT (SELECT min(no) FROM posting) >> 14 UNION ALL \
+                     SELECT no + 1 FROM segment WHERE no < (SELECT max(no) FROM posting) >> 14) \
+                 DELETE FROM person WHERE no = ?1 \
                  AND NOT EXISTS (SELECT 1 FROM holds WHERE person = ?1) \
-                 AND NOT EXISTS (SELECT 1 FROM posting WHERE coalesce(citizen, granted) = ?1) \
-                 AND NOT EXISTS (SELECT 1 FROM posting WHERE granted = ?1 AND citizen IS NOT NULL) \
+                 AND NOT EXISTS (SELECT 1 FROM segment s CROSS JOIN posting p \
+                     ON p.no >> 14 = s.no AND coalesce(p.citizen, p.granted) = ?1) \
+                 AND NOT EXISTS (SELECT 1 FROM segment s CROSS JOIN posting p \
+                     ON p.no >> 14 = s.no AND p.granted = ?1 AND p.citizen IS NOT NULL) \
                  AND NOT EXISTS (SELECT 1 FROM work WHERE reach = 0 AND a = ?1)",
                 [person.0],
             )?;
@@ -213,15 +227,14 @@ impl Store for Sqlite {
     }
 
     fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()> {
-        let (given, receipt) = match &handed.receipt {
-            Receipted::Given(_, given, receipt) => (Some(given.as_microsecond()), Some(&receipt.0)),
-            Receipted::NotAsked | Receipted::Awaited => (None, None),
-        };
         let sql = "INSERT OR REPLACE INTO handed VALUES (?, (SELECT no FROM target WHERE name = ?), ?, ?, ?, ?, ?, ?)";
-        let (change, stage) = (books::change(handed.change), books::stage(handed.receipt.stage()));
-        let (at, target) = (handed.at.as_microsecond(), target.as_str());
-        self.run(sql, params![posting.0, target, handed.revision, change, at, stage, given, receipt])
-            .map(drop)
+        self.hand(sql, target, posting, handed).map(drop)
+    }
+
+    fn set_first_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<bool> {
+        let sql = "INSERT INTO handed SELECT ?1, (SELECT no FROM target WHERE name = ?2), ?3, ?4, ?5, ?6, ?7, ?8 \
+                   WHERE EXISTS (SELECT 1 FROM posting WHERE no = ?1) ON CONFLICT DO NOTHING";
+        self.hand(sql, target, posting, handed).map(|done| done == 1)
     }
 
     fn shelve(&mut self, shelves: &[Shelf]) -> Result<()> {

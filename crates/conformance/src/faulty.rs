@@ -178,6 +178,7 @@ impl Store for Faulty<dyn Store> {
         fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
         fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;
         fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()>;
+        fn set_first_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<bool>;
         fn shelve(&mut self, shelves: &[Shelf]) -> Result<()>;
         fn park(&mut self, parked: &Parked) -> Result<()>;
         fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;

@@ -74,12 +74,17 @@ impl<R> Posting<R> {
 
     /// The same posting with other references.
     pub fn map<Q>(&self, mut f: impl FnMut(&R) -> Q) -> Posting<Q> {
-        let Ok(posting) = self.try_map(|reference| Ok::<Q, std::convert::Infallible>(f(reference)));
+        let Ok(posting) = self.try_zip(self, |reference, _| Ok::<Q, std::convert::Infallible>(f(reference)));
         posting
     }
 
-    /// The same posting with other references, unless one cannot be had.
-    pub fn try_map<Q, E>(&self, mut f: impl FnMut(&R) -> Result<Q, E>) -> Result<Posting<Q>, E> {
+    /// The same posting with other references, each made of its own and the one in its place in another; unless one cannot
+    /// be had.
+    pub fn try_zip<Q, S, E>(
+        &self,
+        other: &Posting<S>,
+        mut f: impl FnMut(&R, &S) -> Result<Q, E>,
+    ) -> Result<Posting<Q>, E> {
         Ok(Posting {
             id: self.id.clone(),
             date: self.date,
@@ -87,8 +92,8 @@ impl<R> Posting<R> {
             grouping: self.grouping,
             cost_centre: self.cost_centre.clone(),
             amount: self.amount,
-            citizen: self.citizen.as_ref().map(&mut f).transpose()?,
-            grant: self.grant.as_ref().map(f).transpose()?,
+            citizen: self.citizen.as_ref().zip(other.citizen.as_ref()).map(|(a, b)| f(a, b)).transpose()?,
+            grant: self.grant.as_ref().zip(other.grant.as_ref()).map(|(a, b)| f(a, b)).transpose()?,
             voucher: self.voucher.clone(),
             reverses: self.reverses.clone(),
         })

@@ -507,6 +507,9 @@ pub trait Store: Read + WriteQuarantine {
     fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;
     /// Says what a target has of a posting.
     fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()>;
+    /// The same of a posting that is in the journal and of which the target has nothing. Answers whether that is so; if
+    /// not, nothing is done.
+    fn set_first_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<bool>;
     /// Adds to what targets have.
     fn shelve(&mut self, shelves: &[Shelf]) -> Result<()>;
     /// Parks a record, in place of an older one of the same posting.

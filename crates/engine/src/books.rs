@@ -50,29 +50,11 @@ impl Core {
         if !self.knows_target(target)? {
             return Ok(());
         }
+        // Read once: most targets have nothing parked, and the others little.
+        let has_parked = !self.store.parked(target, PostingNo::default(), 1)?.is_empty();
         for handing in &advance.handed {
-            let before = self.store.handed(target, handing.posting)?;
-            // It was purged, and what the target had of it is off the books.
-            if before.is_none() && self.store.posting(handing.posting)?.is_none() {
-                continue;
-            }
-            // A receipt may be quicker than the confirm; and a record may be delivered again.
-            let receipt = match &before {
-                Some(had) if had.revision > handing.revision => continue,
-                Some(had) if had.revision == handing.revision && had.receipt != Receipted::NotAsked => {
-                    had.receipt.clone()
-                }
-                _ if advance.gives_receipts => Receipted::Awaited,
-                _ => Receipted::NotAsked,
-            };
-            let (revision, change) = (handing.revision, handing.change);
-            let handed = Handed { revision, change, at: now, receipt };
-            self.hand(target, handing.posting, handing.entry, before.as_ref(), &handed)?;
-            if let Some(receipt) = &handing.receipt {
-                // No source brought it, so it is an item of none, and not counted as one.
-                self.receipt(target, receipt, now)?;
-            }
-            if self.store.unpark(target, handing.posting)? {
+            let is_news = self.note_handing(advance, handing, now)?;
+            if is_news && has_parked && self.store.unpark(target, handing.posting)? {
                 self.purge_anew_all()?;
             }
         }
@@ -87,6 +69,32 @@ impl Core {
             self.store.park(&parked)?;
         }
         self.store.advance(target, advance.to)
+    }
+
+    /// Notes that a target has a record. Answers whether it had no newer one, and the posting is there.
+    fn note_handing(&mut self, advance: &Advance, handing: &Handing, now: Timestamp) -> Result<bool> {
+        let target = &advance.target;
+        let receipt = if advance.gives_receipts { Receipted::Awaited } else { Receipted::NotAsked };
+        let &Handing { posting, revision, change, entry, .. } = handing;
+        let first = Handed { revision, change, at: now, receipt };
+        if self.store.set_first_handed(target, posting, &first)? {
+            self.tally.handed(target, entry, None, Some((change, first.receipt.stage())));
+        } else {
+            // If there was none before, the posting was purged, and what the target had of it is off the books.
+            let Some(before) = self.store.handed(target, posting)? else { return Ok(false) };
+            // A receipt may be quicker than the confirm; and a record may be delivered again.
+            let receipt = match &before {
+                had if had.revision > revision => return Ok(false),
+                had if had.revision == revision && had.receipt != Receipted::NotAsked => had.receipt.clone(),
+                _ => first.receipt,
+            };
+            self.hand(target, posting, entry, Some(&before), &Handed { receipt, ..first })?;
+        }
+        if let Some(receipt) = &handing.receipt {
+            // No source brought it, so it is an item of none, and not counted as one.
+            self.receipt(target, receipt, now)?;
+        }
+        Ok(true)
     }
 
     pub(crate) fn knows_target(&mut self, target: &Text) -> Result<bool> {

@@ -36,7 +36,9 @@ impl Core {
             return Ok(Became::Posting);
         }
 
-        let persons = posting.try_map(|reference| self.person(scope, reference))?;
+        let persons = kept.try_zip(posting, |pseudonym, reference| {
+            self.store.person(scope, pseudonym, &|| self.keyring.seal_reference(reference))
+        })?;
         let new = NewPosting { source, posting: &persons, registered: now, standing };
         let no = match self.store.post(&new)? {
             Posted::New(no) => no,
@@ -321,7 +323,9 @@ impl Core {
         }
     }
 
-    fn decide(&self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<(Decision, Standing)> {
+    /// What a posting that follows no other is answered, by what is known now; nothing is taken in. Pseudonyms are under
+    /// the source's key.
+    pub fn decide(&self, source: SourceNo, posting: &Posting<Pseudonym>) -> Result<(Decision, Standing)> {
         let decision = decide(source, posting, &self.registry.known(&self.keyring));
         let standing = self.standing(&decision.answer)?;
         Ok((decision, standing))

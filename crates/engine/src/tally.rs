@@ -11,6 +11,8 @@ use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 /// Counts and sums that are written once, with the transaction that they are about.
 pub(crate) struct Tally {
     zone: TimeZone,
+    /// The last instant that a month was asked of, and that month: items of one transaction mostly arrive at one.
+    arrived: (Timestamp, Month),
     counts: BTreeMap<(SourceNo, Month, Outcome), i64>,
     /// By how the postings stand as [`Balance`] has it.
     balances: BTreeMap<(SourceNo, Month, Option<Option<Untagged>>), Sum>,
@@ -42,6 +44,7 @@ impl Tally {
         // Months of arrival are Danish ones; the time zone comes with the binary, so it is always there.
         let zone = TimeZone::get("Europe/Copenhagen").unwrap_or(TimeZone::UTC);
         Self {
+            arrived: (Timestamp::UNIX_EPOCH, jiff::civil::date(1970, 1, 1)),
             zone,
             counts: BTreeMap::new(),
             balances: BTreeMap::new(),
@@ -66,7 +69,10 @@ impl Tally {
 
     /// Counts so many more, or fewer, in the month of arrival.
     pub(crate) fn count(&mut self, source: SourceNo, arrived: Timestamp, outcome: Outcome, items: i64) {
-        let month = arrived.to_zoned(self.zone.clone()).date().first_of_month();
+        if self.arrived.0 != arrived {
+            self.arrived = (arrived, arrived.to_zoned(self.zone.clone()).date().first_of_month());
+        }
+        let month = self.arrived.1;
         *self.counts.entry((source, month, outcome)).or_default() += items;
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use samspor_harness::client::{Client, Kind};
 use samspor_harness::gateway::Program;
 use samspor_harness::rabbitmq::{Node, Options as NodeOptions};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::IN;
 use super::contender::{Contender, Stage};
@@ -22,7 +22,7 @@ use crate::{broker, build};
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What one contender did with one queue of messages.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Moved {
     pub(super) per_second: f64,
     /// Seconds of its processor time, and of the broker's, for 100,000 messages.
@@ -35,7 +35,7 @@ pub(super) struct Moved {
 }
 
 /// A store that was filled before.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Filled {
     /// How long `samspor replay` took for all of it, as a whole process, in seconds.
     pub(super) replay_s: f64,
@@ -147,8 +147,7 @@ impl Arena {
         let (load, share) = (&self.load, contender.share());
         let incoming = load.incoming();
         for (no, queue) in incoming.iter().enumerate() {
-            let own = (0..postings).filter(|i| i / 20 % incoming.len() == no);
-            self.client.publish(queue, own.map(|i| load.posting(tag, share, i))).await?;
+            self.client.publish(queue, load.messages(tag, share, postings, no)).await?;
         }
         // Those who tell apart pass on only what is tagged; the others all of it.
         let expected = share.of(postings);

@@ -2,11 +2,12 @@
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, Filled, Moved};
 use super::contender::Contender;
 use super::load::Load;
+use super::page;
 use crate::soak::{commit, machine, now};
 use crate::{broker, build};
 
@@ -22,41 +23,48 @@ pub(crate) struct Options {
     /// The largest journal, in postings.
     #[arg(long, default_value_t = 10_000_000)]
     most: usize,
-    /// Only these: journal, enrolled, sources, targets, bodies.
+    /// Leave docs/performance.md and its plots as they are.
+    #[arg(long)]
+    keep_page: bool,
+    /// Only these: journal, enrolled, sources, targets, bodies, files.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
 
 /// What grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Journal,
     Enrolled,
     Sources,
     Targets,
     Bodies,
+    Files,
 }
 
 impl What {
-    const ALL: [Self; 5] = [Self::Journal, Self::Enrolled, Self::Sources, Self::Targets, Self::Bodies];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Journal, Self::Enrolled, Self::Sources, Self::Targets, Self::Bodies, Self::Files];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Journal => "journal",
             Self::Enrolled => "enrolled",
             Self::Sources => "sources",
             Self::Targets => "targets",
             Self::Bodies => "bodies",
+            Self::Files => "files",
         }
     }
 
-    const fn title(self) -> &'static str {
+    pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Journal => "postings in the journal",
             Self::Enrolled => "enrolled citizens",
             Self::Sources => "sources",
             Self::Targets => "targets",
             Self::Bodies => "bytes of a body",
+            Self::Files => "lines of a file",
         }
     }
 
@@ -77,33 +85,34 @@ impl What {
             Self::Sources => each(&[1, 2, 4, 8], &|sources| Load { sources, ..small }),
             Self::Targets => each(&[1, 2, 4], &|targets| Load { targets, ..small }),
             Self::Bodies => each(&[300, 900, 10_000, 100_000], &|body| Load { body, ..small }),
+            Self::Files => each(&[10, 1_000, 100_000], &|lines| Load { lines, ..small }),
         }
     }
 }
 
 /// What came of it all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Growth {
-    began: String,
-    commit: String,
-    machine: (usize, u64),
+    pub(super) began: String,
+    pub(super) commit: String,
+    pub(super) machine: (usize, u64),
     pub(super) points: Vec<Point>,
 }
 
 /// One size of one thing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Point {
-    pub(super) what: &'static str,
+    pub(super) what: String,
     pub(super) size: usize,
-    filled: Filled,
+    pub(super) filled: Filled,
     /// Every posting tagged, and every twentieth.
-    tagged: Moved,
-    twentieth: Moved,
+    pub(super) tagged: Moved,
+    pub(super) twentieth: Moved,
     /// How long a start took until the gateway said that it was ready, in seconds.
-    ready_s: f64,
+    pub(super) ready_s: f64,
     /// From when an enrolment was sent that concerns 2,000 postings of the journal until all their records were at the
     /// target, in seconds.
-    late_enrolment_s: f64,
+    pub(super) late_enrolment_s: f64,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
@@ -142,16 +151,21 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     std::fs::write(dir.join("growth.json"), serde_json::to_string_pretty(&growth)?)?;
     println!("The figures are in target/bench/growth.json.");
+    if !options.keep_page {
+        page::keep("growth", &growth)?;
+        println!("docs/performance.md tells of this run.");
+    }
     Ok(())
 }
 
 async fn point(arena: &mut Arena, what: What, size: usize, load: Load, postings: usize) -> Result<Point> {
     let filled = arena.fill(load).await?;
-    // Of large bodies fewer are enough, and the broker has to hold them.
-    let postings = postings.min(200_000_000 / load.body);
+    // Of large bodies fewer are enough, and the broker has to hold them; of large files there are three, so that the
+    // first one is not all.
+    let postings = postings.min(200_000_000 / load.body).max(load.lines * 3);
     let tag = |which| format!("{}-{size}-{which}", what.name());
     let tagged = arena.round(Contender::Tagged, &tag("all"), postings).await?;
     let twentieth = arena.round(Contender::Twentieth, &tag("few"), postings).await?;
     let (ready_s, late_enrolment_s) = arena.late_enrolment().await?;
-    Ok(Point { what: what.name(), size, filled, tagged, twentieth, ready_s, late_enrolment_s })
+    Ok(Point { what: what.name().to_owned(), size, filled, tagged, twentieth, ready_s, late_enrolment_s })
 }

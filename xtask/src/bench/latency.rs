@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::load::{Load, Share, number};
 use super::{IN, OUT};
@@ -19,7 +19,7 @@ const WARM_UP: usize = 1_000;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Percentiles in microseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Latency {
     pub(super) p50: u64,
     pub(super) p90: u64,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use samspor_harness::client::Message;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{IN, OUT};
 
@@ -16,12 +16,14 @@ pub(super) const LATE: usize = 2_000;
 const LATE_CITIZEN: usize = 500_000;
 
 /// What a run is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Load {
     /// Citizens who have consented and are enrolled.
     pub(super) enrolled: usize,
     /// The size of a body on a queue, in bytes.
     pub(super) body: usize,
+    /// How many postings a body has: one in the gateway's JSON, or so many lines of G69.
+    pub(super) lines: usize,
     /// Postings in the gateway's store before the run, none of them tagged.
     pub(super) before: usize,
     /// Sources, each with a queue of its own.
@@ -32,7 +34,7 @@ pub(super) struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        Self { enrolled: 10_000, body: 900, before: 1_000_000, sources: 1, targets: 1 }
+        Self { enrolled: 10_000, body: 900, lines: 1, before: 1_000_000, sources: 1, targets: 1 }
     }
 }
 
@@ -135,8 +137,32 @@ impl Load {
 
     /// The `i`th posting of a round.
     pub(super) fn posting(&self, round: &str, share: Share, i: usize) -> Message {
-        let citizen = if share.is_enrolled(i) { i % self.enrolled } else { self.enrolled + i % OTHERS };
-        Message::new("application/json", body(round, i, citizen, 3, self.body))
+        Message::new("application/json", body(round, i, self.citizen(share, i), 3, self.body))
+    }
+
+    /// The messages of a round for one of the queues.
+    pub(super) fn messages(
+        &self,
+        round: &str,
+        share: Share,
+        postings: usize,
+        queue: usize,
+    ) -> impl Iterator<Item = Message> {
+        let (own, round) = (*self, round.to_owned());
+        let bodies = postings.div_ceil(self.lines);
+        // Twenty in a row, so that every queue has its share of those that are tagged.
+        (0..bodies).filter(move |i| i / 20 % own.sources == queue).map(move |i| {
+            if own.lines == 1 {
+                return own.posting(&round, share, i);
+            }
+            let lines = (i * own.lines..postings.min((i + 1) * own.lines))
+                .map(|i| line(i, &cpr(own.citizen(share, i))));
+            Message::new("text/plain; charset=utf-8", lines.collect::<String>())
+        })
+    }
+
+    fn citizen(&self, share: Share, i: usize) -> usize {
+        if share.is_enrolled(i) { i % self.enrolled } else { self.enrolled + i % OTHERS }
     }
 
     /// The gateway's configuration.
@@ -161,16 +187,19 @@ queue = "{IN}.facts"
 topology = "check"
 "#
         );
+        let (format, settings) =
+            if self.lines == 1 { ("json", "") } else { ("g69", "[sources.g69]\nencoding = \"utf-8\"\n") };
         for (no, queue) in self.incoming().iter().enumerate() {
             config += &format!(
                 r#"[[sources]]
 name = "{}"
-format = "json"
+format = "{format}"
+max_body_bytes = 134217728
 [sources.amqp]
 broker = "main"
 queue = "{queue}"
 topology = "check"
-"#,
+{settings}"#,
                 source(no)
             );
         }
@@ -218,6 +247,15 @@ fn body(round: &str, i: usize, citizen: usize, month: usize, size: usize) -> Str
         None => format!("{start}}}"),
         Some(fill) => format!(r#"{start},"text":"{}"}}"#, "x".repeat(fill)),
     }
+}
+
+/// A posting as a line of G69.
+fn line(i: usize, cpr: &str) -> String {
+    let (machine, serial, day, ore) = (i / 10_000_000, i % 10_000_000, 1 + i % 28, 10_050 + i % 900_000);
+    format!(
+        "012G6900001003401NORFLYD&101KOMMUNEN&103{machine:05}&104{serial:07}&110202603{day:02}&1115282110030150031&112{ore:012} \
+         &113D&1142026&13202&133{cpr}&153Foranstaltning\r\n"
+    )
 }
 
 /// The number of a posting, from the body that it arrived in.

@@ -3,12 +3,15 @@
 
 mod arena;
 mod contender;
+mod curves;
 pub(crate) mod forward;
 pub(crate) mod growth;
 mod latency;
 mod load;
+mod page;
 mod plot;
 mod report;
+pub(crate) mod stages;
 mod usage;
 
 use anyhow::{Result, ensure};
@@ -91,14 +94,14 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             let tag = format!("late-{}-{round}", contender.name());
             let latency = arena.latency(*contender, &tag, options.rate, options.seconds).await?;
             println!("{}: p99 {} µs at {}/s", contender.title(), latency.p99, options.rate);
-            bench.delays.push(Delays { contender: contender.name(), round, latency });
+            bench.delays.push(Delays { contender: contender.name().to_owned(), round, latency });
         }
     }
     println!("\n{}", bench.table());
     std::fs::write(dir.join("result.json"), serde_json::to_string_pretty(&bench)?)?;
     println!("The figures are in target/bench/result.json.");
     if !options.keep_page {
-        bench.write(&build::root().join("docs"))?;
+        page::keep("bench", &bench)?;
         println!("docs/performance.md tells of this run.");
     }
     Ok(())

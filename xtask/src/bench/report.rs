@@ -1,42 +1,38 @@
-//! The figures of a run: as a table, as JSON, and as `docs/performance.md` with its plots.
+//! The figures of a run, and the table of them.
 
-use std::fmt::Write as _;
-use std::path::Path;
-
-use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::Options;
 use super::arena::{Filled, Moved};
 use super::contender::Contender;
 use super::latency::Latency;
 use super::load::Load;
-use super::{Options, plot};
 use crate::soak::{commit, machine, now};
 
 /// What came of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Bench {
     /// When it began, in UTC.
-    began: String,
-    commit: String,
+    pub(super) began: String,
+    pub(super) commit: String,
     /// Processors, and memory in GiB.
-    machine: (usize, u64),
+    pub(super) machine: (usize, u64),
     /// Postings a round.
-    postings: usize,
-    load: Load,
+    pub(super) postings: usize,
+    pub(super) load: Load,
     /// Messages a second at which latency was measured.
-    rate: usize,
+    pub(super) rate: usize,
     /// What it took to fill the gateway's store before the run.
-    filled: Filled,
+    pub(super) filled: Filled,
     pub(super) rounds: Vec<Round>,
     pub(super) delays: Vec<Delays>,
 }
 
 /// One contender in one round.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Round {
-    pub(super) contender: &'static str,
+    pub(super) contender: String,
     pub(super) round: usize,
     pub(super) per_second: f64,
     /// Seconds of its processor time, and of the broker's, for 100,000 messages.
@@ -51,19 +47,27 @@ pub(super) struct Round {
 impl Round {
     pub(super) fn of(contender: Contender, round: usize, moved: Moved) -> Self {
         let Moved { per_second, cpu_s, broker_cpu_s, peak_mib, written } = moved;
-        Self { contender: contender.name(), round, per_second, cpu_s, broker_cpu_s, peak_mib, written }
+        Self {
+            contender: contender.name().to_owned(),
+            round,
+            per_second,
+            cpu_s,
+            broker_cpu_s,
+            peak_mib,
+            written,
+        }
     }
 }
 
 /// One contender's latency in one round.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Delays {
-    pub(super) contender: &'static str,
+    pub(super) contender: String,
     pub(super) round: usize,
     pub(super) latency: Latency,
 }
 
-const HEAD: [&str; 9] = [
+pub(super) const HEAD: [&str; 9] = [
     "contender",
     "messages/s, median (least – most)",
     "of the forwarder",
@@ -93,28 +97,28 @@ impl Bench {
     }
 
     /// What one contender's rounds gave, in order of the rounds.
-    fn of(&self, contender: Contender, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
+    pub(super) fn of(&self, contender: Contender, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
         self.rounds.iter().filter(|round| round.contender == contender.name()).map(figure).collect()
     }
 
-    fn rates(&self, contender: Contender) -> Vec<f64> {
+    pub(super) fn rates(&self, contender: Contender) -> Vec<f64> {
         self.of(contender, |round| round.per_second)
     }
 
     /// The median of the rounds' ratios, since a machine may be slower in one round than in another.
     #[expect(clippy::float_arithmetic, reason = "rates are measurements, not money")]
-    fn ratio(&self, contender: Contender, to: Contender) -> Option<f64> {
+    pub(super) fn ratio(&self, contender: Contender, to: Contender) -> Option<f64> {
         let pairs = self.rates(contender).into_iter().zip(self.rates(to));
         median(pairs.map(|(a, b)| a / b).collect())
     }
 
-    fn delay(&self, contender: Contender, figure: impl Fn(&Latency) -> u64) -> Option<f64> {
+    pub(super) fn delay(&self, contender: Contender, figure: impl Fn(&Latency) -> u64) -> Option<f64> {
         let of = self.delays.iter().filter(|delays| delays.contender == contender.name());
         median(of.map(|delays| figure(&delays.latency) as f64).collect())
     }
 
     #[expect(clippy::float_arithmetic, reason = "latencies are measurements, not money")]
-    fn cells(&self, contender: Contender) -> Option<[String; 9]> {
+    pub(super) fn cells(&self, contender: Contender) -> Option<[String; 9]> {
         let rates = self.rates(contender);
         let number =
             |figure: Option<f64>, digits: usize| figure.map_or("–".to_owned(), |f| format!("{f:.digits$}"));
@@ -152,61 +156,6 @@ impl Bench {
             }
         }
         table
-    }
-
-    /// Writes the page, its plots and the figures beside them.
-    pub(super) fn write(&self, docs: &Path) -> Result<()> {
-        let dir = docs.join("performance");
-        std::fs::create_dir_all(&dir)?;
-        std::fs::write(dir.join("bench.json"), serde_json::to_string_pretty(self)? + "\n")?;
-        let shown: Vec<Contender> =
-            Contender::ALL.into_iter().filter(|contender| !self.rates(*contender).is_empty()).collect();
-        let rates: Vec<plot::Bar> =
-            shown.iter().map(|contender| plot::Bar::of(contender.title(), self.rates(*contender))).collect();
-        plot::bars(&dir.join("throughput.svg"), "messages a second", &rates)?;
-        std::fs::write(docs.join("performance.md"), self.page())?;
-        Ok(())
-    }
-
-    #[expect(clippy::float_arithmetic, reason = "sizes are measurements, not money")]
-    fn page(&self) -> String {
-        let mut page = String::from(
-            "# Performance\n\n<!-- Made by `cargo xtask bench`; change xtask/src/bench/report.rs instead. -->\n\n\
-             What it costs to do the gateway's work, beside what it costs to move the bytes. Every contender takes the same \
-             messages from a full queue and hands them to another one, on the same private RabbitMQ node, in turn; quorum \
-             queues, persistent, mandatory, confirmed, prefetch 1,000. Read the ratios: they are of one run, the median of \
-             the rounds' own ratios, and machines differ.\n\n",
-        );
-        let (processors, memory) = self.machine;
-        let _ = writeln!(
-            page,
-            "{}, commit {}, {processors} processors shared with the broker, {memory} GiB of memory. {} postings a round, \
-             bodies of {} bytes, {} enrolled citizens, {} postings in the gateway's store before each round. Latency at {} \
-             messages a second, from when a message was due until it arrived.\n",
-            self.began,
-            self.commit,
-            self.postings,
-            self.load.body,
-            self.load.enrolled,
-            self.load.before,
-            self.rate
-        );
-        let _ = writeln!(page, "| {} |\n|---|{}", HEAD.join(" | "), "--:|".repeat(HEAD.len() - 1));
-        for cells in Contender::ALL.into_iter().filter_map(|contender| self.cells(contender)) {
-            let _ = writeln!(page, "| {} |", cells.join(" | "));
-        }
-        let _ = write!(
-            page,
-            "\n![Messages a second of each contender](performance/throughput.svg)\n\n\
-             `samspor replay` of the {} postings, as a whole process: {:.1} s, with at most {:.0} MiB of memory; the store then \
-             has {:.0} bytes a posting, all indexes and the registry included.\n\n\
-             The figures of every round are in [performance/bench.json](performance/bench.json).\n",
-            self.load.before,
-            self.filled.replay_s,
-            self.filled.peak_mib,
-            self.filled.bytes as f64 / self.load.before as f64
-        );
-        page
     }
 }
 
