@@ -384,7 +384,7 @@ impl Outlet {
     }
 
     /// Nothing comes after those that failed, so there is no telling them from a receiver that is out of order. Until they
-    /// are tried once more, or something comes, nobody waits for them but what is tried again, which goes on.
+    /// are tried once more, or something comes, what was released goes on, and has the time for it.
     async fn wait_at_the_end(
         &mut self,
         publisher: &mut dyn Publisher,
@@ -392,12 +392,14 @@ impl Outlet {
         doubts: &mut Doubts,
         newest: &mut watch::Receiver<Seq>,
     ) -> Result<(), Failure> {
+        let at_last = Instant::now() + self.policy.waits.1;
         let until = Instant::now() + means.backoff.next_as_asked(None);
         while !means.stop.is_cancelled() {
             if doubts.rounds.is_due() {
                 self.try_again(publisher, means, doubts).await?;
             }
             let is_due = doubts.rounds.is_due();
+            let until = if is_due { until.max(at_last) } else { until };
             tokio::select! {
                 biased;
                 () = means.stop.cancelled() => {}

@@ -54,11 +54,13 @@ pub(crate) struct Inner {
     pub(crate) took: Vec<(String, i64, bool)>,
     /// How often each message was tried.
     pub(crate) tries: BTreeMap<String, usize>,
+    /// How long it takes to answer.
+    pub(crate) slow: Duration,
 }
 
 impl Receiver {
     pub(crate) fn new(react: impl FnMut(&str) -> Reaction + Send + 'static) -> Self {
-        let inner = Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new() };
+        let inner = Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new(), slow: Duration::ZERO };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -133,7 +135,13 @@ impl Publisher for Line {
             }
         }
         let answer = if self.is_cut { Err(cut()) } else { Ok(sent) };
-        Ok(Box::pin(async { answer }))
+        let slow = inner.slow;
+        Ok(Box::pin(async move {
+            if !slow.is_zero() {
+                tokio::time::sleep(slow).await;
+            }
+            answer
+        }))
     }
 }
 

@@ -119,10 +119,11 @@ async fn a_receiver_that_puts_off_everything_is_not_hammered_and_nothing_is_park
 
 #[tokio::test(start_paused = true)]
 async fn released_records_do_not_wait_for_the_last_of_the_feed() {
-    for last in [Reaction::Refuse, Reaction::Break, Reaction::Later] {
+    for last in [Reaction::Refuse, Reaction::Break, Reaction::Later, Reaction::LaterIn(30)] {
         let mut stage = with_postings(0..201);
         park(&mut stage, 0..200, true, 200);
         let receiver = Receiver::new(move |id| if id == "P-200" { last } else { Reaction::Take });
+        receiver.lock().slow = Duration::from_millis(50);
         let running = run(stage, &receiver, policy());
         eventually("they are delivered", || receiver.lock().took.len() == 200).await;
         let tries = receiver.lock().tries["P-200"];
