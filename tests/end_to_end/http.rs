@@ -143,7 +143,8 @@ async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_when_that_is_mended() -> Result<()> {
+async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_when_that_is_mended()
+-> Result<()> {
     let mut ledger = Receiver::start(Settings { tls: None, wants_clients: false, token: None }).await?;
     let busy = json!({"status": 503, "headers": {"Retry-After": "1"}});
     ledger

@@ -60,7 +60,8 @@ pub(crate) struct Inner {
 
 impl Receiver {
     pub(crate) fn new(react: impl FnMut(&str) -> Reaction + Send + 'static) -> Self {
-        let inner = Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new(), slow: Duration::ZERO };
+        let inner =
+            Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new(), slow: Duration::ZERO };
         Self(Arc::new(Mutex::new(inner)))
     }
 
