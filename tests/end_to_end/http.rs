@@ -10,6 +10,7 @@ use samspor_harness::receiver::{Certificates, Receiver, Settings};
 use samspor_town::search::Search;
 use serde_json::{Value, json};
 
+use crate::conflicts::front;
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};
 
 const TOKEN: &str = "a-token-of-the-ledger";
@@ -165,6 +166,10 @@ async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_wh
     }
 
     ledger.tell(json!({"default": {"status": 202}, "by_posting": {}})).await?;
+    // The command finds the front by its configuration; the gateway had been told to take any port.
+    let address = front(&deployment, &mut running).await?;
+    let config = std::fs::read_to_string(&deployment.program.config)?;
+    std::fs::write(&deployment.program.config, config.replace("127.0.0.1:0", &address))?;
     let released = deployment.samspor(&["parked", "release"], &["--target", "ledger"], "")?.ended(0)?.stdout;
     assert!(released.starts_with("3 released"), "{released}");
     book(&mut deployment, &mut running, 0, 6).await?;
