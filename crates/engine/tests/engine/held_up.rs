@@ -41,7 +41,7 @@ async fn eventually(what: &str, holds: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_hours(24);
     while !holds() {
         assert!(Instant::now() < until, "waited too long until {what}");
-        sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -53,7 +53,7 @@ impl Running {
             move |read: &mut dyn samspor_domain::store::Read| has_all(read) && parked(read).len() == left;
         while !self.handle.read(move |read, _| Ok(is_settled(read))).await.expect("it answers") {
             assert!(Instant::now() < until, "waited too long until {left} are parked");
-            sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(200)).await;
         }
     }
 }
@@ -179,7 +179,7 @@ async fn a_released_record_that_fails_does_not_hold_up_one_behind_it() {
         let until = Instant::now() + Duration::from_hours(24);
         while running.handle.read(move |read, _| Ok(released(read))).await.expect("it answers") > 0 {
             assert!(Instant::now() < until, "they are parked again ({bad:?})");
-            sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(200)).await;
         }
         running.stop().await;
     }
