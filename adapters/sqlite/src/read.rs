@@ -290,7 +290,7 @@ impl Read for Sqlite {
     }
 
     fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>> {
-        let sql = format!("{} WHERE t.name = ? AND p.posting > ? ORDER BY p.posting LIMIT ?", books::PARKED);
+        let sql = books::asks_parked("", "t.name = ? AND p.posting > ?");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(&sql, params![target.as_str(), after.0, limit], books::parked)
     }
