@@ -171,8 +171,8 @@ pub(crate) enum Command {
 
     /// List and release what targets do not get for now.
     ///
-    /// A record that a target refuses again and again is parked, as soon as a later one gets through, so that the rest
-    /// goes on. A record of a month that the configuration says is closed is parked until the month is open again. A newer
+    /// A record that a target refuses or puts off again and again is parked, as soon as a later one gets through, so that
+    /// the rest goes on. A record of a month that the configuration says is closed is parked until the month is open again. A newer
     /// record of the same posting is tried in any case.
     Parked {
         /// What to do.

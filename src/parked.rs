@@ -102,6 +102,8 @@ fn release(arguments: &ParkedRelease) -> Result<ExitCode> {
         let answer = answer.map_err(|status| anyhow!("the gateway refused: {}", status.message()))?;
         anyhow::Ok(answer.into_inner().released)
     })?;
-    println!("{released} released; each is tried once, and parked again if it is refused again");
+    println!(
+        "{released} released; each is tried again, and parked again if others get through and it does not"
+    );
     Ok(ExitCode::SUCCESS)
 }

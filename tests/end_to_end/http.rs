@@ -1,14 +1,16 @@
 //! From a queue to a ledger over HTTP, which answers with receipts: mTLS, a bearer token, a ledger that is busy and one
-//! that hangs up, a record that it refuses, and the balance afterwards.
+//! that hangs up, a record that it refuses, breaks on or puts off, and the balance afterwards.
 
 use std::collections::BTreeMap;
 
 use samspor_harness::client::{Kind, Message};
+use samspor_harness::gateway::Running;
 use samspor_harness::rabbitmq;
 use samspor_harness::receiver::{Certificates, Receiver, Settings};
 use samspor_town::search::Search;
 use serde_json::{Value, json};
 
+use crate::conflicts::front;
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};
 
 const TOKEN: &str = "a-token-of-the-ledger";
@@ -16,13 +18,16 @@ const TOKEN: &str = "a-token-of-the-ledger";
 const CPR: &str = "0101305000";
 
 /// Lets the demo's ledger take records over HTTP.
-fn configure(deployment: &Deployment, url: &str, certificates: &Certificates) -> Result<()> {
+fn configure(deployment: &Deployment, url: &str, certificates: Option<&Certificates>) -> Result<()> {
     let text = std::fs::read_to_string(&deployment.program.config)?;
     let (before, rest) = text.split_once("[[targets]]").ok_or("the demo has targets")?;
     let (_, lis) = rest.split_once("[[targets]]").ok_or("the demo has two targets")?;
-    let file = |name: &str| certificates.path(name).display().to_string();
-    let ledger = json!({"ca_file": file("ca.pem"), "client_cert_file": file("client.pem"),
+    let mut ledger = json!({"url": url});
+    if let Some(certificates) = certificates {
+        let file = |name: &str| certificates.path(name).display().to_string();
+        ledger = json!({"ca_file": file("ca.pem"), "client_cert_file": file("client.pem"),
                         "client_key_file": file("client.key"), "bearer_env": "SAMSPOR_LEDGER_TOKEN", "url": url});
+    }
     let keys = ledger.as_object().into_iter().flatten();
     let keys: String = keys.map(|(key, value)| format!("{key} = {value}\n")).collect();
     // The LIS is left as it is; it comes last, with what the demo says of it.
@@ -31,6 +36,36 @@ fn configure(deployment: &Deployment, url: &str, certificates: &Certificates) ->
          [targets.delivery]\ntries = 2\nretry_from_ms = 10\nretry_to_ms = 100\n[targets.receipts]\n\n[[targets]]{lis}"
     );
     Ok(std::fs::write(&deployment.program.config, text)?)
+}
+
+/// Six postings of a solution.
+async fn publish(deployment: &mut Deployment, running: &mut Running) -> Result<()> {
+    let json = |message: Value| Message::new("application/json", message.to_string());
+    let solution = json!({"type": "solution", "id": "sb", "version": 1, "name": "SB", "claims": [{"account": "5.28.21"}]});
+    deployment.client.publish(&format!("{QUEUE}registry"), [json(solution)]).await?;
+    deployment.program.wait_for_received(running, 1, LIMIT, |_| ()).await?;
+    let posting = |n| {
+        json(json!({"type": "posting", "id": format!("P-{n}"), "date": "2026-03-14", "account": "5.28.21.1",
+                    "amount": "100.00"}))
+    };
+    deployment.client.publish(&format!("{QUEUE}opus"), (1..=6).map(posting)).await?;
+    deployment.program.wait_for_received(running, 7, LIMIT, |_| ()).await?;
+    Ok(())
+}
+
+/// The ledger's book, once so many records are parked and it has so many.
+async fn book(deployment: &mut Deployment, running: &mut Running, parked: i64, has: i64) -> Result<Value> {
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let balance = deployment.program.balance().await?;
+        let mut books = balance["targets"].as_array().into_iter().flatten();
+        let book = books.find(|book| book["target"] == "ledger").cloned().unwrap_or_default();
+        if book["parked"] == parked && book["has"]["postings"] == has {
+            return Ok(book);
+        }
+        running.still_runs()?;
+        assert!(tokio::time::Instant::now() < deadline, "the ledger's book stays {book}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +89,7 @@ async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt()
     let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
     deployment.program.environment.push(("SAMSPOR_LEDGER_TOKEN".into(), TOKEN.into()));
     deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?; // Nobody else makes it now.
-    configure(&deployment, &ledger.url(), &certificates)?;
+    configure(&deployment, &ledger.url(), Some(&certificates))?;
 
     let checked = deployment.samspor(&["check"], &[], "")?.ended(0)?.stdout;
     assert!(
@@ -69,29 +104,10 @@ async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt()
     assert!(part.len() == 1 && part[0]["findings"][0]["grade"] == "good", "{part:?}");
 
     let mut running = deployment.start().await?;
-    let json = |message: Value| Message::new("application/json", message.to_string());
-    let solution = json!({"type": "solution", "id": "sb", "version": 1, "name": "SB", "claims": [{"account": "5.28.21"}]});
-    deployment.client.publish(&format!("{QUEUE}registry"), [json(solution)]).await?;
-    deployment.program.wait_for_received(&mut running, 1, LIMIT, |_| ()).await?;
-    let posting = |n| {
-        json(json!({"type": "posting", "id": format!("P-{n}"), "date": "2026-03-14", "account": "5.28.21.1",
-                    "amount": "100.00"}))
-    };
-    deployment.client.publish(&format!("{QUEUE}opus"), (1..=6).map(posting)).await?;
-    deployment.program.wait_for_received(&mut running, 7, LIMIT, |_| ()).await?;
+    publish(&mut deployment, &mut running).await?;
 
     // The balance says it all once the bad record is parked and the others are there.
-    let deadline = tokio::time::Instant::now() + LIMIT;
-    let book = loop {
-        let balance = deployment.program.balance().await?;
-        let mut books = balance["targets"].as_array().into_iter().flatten();
-        let book = books.find(|book| book["target"] == "ledger").cloned().unwrap_or_default();
-        if book["parked"] == 1 && book["has"]["postings"] == 5 {
-            break book;
-        }
-        running.still_runs()?;
-        assert!(tokio::time::Instant::now() < deadline, "the ledger's book stays {book}");
-    };
+    let book = book(&mut deployment, &mut running, 1, 5).await?;
     let stages = ["delivered", "awaiting", "accepted", "rejected"].map(|stage| book[stage].as_i64());
     assert_eq!(stages, [0, 2, 2, 1].map(Some), "{book}");
     let of = |state| deployment.samspor(&["reconcile"], &["--target", "ledger", "--state", state], "");
@@ -124,5 +140,39 @@ async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt()
         let (found, searched) = search.files(&place)?;
         assert!(found.is_empty() && searched > 1_000, "{found:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_when_that_is_mended()
+-> Result<()> {
+    let mut ledger = Receiver::start(Settings { tls: None, wants_clients: false, token: None }).await?;
+    let busy = json!({"status": 503, "headers": {"Retry-After": "1"}});
+    ledger
+        .tell(json!({
+            "default": {"status": 202},
+            "by_posting": {"P-2": {"status": 500}, "P-3": {"status": 403}, "P-4": busy},
+        }))
+        .await?;
+    let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
+    deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?;
+    configure(&deployment, &ledger.url(), None)?;
+    let mut running = deployment.start().await?;
+    publish(&mut deployment, &mut running).await?;
+    book(&mut deployment, &mut running, 3, 3).await?;
+    let parked = deployment.samspor(&["parked", "list"], &[], "")?.ended(0)?.stdout;
+    for status in ["500 Internal Server Error", "403 Forbidden", "503 Service Unavailable"] {
+        assert!(parked.contains(status), "{parked}");
+    }
+
+    ledger.tell(json!({"default": {"status": 202}, "by_posting": {}})).await?;
+    // The command finds the front by its configuration; the gateway had been told to take any port.
+    let address = front(&deployment, &mut running).await?;
+    let config = std::fs::read_to_string(&deployment.program.config)?;
+    std::fs::write(&deployment.program.config, config.replace("127.0.0.1:0", &address))?;
+    let released = deployment.samspor(&["parked", "release"], &["--target", "ledger"], "")?.ended(0)?.stdout;
+    assert!(released.starts_with("3 released"), "{released}");
+    book(&mut deployment, &mut running, 0, 6).await?;
+    assert!(running.stop().await?.success());
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! How what targets have is written in columns, and sums.
 
-use rusqlite::Row;
+use std::collections::BTreeSet;
+
 use rusqlite::types::ToSql;
-use samspor_domain::store::{PostingNo, Result, Sealed, Seq, SourceNo, StoreError};
-use samspor_domain::{Change, Handed, Parked, Receipted, Shelf, Stage, Sum, Verdict, Why};
+use rusqlite::{Row, params};
+use samspor_domain::store::{Month, PostingNo, Result, Sealed, Seq, SourceNo, StoreError};
+use samspor_domain::{Change, Handed, Parked, Receipted, Shelf, Stage, Sum, Text, Verdict, Why};
 
 use crate::Sqlite;
 use crate::code::{instant, read_date, strange, text};
@@ -100,6 +102,17 @@ pub(crate) fn shelf(row: &Row<'_>) -> rusqlite::Result<Shelf> {
     })
 }
 
+/// Asks for what [`parked`] reads, by an index if one is named: left to itself, SQLite goes through all of a target's.
+pub(crate) fn asks_parked(index: &str, which: &str) -> String {
+    format!(
+        "SELECT t.name, p.posting, p.seq, p.tries, p.why, p.since, p.released FROM parked p {index} \
+         JOIN target t ON t.no = p.target WHERE {which} ORDER BY p.posting LIMIT ?"
+    )
+}
+
+const RELEASED: [&str; 2] = ["INDEXED BY parked_released", "p.target = ? AND p.posting > ? AND p.released"];
+const OF_A_MONTH: [&str; 2] = ["INDEXED BY parked_month", "p.target = ? AND p.month = ? AND p.posting > ?"];
+
 /// Reads the target's name, posting, record, tries, reason, since when, and whether it is released.
 pub(crate) fn parked(row: &Row<'_>) -> rusqlite::Result<Parked> {
     Ok(Parked {
@@ -113,4 +126,56 @@ pub(crate) fn parked(row: &Row<'_>) -> rusqlite::Result<Parked> {
         since: instant(row, 5)?,
         is_released: row.get(6)?,
     })
+}
+
+/// What is parked of a target and of no closed month, or released. Each of its months is looked up, and of one that is
+/// closed nothing is read.
+pub(crate) fn parked_to_try(
+    store: &Sqlite,
+    target: &Text,
+    closed: &BTreeSet<Month>,
+    after: PostingNo,
+    limit: usize,
+) -> Result<Vec<Parked>> {
+    let no: Option<i64> =
+        store.one("SELECT no FROM target WHERE name = ?", [target.as_str()], |row| row.get(0))?;
+    let Some(no) = no else { return Ok(Vec::new()) };
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sql = asks_parked(RELEASED[0], RELEASED[1]);
+    let mut found = store.all(&sql, params![no, after.0, most], parked)?;
+    let next = "SELECT month FROM parked INDEXED BY parked_month WHERE target = ? AND month > ? ORDER BY month LIMIT 1";
+    let mut month = i64::MIN;
+    while let Some(code) = store.one(next, [no, month], |row| row.get(0))? {
+        month = code;
+        if !read_date(code).is_some_and(|month| closed.contains(&month)) {
+            let sql = asks_parked(OF_A_MONTH[0], OF_A_MONTH[1]);
+            found.extend(store.all(&sql, params![no, code, after.0, most], parked)?);
+        }
+    }
+    found.sort_by_key(|parked| parked.posting);
+    found.dedup_by_key(|parked| parked.posting);
+    found.truncate(limit);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is parked of closed months, none of it is looked at to find what is to be tried.
+    /// Nor are all of it sorted for the first few.
+    #[test]
+    fn what_is_to_be_tried_is_found_by_its_own_indexes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Sqlite::open(directory.path()).expect("a store");
+        for [index, which] in [RELEASED, OF_A_MONTH] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", asks_parked(index, which));
+            let values = vec![1; sql.matches('?').count()];
+            let values = rusqlite::params_from_iter(values);
+            let plan: Vec<String> = store.all(&sql, values, |row| row.get(3)).expect("a plan");
+            assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
+            let name = index.trim_start_matches("INDEXED BY ");
+            assert!(plan.iter().any(|line| line.contains(name)), "{plan:?}");
+        }
+    }
 }

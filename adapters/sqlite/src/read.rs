@@ -1,11 +1,13 @@
 //! What readers ask.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Params, Row, params};
 use samspor_domain::store::{
-    Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, PostingRow, Quarantined, Reach, Read,
-    Result, Work,
+    Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, PostingRow, Quarantined, Reach,
+    Read, Result, Work,
 };
 use samspor_domain::{
     FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Stage, Text,
@@ -256,10 +258,19 @@ impl Read for Sqlite {
     }
 
     fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>> {
-        let sql = "SELECT t.name, p.posting, p.seq, p.tries, p.why, p.since, p.released FROM parked p \
-                   JOIN target t ON t.no = p.target WHERE t.name = ? AND p.posting > ? ORDER BY p.posting LIMIT ?";
+        let sql = books::asks_parked("", "t.name = ? AND p.posting > ?");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(sql, params![target.as_str(), after.0, limit], books::parked)
+        self.all(&sql, params![target.as_str(), after.0, limit], books::parked)
+    }
+
+    fn parked_to_try(
+        &mut self,
+        target: &Text,
+        closed: &BTreeSet<Month>,
+        after: PostingNo,
+        limit: usize,
+    ) -> Result<Vec<Parked>> {
+        books::parked_to_try(self, target, closed, after, limit)
     }
 
     fn counts(&mut self) -> Result<Vec<Count>> {

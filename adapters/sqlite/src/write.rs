@@ -260,8 +260,9 @@ impl Store for Sqlite {
             Why::Refused(tries, why) => (*tries, why.as_str()),
             Why::ClosedMonth => (0, ""),
         };
-        let sql =
-            "INSERT OR REPLACE INTO parked VALUES ((SELECT no FROM target WHERE name = ?), ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO parked (target, posting, seq, tries, why, since, released, month) \
+                   VALUES ((SELECT no FROM target WHERE name = ?1), ?2, ?3, ?4, ?5, ?6, ?7, \
+                   CASE WHEN ?4 = 0 THEN (SELECT date / 100 * 100 + 1 FROM posting WHERE no = ?2) END)";
         let (target, posting) = (parked.target.as_str(), parked.posting.0);
         let since = parked.since.as_microsecond();
         self.run(sql, params![target, posting, parked.seq.0, tries, why, since, parked.is_released]).map(drop)

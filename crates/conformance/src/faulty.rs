@@ -1,5 +1,6 @@
 //! A store in which things go wrong where a test says so, and which otherwise is the store that it wraps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,8 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
-    Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, NewPosting, PersonNo, Posted, PostingRow,
-    Quarantined, Reach, Read, Result, Sealed, Standing, Store, Work, WorkNo, WorkPhase,
+    Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, NewPosting, PersonNo, Posted,
+    PostingRow, Quarantined, Reach, Read, Result, Sealed, Standing, Store, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
     Cause, EntryNo, FactNo, Fault, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, SetNo, Shelf,
@@ -112,6 +113,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn shelves(&mut self) -> Result<Vec<Shelf>>;
         fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
         fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
+        fn parked_to_try(&mut self, target: &Text, closed: &BTreeSet<Month>, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
         fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize>;
         fn work_of(&mut self, fact: FactNo) -> Result<Vec<Work>>;
         fn held_changes(&mut self) -> Result<Vec<HeldChange>>;

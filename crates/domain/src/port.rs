@@ -169,8 +169,8 @@ pub enum Sent {
     /// The receiver broke on this message, or of itself, which only the others can show: why, without personal data. It
     /// counts like a refusal, and says nothing of another message that ends in the same way.
     Broke(String),
-    /// The receiver takes nothing for now: why, and how long it asks to be left alone, if it does. The message is tried
-    /// again, however often.
+    /// The receiver takes nothing for now: why, without personal data, and how long it asks to be left alone, if it does.
+    /// The message is tried again, however often, unless it shows that the receiver takes others.
     Later(String, Option<Duration>),
 }
 

@@ -1,5 +1,7 @@
 //! The port to the store: one writer, many readers. What a store keeps of persons is pseudonyms and sealed bytes.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -436,6 +438,15 @@ pub trait Read: Send + ReadQuarantine {
     fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
     /// What is parked of a target after a posting, by posting, at most `limit`.
     fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
+    /// The same of what is to be tried again: what somebody released, and what is of a month that is not `closed`. It
+    /// costs what it finds, however much else is parked.
+    fn parked_to_try(
+        &mut self,
+        target: &Text,
+        closed: &BTreeSet<Month>,
+        after: PostingNo,
+        limit: usize,
+    ) -> Result<Vec<Parked>>;
 
     /// Items by source, month of arrival and outcome.
     fn counts(&mut self) -> Result<Vec<Count>>;

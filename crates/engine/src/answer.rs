@@ -77,7 +77,7 @@ impl Outlet {
         step: &Step,
         answer: &Delivery,
     ) -> StoreResult<Result<Receipt, String>> {
-        let Some(posting) = reader.posting(step.handing.posting)? else {
+        let Some(posting) = reader.posting(step.posting)? else {
             return Ok(Err("its posting was purged meanwhile".into()));
         };
         let (source, _) = self.scribe.source(reader, &posting)?;
@@ -88,7 +88,7 @@ impl Outlet {
             Ok(Message::Receipt(receipt)) => {
                 let is_of_it = receipt.source == source
                     && receipt.posting == posting.posting.id
-                    && receipt.revision == step.handing.revision;
+                    && receipt.revision == step.revision;
                 is_of_it.then(|| receipt.clone()).ok_or_else(|| "it is of another posting or revision".into())
             }
             Ok(_) => Err("it is a message of another type".into()),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use samspor_domain::store::{PostingNo, Read, Result as StoreResult};
 use samspor_domain::{Publisher, Receipt, Sent, Seq, Why};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::blocking;
 use crate::books::{Handing, Parking};
@@ -30,8 +32,43 @@ pub(crate) enum How {
     Refused,
     /// The receiver broke, which may be its own doing.
     Broke,
+    /// The receiver put it off, which may not be the record's fault: it may take nothing for now.
+    Later,
     /// The connection ended, which may not be the record's fault.
     Cut,
+}
+
+impl How {
+    /// Whether a record that failed so after another one got through has failed by its own fault. Where it may have been
+    /// chance, it has to have failed by what may be chance the time before as well.
+    fn is_telling(self, before: Self) -> bool {
+        let may_be_chance = |how| matches!(how, Self::Later | Self::Cut);
+        !may_be_chance(self) || may_be_chance(before)
+    }
+}
+
+/// How a record failed that was on its way alone.
+pub(crate) struct Fell {
+    pub(crate) why: String,
+    pub(crate) how: How,
+    /// How long the receiver asks to be left alone, if it does.
+    pub(crate) asked: Option<Duration>,
+}
+
+impl Fell {
+    pub(crate) fn cut() -> Self {
+        Self { why: CUT.into(), how: How::Cut, asked: None }
+    }
+
+    fn of(sent: Sent) -> Option<Self> {
+        let (why, how, asked) = match sent {
+            Sent::Delivered | Sent::Answered(_) => return None,
+            Sent::Refused(why) => (why, How::Refused, None),
+            Sent::Broke(why) => (why, How::Broke, None),
+            Sent::Later(why, asked) => (why, How::Later, asked),
+        };
+        Some(Self { why, how, asked })
+    }
 }
 
 /// How a record failed.
@@ -49,16 +86,10 @@ pub(crate) struct Tries {
 
 impl Tries {
     /// Notes one more. Answers whether it shows that the record is bad: it was tried enough, another one got through after
-    /// that, and now it failed once more. A connection that ended shows that only where the one before did as well.
-    pub(crate) fn fail(
-        &mut self,
-        why: String,
-        how: How,
-        known: &BTreeSet<String>,
-        proofs: u64,
-        tries: u32,
-    ) -> bool {
-        let is_bad = self.spent >= tries && proofs > self.proofs && (how != How::Cut || self.how == How::Cut);
+    /// that, and now it failed once more.
+    pub(crate) fn fail(&mut self, fell: Fell, known: &BTreeSet<String>, proofs: u64, tries: u32) -> bool {
+        let Fell { why, how, .. } = fell;
+        let is_bad = self.spent >= tries && proofs > self.proofs && how.is_telling(self.how);
         self.made += 1;
         // One more that fails like those that are parked needs no more tries to be suspected.
         let is_known = how == How::Refused && known.contains(&why);
@@ -76,7 +107,7 @@ impl Tries {
 /// What was on its way alone.
 pub(crate) enum InHand {
     /// A record of the feed; and whether it was its last try.
-    Step(Seq, bool),
+    Step(Seq, PostingNo, bool),
     /// One that is tried again.
     Again(Again),
     /// One that the receiver has already.
@@ -89,13 +120,16 @@ pub(crate) struct Doubts {
     pub(crate) position: Seq,
     /// One by one up to here.
     until: Option<Seq>,
+    /// Everything up to here was tried, or is parked because its month is closed.
+    after: Seq,
     /// Connections lost since something last got through.
     losses: u32,
     /// What lies after the position and is delivered already.
-    delivered: BTreeSet<Seq>,
+    delivered: BTreeMap<Seq, PostingNo>,
     /// The receipts that the receiver answered with, until their records are noted as handed over.
     receipts: BTreeMap<Seq, Box<Receipt>>,
-    tries: BTreeMap<Seq, Tries>,
+    /// What lies after the position and failed.
+    tries: BTreeMap<Seq, (PostingNo, Tries)>,
     /// What was on its way alone.
     pub(crate) in_hand: Option<InHand>,
     /// Records that failed once more after the receiver had shown that it is in order.
@@ -117,8 +151,9 @@ impl Doubts {
         Self {
             position: Seq::default(),
             until: None,
+            after: Seq::default(),
             losses: 0,
-            delivered: BTreeSet::new(),
+            delivered: BTreeMap::new(),
             receipts: BTreeMap::new(),
             tries: BTreeMap::new(),
             in_hand: None,
@@ -134,7 +169,8 @@ impl Doubts {
     /// A record got through.
     pub(crate) fn proven(&mut self, step: &Step) {
         self.proofs += 1;
-        self.good = Some((step.handing.posting, step.seq));
+        self.good = Some((step.posting, step.seq));
+        self.rounds.got_through();
     }
 
     /// Why a record is parked that failed so, and so often before.
@@ -164,8 +200,8 @@ impl Doubts {
     }
 
     /// A record after the position is delivered.
-    pub(crate) fn delivered(&mut self, seq: Seq) {
-        self.delivered.insert(seq);
+    pub(crate) fn delivered(&mut self, step: &Step) {
+        self.delivered.insert(step.seq, step.posting);
     }
 
     /// The receiver answered a record with its receipt.
@@ -173,9 +209,10 @@ impl Doubts {
         self.receipts.insert(seq, Box::new(receipt));
     }
 
-    /// A record as it was handed over, with the receipt that came with it.
-    pub(crate) fn handing(&mut self, step: Step) -> Handing {
-        Handing { receipt: self.receipts.remove(&step.seq), ..step.handing }
+    /// A record as it was handed over, with the receipt that came with it; none for one of a closed month.
+    pub(crate) fn handing(&mut self, step: &mut Step) -> Option<Handing> {
+        let handing = step.handing.take()?;
+        Some(Handing { receipt: self.receipts.remove(&step.seq), ..handing })
     }
 
     /// Everything up to a record is delivered or parked.
@@ -190,27 +227,26 @@ impl Doubts {
 
     fn went_through(&mut self, step: &Step) {
         self.tries.remove(&step.seq);
-        self.delivered.insert(step.seq);
+        self.delivered(step);
         self.proven(step);
     }
 
     /// A record of the feed failed; `is_last` where it was tried since another one got through.
-    fn failed(&mut self, seq: Seq, is_last: bool, why: String, how: How) {
-        let tries = self.tries.entry(seq).or_default();
-        let is_condemned = is_last && (how != How::Cut || tries.how == How::Cut);
-        tries.fail(why, how, &self.known, self.proofs, 0);
-        if is_condemned {
+    fn failed(&mut self, (seq, posting): (Seq, PostingNo), is_last: bool, fell: Fell) {
+        let (_, tries) = self.tries.entry(seq).or_insert((posting, Tries::default()));
+        if is_last && fell.how.is_telling(tries.how) {
             self.condemned.insert(seq);
         }
+        tries.fail(fell, &self.known, self.proofs, 0);
     }
 
     fn spent(&self, seq: Seq) -> u32 {
-        self.tries.get(&seq).map_or(0, |tries| tries.spent)
+        self.tries.get(&seq).map_or(0, |(_, tries)| tries.spent)
     }
 
     /// Every record that was tried enough gets one more try.
     fn once_more(&mut self, tries: u32) {
-        for failed in self.tries.values_mut() {
+        for (_, failed) in self.tries.values_mut() {
             failed.spent = failed.spent.min(tries - 1);
         }
     }
@@ -221,10 +257,50 @@ impl Outlet {
     pub(crate) async fn note_cut(&self, means: &mut Means<'_>, doubts: &mut Doubts) {
         match doubts.in_hand.take() {
             None => {}
-            Some(InHand::Step(seq, is_last)) => doubts.failed(seq, is_last, CUT.into(), How::Cut),
-            Some(InHand::Again(again)) => self.failed_again(means, doubts, again, CUT.into(), How::Cut).await,
-            Some(InHand::Proof) => doubts.rounds.put_off(None),
+            Some(InHand::Step(seq, posting, is_last)) => doubts.failed((seq, posting), is_last, Fell::cut()),
+            Some(InHand::Again(again)) => self.failed_again(means, doubts, again, Fell::cut()).await,
+            Some(InHand::Proof) => doubts.rounds.pause(None),
         }
+    }
+
+    /// Publishes one record alone, in its span, and hears what is answered. Answers how it failed, if it did.
+    pub(crate) async fn publish_alone(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+        what: InHand,
+        step: &Step,
+    ) -> Result<Option<Fell>, Failure> {
+        doubts.in_hand = Some(what);
+        let mut messages = step.messages.clone();
+        let span = self.span(means.handle, step, &mut messages);
+        let sent = publisher.publish(messages).await?.await?;
+        trace::tell(span, &sent);
+        doubts.in_hand = None;
+        self.hear(means, doubts, step, &sent)?;
+        Ok(sent.into_iter().find_map(Fell::of))
+    }
+
+    /// Tries a record of the feed once. Answers how it failed, if it did. One that is put off ends the connection, so
+    /// that nothing goes before the receiver was left alone for as long as it asks.
+    async fn try_once(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+        step: &Step,
+        is_last: bool,
+    ) -> Result<Option<How>, Failure> {
+        let what = InHand::Step(step.seq, step.posting, is_last);
+        let Some(fell) = self.publish_alone(publisher, means, doubts, what, step).await? else {
+            doubts.went_through(step);
+            return Ok(None);
+        };
+        let how = fell.how;
+        let later = (how == How::Later).then(|| Failure::Later(fell.why.clone(), fell.asked));
+        doubts.failed((step.seq, step.posting), is_last, fell);
+        later.map_or(Ok(Some(how)), Err)
     }
 
     /// Delivers one by one, until everything that is in doubt is delivered or parked.
@@ -235,28 +311,12 @@ impl Outlet {
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
         let mut newest = means.handle.newest();
-        // What failed, and nothing behind it got through yet; and how far the feed is read.
-        let (mut failing, mut after) = (Vec::new(), doubts.position);
-        while !means.stop.is_cancelled() {
-            newest.mark_unchanged();
-            let mut steps = blocking::in_place(|| self.read(means.reader, after))?;
-            if steps.is_empty() {
-                if failing.is_empty() {
-                    break;
-                }
-                // Nothing comes after those that failed, so there is no telling them from a receiver that is out of
-                // order, and nobody waits for them to get out of the way but what is tried again.
-                doubts.rounds.begin();
-                if doubts.rounds.is_due() {
-                    self.try_again(publisher, means, doubts).await?;
-                }
-                tokio::select! {
-                    biased;
-                    () = means.backoff.wait(means.stop) => doubts.once_more(self.policy.tries),
-                    _ = newest.changed() => {}
-                }
-                steps = still_newest(means.reader, std::mem::take(&mut failing))?;
-            }
+        doubts.after = doubts.after.max(doubts.position);
+        // What failed, and nothing behind it got through yet.
+        let mut failing = Vec::new();
+        let mut steps = blocking::in_place(|| self.tried(means.reader, doubts))?;
+        loop {
+            let mut after = doubts.after;
             // Records of closed months wait for nobody. They are no proof either.
             let mut closed = Vec::new();
             for step in steps {
@@ -264,29 +324,100 @@ impl Outlet {
                     return Ok(());
                 }
                 after = after.max(step.seq);
-                if step.messages.is_none() {
+                if step.handing.is_none() {
                     closed.push(step.park(Why::ClosedMonth));
                     continue;
                 }
-                let is_delivered = doubts.delivered.contains(&step.seq)
-                    || self.try_step(publisher, means, doubts, &step).await?;
+                let is_delivered = doubts.delivered.contains_key(&step.seq) || {
+                    let tried = self.try_step(publisher, means, doubts, &step).await;
+                    // Those before it have their turn again when the receiver has been left alone.
+                    if matches!(tried, Err(Failure::Later(..))) && failing.len() >= self.policy.failing {
+                        doubts.once_more(self.policy.tries);
+                    }
+                    tried?
+                };
                 failing.push(step);
                 if is_delivered {
                     self.pass(publisher, means, doubts, &mut failing, &mut closed).await?;
                 } else if failing.len() > self.policy.failing {
                     doubts.once_more(self.policy.tries);
-                    let why = doubts.tries.values().next_back().map(|tries| tries.why.clone());
+                    let why = doubts.tries.values().next_back().map(|(_, tries)| tries.why.clone());
                     return Err(Failure::Refused(why.unwrap_or_default()));
                 }
             }
             let to = if failing.is_empty() { after } else { doubts.position };
             self.park_closed(means, doubts, to, closed).await?;
+            doubts.after = after;
             if failing.is_empty() && doubts.until <= Some(doubts.position) {
+                break;
+            }
+            newest.mark_unchanged();
+            steps = blocking::in_place(|| self.read(means.reader, after))?;
+            if steps.is_empty() {
+                if failing.is_empty() {
+                    break;
+                }
+                self.wait_at_the_end(publisher, means, doubts, &mut newest).await?;
+                failing.clear();
+                steps = blocking::in_place(|| self.tried(means.reader, doubts))?;
+            }
+            if means.stop.is_cancelled() {
                 break;
             }
         }
         doubts.until = None;
         means.backoff.reset();
+        Ok(())
+    }
+
+    /// What was tried and is not passed yet, as far as it is still its posting's newest record.
+    fn tried(&mut self, reader: &mut dyn Read, doubts: &Doubts) -> StoreResult<Vec<Step>> {
+        let failed = doubts.tries.iter().map(|(seq, (posting, _))| (*seq, *posting));
+        let delivered = doubts.delivered.iter().map(|(seq, posting)| (*seq, *posting));
+        let tried: BTreeMap<Seq, PostingNo> =
+            failed.chain(delivered).filter(|(seq, _)| *seq <= doubts.after).collect();
+        let mut steps = Vec::with_capacity(tried.len());
+        for (seq, posting) in tried {
+            steps.extend(self.newest(reader, posting)?.filter(|step| step.seq == seq));
+        }
+        Ok(steps)
+    }
+
+    /// Nothing comes after those that failed, so there is no telling them from a receiver that is out of order. Until they
+    /// are tried once more, or something comes, what was released goes on, and has the time for it.
+    async fn wait_at_the_end(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+        newest: &mut watch::Receiver<Seq>,
+    ) -> Result<(), Failure> {
+        let at_last = Instant::now() + self.policy.waits.1;
+        let until = Instant::now() + means.backoff.next_as_asked(None);
+        while !means.stop.is_cancelled() {
+            if doubts.rounds.is_due() {
+                self.try_again(publisher, means, doubts).await?;
+            }
+            let is_due = doubts.rounds.is_due();
+            let until = if is_due { until.max(at_last) } else { until };
+            tokio::select! {
+                biased;
+                () = means.stop.cancelled() => {}
+                _ = newest.changed() => break,
+                () = tokio::time::sleep_until(until) => {
+                    doubts.once_more(self.policy.tries);
+                    break;
+                }
+                changed = means.released.changed() => {
+                    if changed.is_err() {
+                        break; // The writer is gone.
+                    }
+                    doubts.rounds.begin_anew();
+                }
+                () = doubts.rounds.due(), if !is_due => {}
+                () = std::future::ready(()), if is_due => {}
+            }
+        }
         Ok(())
     }
 
@@ -322,24 +453,11 @@ impl Outlet {
         step: &Step,
     ) -> Result<bool, Failure> {
         while doubts.spent(step.seq) < self.policy.tries {
-            doubts.in_hand = Some(InHand::Step(step.seq, false));
-            let mut messages = step.messages.clone().unwrap_or_default();
-            let span = self.span(means.handle, step, &mut messages);
-            let sent = publisher.publish(messages).await?.await?;
-            trace::tell(span, &sent);
-            doubts.in_hand = None;
-            self.hear(means, doubts, step, &sent)?;
-            match sent.into_iter().find(|sent| !sent.is_delivered()) {
-                None | Some(Sent::Delivered | Sent::Answered(_)) => {
-                    doubts.went_through(step);
-                    return Ok(true);
-                }
-                Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
-                Some(Sent::Refused(why)) => {
-                    doubts.failed(step.seq, false, why, How::Refused);
-                    tracing::debug!(target = %self.name, "the receiver refused a record");
-                }
-                Some(Sent::Broke(why)) => doubts.failed(step.seq, false, why, How::Broke),
+            let Some(how) = self.try_once(publisher, means, doubts, step, false).await? else {
+                return Ok(true);
+            };
+            if how == How::Refused {
+                tracing::debug!(target = %self.name, "the receiver refused a record");
             }
             if doubts.spent(step.seq) < self.policy.tries {
                 means.backoff.wait(means.stop).await;
@@ -366,32 +484,19 @@ impl Outlet {
             failing.drain(..).partition(|step| doubts.tries.contains_key(&step.seq));
         behind = still_newest(means.reader, behind)?;
         for step in &behind {
-            if doubts.condemned.contains(&step.seq) {
-                continue;
-            }
-            doubts.in_hand = Some(InHand::Step(step.seq, true));
-            let mut messages = step.messages.clone().unwrap_or_default();
-            let span = self.span(means.handle, step, &mut messages);
-            let sent = publisher.publish(messages).await?.await?;
-            trace::tell(span, &sent);
-            doubts.in_hand = None;
-            self.hear(means, doubts, step, &sent)?;
-            match sent.into_iter().find(|sent| !sent.is_delivered()) {
-                None | Some(Sent::Delivered | Sent::Answered(_)) => doubts.went_through(step),
-                Some(Sent::Refused(why)) => doubts.failed(step.seq, true, why, How::Refused),
-                Some(Sent::Broke(why)) => doubts.failed(step.seq, true, why, How::Broke),
-                Some(Sent::Later(why, asked)) => return Err(Failure::Later(why, asked)),
+            if !doubts.condemned.contains(&step.seq) {
+                self.try_once(publisher, means, doubts, step, true).await?;
             }
         }
         let mut advance = self.no_advance();
         (advance.to, advance.parked) = (to, std::mem::take(closed));
         let mut parked = 0;
-        for step in behind.into_iter().chain(through) {
-            if let Some(tries) = doubts.tries.remove(&step.seq) {
+        for mut step in behind.into_iter().chain(through) {
+            if let Some((_, tries)) = doubts.tries.remove(&step.seq) {
                 parked += 1;
                 advance.parked.push(step.park(doubts.parks(tries, 0)));
             } else {
-                advance.handed.push(doubts.handing(step));
+                advance.handed.extend(doubts.handing(&mut step));
             }
         }
         if parked > 0 {
@@ -409,7 +514,7 @@ fn still_newest(reader: &mut dyn Read, steps: Vec<Step>) -> StoreResult<Vec<Step
     blocking::in_place(|| {
         let mut newest = Vec::with_capacity(steps.len());
         for step in steps {
-            if reader.newest_record(step.handing.posting)?.is_some_and(|record| record.seq == step.seq) {
+            if reader.newest_record(step.posting)?.is_some_and(|record| record.seq == step.seq) {
                 newest.push(step);
             }
         }

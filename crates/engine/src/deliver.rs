@@ -9,6 +9,7 @@ use samspor_domain::store::{Month, PostingNo, Read, Result as StoreResult, Store
 use samspor_domain::{
     Confirms, Decode, Flow, LinkError, Outgoing, Publisher, Publishing, Sent, Seq, Target, Text, Why,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking;
@@ -83,9 +84,11 @@ pub(crate) enum Failure {
 /// A record on its way.
 pub(crate) struct Step {
     pub(crate) seq: Seq,
-    pub(crate) handing: Handing,
-    /// None for a record of a closed month.
-    pub(crate) messages: Option<Vec<Outgoing>>,
+    pub(crate) posting: PostingNo,
+    pub(crate) revision: i64,
+    /// None for a record of a closed month, which has no messages either.
+    pub(crate) handing: Option<Handing>,
+    pub(crate) messages: Vec<Outgoing>,
     /// The span in which it is published, if somebody follows its posting.
     pub(crate) span: Option<Box<dyn Publishing>>,
 }
@@ -97,6 +100,8 @@ pub(crate) struct Means<'a> {
     pub(crate) status: &'a Status,
     pub(crate) stop: &'a CancellationToken,
     pub(crate) backoff: &'a mut Backoff,
+    /// Changes when something parked was released.
+    pub(crate) released: watch::Receiver<u64>,
 }
 
 /// Records that wait for their confirms, and how many messages each is.
@@ -127,7 +132,8 @@ impl Outlet {
             };
             let outcome = match connected {
                 Ok(mut publisher) => {
-                    let mut means = Means { reader, handle, status, stop, backoff: &mut backoff };
+                    let released = handle.released();
+                    let mut means = Means { reader, handle, status, stop, backoff: &mut backoff, released };
                     self.serve(&mut *publisher, &mut means, &mut doubts, &part).await
                 }
                 Err(error) => Err(Failure::Link(error)),
@@ -152,6 +158,7 @@ impl Outlet {
         // What was said to the writer may not be committed yet.
         doubts.position = doubts.position.max(kept);
         self.note_cut(means, doubts).await;
+        doubts.rounds.begin();
         if doubts.is_careful() {
             self.go_carefully(publisher, means, doubts).await?;
         }
@@ -165,11 +172,10 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
-        let (mut newest, mut released) = (means.handle.newest(), means.handle.released());
+        let mut newest = means.handle.newest();
         let measure = means.handle.measures.confirms_of(&self.name);
         let mut read = doubts.position;
         let mut in_flight: VecDeque<Flight> = VecDeque::new();
-        doubts.rounds.begin();
         // Whether the feed has had its turn since what is tried again had its own.
         let mut had_turn = false;
         loop {
@@ -193,7 +199,7 @@ impl Outlet {
                     let mut counted = Vec::with_capacity(steps.len());
                     for mut step in steps.drain(..) {
                         let before = messages.len();
-                        messages.extend(step.messages.iter_mut().flat_map(std::mem::take));
+                        messages.append(&mut step.messages);
                         step.span = self.span(means.handle, &step, &mut messages[before..]);
                         counted.push((step, messages.len() - before));
                     }
@@ -251,7 +257,7 @@ impl Outlet {
                         return Ok(()); // The writer is gone, and nothing new will come.
                     }
                 }
-                changed = released.changed(), if !stopping => {
+                changed = means.released.changed(), if !stopping => {
                     if changed.is_ok() {
                         doubts.rounds.begin_anew();
                     }
@@ -270,12 +276,11 @@ impl Outlet {
         steps: impl Iterator<Item = Step>,
     ) {
         let mut advance = self.no_advance();
-        for step in steps {
+        for mut step in steps {
             advance.to = step.seq;
-            if step.messages.is_some() {
-                advance.handed.push(doubts.handing(step));
-            } else {
-                advance.parked.push(step.park(Why::ClosedMonth));
+            match doubts.handing(&mut step) {
+                Some(handing) => advance.handed.push(handing),
+                None => advance.parked.push(step.park(Why::ClosedMonth)),
             }
         }
         self.say(handle, doubts, advance).await;
@@ -308,9 +313,12 @@ impl Outlet {
         row: &samspor_domain::store::FeedRow,
         posting: &samspor_domain::store::PostingRow,
     ) -> StoreResult<Step> {
-        let (handing, messages) = self.scribe.messages(reader, row, posting)?;
-        let is_open = !self.policy.closed_months.contains(&posting.posting.date.first_of_month());
-        Ok(Step { seq: row.seq, handing, messages: is_open.then_some(messages), span: None })
+        // What is not delivered is not unsealed.
+        let is_closed = self.policy.closed_months.contains(&posting.posting.date.first_of_month());
+        let written = if is_closed { None } else { Some(self.scribe.messages(reader, row, posting)?) };
+        let (handing, messages) = written.unzip();
+        let (seq, revision, messages) = (row.seq, row.revision, messages.unwrap_or_default());
+        Ok(Step { seq, posting: posting.no, revision, handing, messages, span: None })
     }
 
     /// The span of a record that is published now, if somebody follows its posting. Its messages tell of it.
@@ -320,7 +328,7 @@ impl Outlet {
         step: &Step,
         messages: &mut [Outgoing],
     ) -> Option<Box<dyn Publishing>> {
-        handle.tracing.publish(&self.name, step.handing.posting, messages, self.scribe.tells_who())
+        handle.tracing.publish(&self.name, step.posting, messages, self.scribe.tells_who())
     }
 
     /// The newest record of a posting.
@@ -333,7 +341,7 @@ impl Outlet {
 
 impl Step {
     pub(crate) fn park(&self, why: Why) -> Parking {
-        Parking { posting: self.handing.posting, seq: self.seq, why }
+        Parking { posting: self.posting, seq: self.seq, why }
     }
 }
 
@@ -359,8 +367,8 @@ fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) -> Option<Failure> 
     let mut sent = sent.iter();
     for (step, count) in &flight.steps {
         let all = sent.by_ref().take(*count).filter(|sent| sent.is_delivered()).count() == *count;
-        if all && step.messages.is_some() {
-            doubts.delivered(step.seq);
+        if all && step.handing.is_some() {
+            doubts.delivered(step);
         }
     }
     Some(failure)

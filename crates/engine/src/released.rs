@@ -1,7 +1,7 @@
 //! Trying again what is parked: what somebody released, and what belongs to a month that is open again. It takes turns
-//! with the feed, one record alone at a time, and each record has one try in every round. So nothing that it does holds up
-//! the feed or the others. It is parked again as [`careful`](crate::careful) parks: after as many tries, and only when it
-//! failed once more after another record got through.
+//! with the feed, one record alone at a time. Each record has its first try before any has its second, and then waits on
+//! its own. So nothing that it does holds up the feed or the others. It is parked again as [`careful`](crate::careful)
+//! parks: after as many tries, and only when it failed once more after another record got through.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,14 +11,13 @@ use samspor_domain::{Parked, Publisher, Sent, Why};
 use tokio::time::Instant;
 
 use crate::blocking;
-use crate::careful::{Doubts, How, InHand, Tries};
+use crate::careful::{Doubts, Fell, How, InHand, Tries};
 use crate::deliver::{Failure, Means, Outlet, Step};
 use crate::supervise::Backoff;
-use crate::trace;
 
 /// Records that are tried in one turn at most.
 const TURN: usize = 16;
-/// What is parked is read in pages of so many records.
+/// What the receiver has is read in pages of so many records.
 const PAGE: usize = 100;
 /// Of how many records it is remembered how they failed. Further ones are tried all the same, and count from when there
 /// is room.
@@ -26,15 +25,24 @@ const REMEMBERED: usize = 1_000;
 
 /// How far trying again has come.
 pub(crate) struct Rounds {
-    /// The posting after which the round goes on; none: there is nothing to try.
-    after: Option<PostingNo>,
-    /// This round left something for the next one.
+    waits: (Duration, Duration),
+    /// The posting after which the walk goes on that gives each record its first try, and not before when; none: each had it.
+    walk: Option<(Instant, PostingNo)>,
+    /// In this walk something failed for which there is no room.
     is_left: bool,
-    failed: BTreeMap<PostingNo, Tries>,
+    failed: BTreeMap<PostingNo, Failed>,
     /// Failures since something last got through.
     row: usize,
-    /// Nothing is tried before that.
+    /// Nothing is tried before that, unless something else gets through.
     until: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// How a record failed when it was tried again.
+struct Failed {
+    tries: Tries,
+    /// When it has its next try.
+    due: Instant,
     backoff: Backoff,
 }
 
@@ -50,93 +58,133 @@ pub(crate) struct Again {
 impl Rounds {
     pub(crate) fn new(waits: (Duration, Duration)) -> Self {
         let backoff = Backoff::between(waits);
-        Self { after: None, is_left: false, failed: BTreeMap::new(), row: 0, until: None, backoff }
+        Self { waits, walk: None, is_left: false, failed: BTreeMap::new(), row: 0, until: None, backoff }
     }
 
-    /// Begins a round, unless one is under way.
+    /// Begins a walk, unless one is under way.
     pub(crate) fn begin(&mut self) {
-        self.after.get_or_insert_default();
+        self.walk.get_or_insert_with(|| (Instant::now(), PostingNo::default()));
     }
 
-    /// Begins a round at once, since somebody has released something.
+    /// Begins anew at once, since somebody has released something.
     pub(crate) fn begin_anew(&mut self) {
-        (self.after, self.until) = (Some(PostingNo::default()), None);
+        let now = Instant::now();
+        (self.walk, self.until) = (Some((now, PostingNo::default())), None);
+        self.failed.values_mut().for_each(|failed| failed.due = now);
         self.backoff.reset();
     }
 
+    /// When the next turn is.
+    fn next(&self) -> Option<Instant> {
+        let walk = self.walk.iter().map(|(at, _)| *at);
+        let next = walk.chain(self.failed.values().map(|failed| failed.due)).min()?;
+        Some(self.until.map_or(next, |until| until.max(next)))
+    }
+
     pub(crate) fn is_due(&self) -> bool {
-        self.after.is_some() && self.until.is_none_or(|until| until <= Instant::now())
+        self.next().is_some_and(|next| next <= Instant::now())
     }
 
     /// When the next turn is; pending where there is none.
     pub(crate) fn due(&self) -> impl Future<Output = ()> + use<> {
-        let until = self.after.map(|_| self.until.unwrap_or_else(Instant::now));
+        let next = self.next();
         async move {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
+            match next {
+                Some(next) => tokio::time::sleep_until(next).await,
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// What is tried just now waits for the next round; and everything for a while, as long as was asked for if somebody
-    /// asked.
-    pub(crate) fn put_off(&mut self, asked: Option<Duration>) {
-        self.is_left = true;
-        self.pause(asked);
-    }
-
-    fn pause(&mut self, asked: Option<Duration>) {
+    /// Nothing is tried for a while, as long as was asked for if somebody asked.
+    pub(crate) fn pause(&mut self, asked: Option<Duration>) {
         self.until = Some(Instant::now() + self.backoff.next_as_asked(asked));
     }
 
-    fn end(&mut self) {
-        self.after = None;
-        if std::mem::take(&mut self.is_left) {
-            self.begin();
-            self.pause(None);
-        } else {
-            self.failed.clear();
-        }
+    /// Something got through, so the receiver takes others than those that fail.
+    pub(crate) fn got_through(&mut self) {
+        (self.row, self.until) = (0, None);
+        self.backoff.reset();
     }
 
-    fn got_through(&mut self, posting: PostingNo) {
-        self.failed.remove(&posting);
-        self.row = 0;
-        self.backoff.reset();
+    /// Everything that is parked had its first try, or is remembered.
+    fn end_walk(&mut self) {
+        let anew = std::mem::take(&mut self.is_left);
+        self.walk = anew.then(|| (Instant::now() + self.backoff.next_as_asked(None), PostingNo::default()));
+    }
+
+    /// The record that failed and whose turn it is for the longest.
+    fn longest_due(&self) -> Option<PostingNo> {
+        let now = Instant::now();
+        let due = self.failed.iter().filter(|(_, failed)| failed.due <= now);
+        due.min_by_key(|(_, failed)| failed.due).map(|(posting, _)| *posting)
     }
 }
 
 impl Outlet {
-    /// A turn of the records that are tried again; up to the first one that fails.
+    /// A turn of the records that are tried again; up to the first one that fails. Those that had no try yet go first, so
+    /// that they wait for none that failed.
     pub(crate) async fn try_again(
         &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
-        let mut tried = 0;
-        while let Some(after) = doubts.rounds.after.filter(|_| !means.stop.is_cancelled()) {
-            let page = blocking::in_place(|| means.reader.parked(&self.name, after, PAGE))?;
-            if page.is_empty() {
-                doubts.rounds.end();
-                return Ok(());
+        for _ in 0..TURN {
+            if means.stop.is_cancelled() {
+                break;
             }
-            for parked in page {
-                if tried == TURN {
-                    return Ok(());
-                }
-                doubts.rounds.after = Some(parked.posting);
-                let Some((again, step)) = blocking::in_place(|| self.again(means, doubts, &parked))? else {
-                    continue;
-                };
-                tried += 1;
-                if !self.try_parked(publisher, means, doubts, again, step).await? {
-                    return Ok(());
-                }
+            let next = blocking::in_place(|| self.next_again(means, doubts))?;
+            let Some((again, step)) = next else { break };
+            if !self.try_parked(publisher, means, doubts, again, step).await? {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// The record that is tried next.
+    fn next_again(
+        &mut self,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+    ) -> StoreResult<Option<(Again, Step)>> {
+        while let Some((at, after)) = doubts.rounds.walk.filter(|(at, _)| *at <= Instant::now()) {
+            let page = self.parked_to_try(means, after, TURN)?;
+            let Some(last) = page.last().map(|parked| parked.posting) else {
+                doubts.rounds.end_walk();
+                break;
+            };
+            for parked in page {
+                if doubts.rounds.failed.contains_key(&parked.posting) {
+                    continue;
+                }
+                if let Some(next) = self.again(means, doubts, &parked)? {
+                    doubts.rounds.walk = Some((at, parked.posting));
+                    return Ok(Some(next));
+                }
+            }
+            doubts.rounds.walk = Some((at, last));
+        }
+        while let Some(posting) = doubts.rounds.longest_due() {
+            let parked = self.parked_to_try(means, PostingNo(posting.0 - 1), 1)?.pop();
+            if let Some(parked) = parked.filter(|parked| parked.posting == posting)
+                && let Some(next) = self.again(means, doubts, &parked)?
+            {
+                return Ok(Some(next));
+            }
+            doubts.rounds.failed.remove(&posting);
+        }
+        Ok(None)
+    }
+
+    fn parked_to_try(
+        &self,
+        means: &mut Means<'_>,
+        after: PostingNo,
+        limit: usize,
+    ) -> StoreResult<Vec<Parked>> {
+        means.reader.parked_to_try(&self.name, &self.policy.closed_months, after, limit)
     }
 
     /// What is tried again of what is parked. What the cursor has not passed comes in its turn.
@@ -147,12 +195,11 @@ impl Outlet {
         parked: &Parked,
     ) -> StoreResult<Option<(Again, Step)>> {
         let before = match parked.why {
-            Why::Refused(tries, _) if parked.is_released => tries,
+            Why::Refused(tries, _) => tries,
             Why::ClosedMonth => 0,
-            Why::Refused(..) => return Ok(None),
         };
         let step = self.newest(means.reader, parked.posting)?;
-        let step = step.filter(|step| step.seq <= doubts.position && step.messages.is_some());
+        let step = step.filter(|step| step.seq <= doubts.position && step.handing.is_some());
         Ok(step.map(|step| (Again { posting: parked.posting, seq: step.seq, before }, step)))
     }
 
@@ -166,32 +213,25 @@ impl Outlet {
         mut step: Step,
     ) -> Result<bool, Failure> {
         let failed = doubts.rounds.failed.get(&again.posting);
-        let wants_proof = failed.is_some_and(|failed| failed.wants_proof(self.policy.tries, doubts.proofs));
-        if wants_proof || doubts.rounds.row > self.policy.failing {
+        let wants_proof =
+            failed.is_some_and(|failed| failed.tries.wants_proof(self.policy.tries, doubts.proofs));
+        // After a pause it is seen first whether the receiver takes anything.
+        if wants_proof || doubts.rounds.until.is_some() {
             self.look_for_proof(publisher, means, doubts).await?;
         }
         doubts.may_prove = true;
-        doubts.in_hand = Some(InHand::Again(again));
-        let mut messages = step.messages.take().unwrap_or_default();
-        let span = self.span(means.handle, &step, &mut messages);
-        let sent = publisher.publish(messages).await?.await?;
-        trace::tell(span, &sent);
-        doubts.in_hand = None;
-        self.hear(means, doubts, &step, &sent)?;
-        match sent.into_iter().find(|sent| !sent.is_delivered()) {
-            None | Some(Sent::Delivered | Sent::Answered(_)) => {
-                doubts.proven(&step);
-                doubts.rounds.got_through(again.posting);
-                let mut advance = self.no_advance();
-                advance.handed.push(doubts.handing(step));
-                self.say(means.handle, doubts, advance).await;
-                return Ok(true);
-            }
-            Some(Sent::Later(_, asked)) => doubts.rounds.put_off(asked),
-            Some(Sent::Refused(why)) => self.failed_again(means, doubts, again, why, How::Refused).await,
-            Some(Sent::Broke(why)) => self.failed_again(means, doubts, again, why, How::Broke).await,
+        let fell = self.publish_alone(publisher, means, doubts, InHand::Again(again), &step).await?;
+        if let Some(fell) = fell {
+            self.failed_again(means, doubts, again, fell).await;
+            return Ok(false);
         }
-        Ok(false)
+        means.backoff.reset();
+        doubts.proven(&step);
+        doubts.rounds.failed.remove(&again.posting);
+        let mut advance = self.no_advance();
+        advance.handed.extend(doubts.handing(&mut step));
+        self.say(means.handle, doubts, advance).await;
+        Ok(true)
     }
 
     /// Notes that a record failed that was tried again, and parks it if it is known that it is the record's own fault.
@@ -200,13 +240,21 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
         again: Again,
-        why: String,
-        how: How,
+        fell: Fell,
     ) {
+        let (how, asked) = (fell.how, fell.asked);
         let Doubts { rounds, known, proofs, .. } = doubts;
-        let mut tries = rounds.failed.remove(&again.posting).unwrap_or_default();
-        if tries.fail(why, how, known, *proofs, self.policy.tries) {
-            rounds.row = 0;
+        let failed = rounds.failed.remove(&again.posting);
+        let (mut tries, mut backoff) = match failed {
+            Some(Failed { tries, backoff, .. }) => (tries, backoff),
+            None => (Tries::default(), Backoff::between(rounds.waits)),
+        };
+        let is_bad = tries.fail(fell, known, *proofs, self.policy.tries);
+        rounds.row = if is_bad { 0 } else { rounds.row + 1 };
+        if how == How::Cut || asked.is_some() || rounds.row > self.policy.failing {
+            rounds.pause(asked);
+        }
+        if is_bad {
             tracing::warn!(target = %self.name, "parked a record again that the receiver does not take; \
                 `samspor parked` lists it");
             let mut advance = self.no_advance();
@@ -215,12 +263,11 @@ impl Outlet {
             self.say(means.handle, doubts, advance).await;
             return;
         }
-        (rounds.row, rounds.is_left) = (rounds.row + 1, true);
         if rounds.failed.len() < REMEMBERED {
-            rounds.failed.insert(again.posting, tries);
-        }
-        if how == How::Cut || rounds.row > self.policy.failing {
-            rounds.pause(None);
+            let due = Instant::now() + backoff.next_as_asked(asked);
+            rounds.failed.insert(again.posting, Failed { tries, due, backoff });
+        } else {
+            rounds.is_left = true;
         }
     }
 
@@ -238,12 +285,11 @@ impl Outlet {
         // Where this record ends the connection, the other one has its try first before this is sent again.
         doubts.may_prove = false;
         doubts.in_hand = Some(InHand::Proof);
-        let messages = step.messages.take().unwrap_or_default();
-        let sent = publisher.publish(messages).await?.await?;
+        let sent = publisher.publish(std::mem::take(&mut step.messages)).await?.await?;
         doubts.in_hand = None;
         if sent.iter().all(Sent::is_delivered) {
+            means.backoff.reset();
             doubts.proven(&step);
-            doubts.rounds.row = 0;
         }
         Ok(())
     }
@@ -252,13 +298,13 @@ impl Outlet {
     fn known(&mut self, means: &mut Means<'_>, doubts: &Doubts) -> StoreResult<Option<Step>> {
         if let Some((posting, seq)) = doubts.good {
             let step = self.newest(means.reader, posting)?;
-            if let Some(step) = step.filter(|step| step.seq == seq && step.messages.is_some()) {
+            if let Some(step) = step.filter(|step| step.seq == seq && step.handing.is_some()) {
                 return Ok(Some(step));
             }
         }
         for (posting, handed) in means.reader.handed_in(&self.name, None, PostingNo::default(), PAGE)? {
             let step = self.newest(means.reader, posting)?;
-            let is_it = |step: &Step| step.handing.revision == handed.revision && step.messages.is_some();
+            let is_it = |step: &Step| step.revision == handed.revision && step.handing.is_some();
             if let Some(step) = step.filter(is_it) {
                 return Ok(Some(step));
             }

@@ -18,7 +18,7 @@ pub(super) fn sent(status: StatusCode, headers: &HeaderMap, body: Result<Deliver
             body => Sent::Answered(body.map(Box::new)),
         },
         408 | 425 | 429 | 503 => Sent::Later(format!("it answers {status}"), retry_after(headers)),
-        // None of these is about the record: it would be the same with any other.
+        // As a rule none of these is about the record: it would be the same with any other, and if it is not, others show it.
         code @ (0..=199 | 300..=399 | 401 | 403 | 404 | 405 | 407) => {
             Sent::Later(format!("it answers {status}: {}", advice(code)), None)
         }

@@ -9,8 +9,8 @@ use samspor_domain::{
     Charts, Clock, Confirms, Decode, LinkError, Outgoing, Publisher, Sent, Stage as Progress, Target, Why,
 };
 use samspor_engine::{
-    Audience, Became, Books, Gateway, Handle, Intake, Outlet, Permissions, Policy, Scribe, State, books,
-    drill,
+    Audience, Became, Books, Core, Gateway, Handle, Intake, Outlet, Permissions, Policy, Scribe, State,
+    books, drill,
 };
 use samspor_formats::json;
 
@@ -54,11 +54,14 @@ pub(crate) struct Inner {
     pub(crate) took: Vec<(String, i64, bool)>,
     /// How often each message was tried.
     pub(crate) tries: BTreeMap<String, usize>,
+    /// How long it takes to answer.
+    pub(crate) slow: Duration,
 }
 
 impl Receiver {
     pub(crate) fn new(react: impl FnMut(&str) -> Reaction + Send + 'static) -> Self {
-        let inner = Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new() };
+        let inner =
+            Inner { react: Box::new(react), took: Vec::new(), tries: BTreeMap::new(), slow: Duration::ZERO };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -133,7 +136,13 @@ impl Publisher for Line {
             }
         }
         let answer = if self.is_cut { Err(cut()) } else { Ok(sent) };
-        Ok(Box::pin(async { answer }))
+        let slow = inner.slow;
+        Ok(Box::pin(async move {
+            if !slow.is_zero() {
+                tokio::time::sleep(slow).await;
+            }
+            answer
+        }))
     }
 }
 
@@ -178,13 +187,18 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn run(mut stage: Stage, receiver: &Receiver, policy: Policy) -> Running {
+    let core = stage.close();
+    run_core(core, stage, receiver, policy)
+}
+
+/// The gateway over a core, of a store that a stage keeps.
+pub(crate) fn run_core(core: Core, stage: Stage, receiver: &Receiver, policy: Policy) -> Running {
     let scribe = Scribe::new(stage.vault.clone(), &text("ledger"), Audience::Ledger, Arc::new(json::Encoder));
     let target = Arc::new(receiver.clone());
     let answers: Option<Arc<dyn Decode>> = Some(Arc::new(json::Decoder));
     let answers = answers.filter(|_| policy.receipt_within.is_some());
     let outlet = Outlet { name: text("ledger"), target, scribe, window: 16, policy, answers };
-    let gateway =
-        Gateway::start(stage.close(), Arc::new(Stands), Vec::new(), vec![outlet]).expect("it starts");
+    let gateway = Gateway::start(core, Arc::new(Stands), Vec::new(), vec![outlet]).expect("it starts");
     let handle = gateway.handle();
     Running { stage, gateway, handle }
 }
@@ -277,7 +291,6 @@ async fn a_record_that_ends_every_connection_is_found_and_parked() {
     running.stop().await;
 }
 
-/// A receiver that is out of order costs no record its place, however long it is so.
 /// A receiver that breaks on one record and now and then of itself: that one is parked, and no other has fewer tries
 /// because it ended in the same words.
 #[tokio::test(flavor = "multi_thread")]
@@ -299,9 +312,36 @@ async fn a_record_that_the_receiver_breaks_on_is_parked_and_says_nothing_of_othe
     running.stop().await;
 }
 
+/// One that the receiver puts off for ever (403, 404, 429 and 503 over HTTP), while it takes the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_always_put_off_is_parked_and_the_rest_goes_on_until_it_is_released() {
+    for put_off in [Reaction::Later, Reaction::LaterIn(1)] {
+        let receiver = Receiver::new(move |id| if id == "P-5" { put_off } else { Reaction::Take });
+        let running = run(with_postings(0..60), &receiver, policy());
+        running.until("everything is delivered or parked", has_all).await;
+        assert_eq!(receiver.books().into_keys().collect::<BTreeSet<_>>(), ids((0..60).filter(|i| *i != 5)));
+        let is_parked = running.handle.read(|read, _| Ok(parked(read))).await.expect("it answers");
+        assert_eq!(is_parked, [("P-5".to_owned(), Why::Refused(4, "it is full".into()))]);
+        assert_eq!(receiver.lock().tries["P-5"], 5);
+        receiver.react(|_| Reaction::Take);
+        assert_eq!(running.handle.release_parked(text("ledger"), None).await.expect("released"), 1);
+        running.until("nothing is parked", |read| parked(read).is_empty()).await;
+        assert!(running.books().await.targets[0].is_reconciled());
+        running.stop().await;
+    }
+}
+
+/// A receiver that is out of order costs no record its place, however long it is so.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_parked_while_the_receiver_takes_nothing() {
-    for broken in [Reaction::Refuse, Reaction::Later, Reaction::Lose, Reaction::Forget] {
+    for broken in [
+        Reaction::Refuse,
+        Reaction::Break,
+        Reaction::Later,
+        Reaction::LaterIn(1),
+        Reaction::Lose,
+        Reaction::Forget,
+    ] {
         println!("{broken:?}");
         let receiver = Receiver::new(move |_| broken);
         let running = run(with_postings(0..40), &receiver, policy());

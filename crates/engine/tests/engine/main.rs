@@ -9,6 +9,7 @@ mod controls;
 mod delivery;
 mod fakes;
 mod forgetting;
+mod held_up;
 mod missing;
 mod panics;
 mod quarantine;

@@ -156,8 +156,7 @@ fn is_parked_for_a_reason(read: &mut dyn Read, run: &Run, receiver: &Receiver) -
         };
         let id =
             format!("{}:{}", called(run, receiver, &names[&row.source], &row.posting.id), record.revision);
-        let failed =
-            |(other, came): &(String, Came)| *other == id && matches!(came, Came::Unknown | Came::Refused);
+        let failed = |(other, came): &(String, Came)| *other == id && *came != Came::Confirmed;
         let fails: Vec<usize> = (0..tries.len()).filter(|&place| failed(&tries[place])).collect();
         let (Some(first), Some(last)) = (fails.first(), fails.last()) else {
             return Err(format!("{} parks a record that never failed", receiver.name));

@@ -65,6 +65,8 @@ struct State {
     mood: Mood,
     /// Parts of messages that it never takes.
     bad: BTreeSet<String>,
+    /// Whether it says of those that it takes nothing for now.
+    puts_off: bool,
     /// Every message that was handed over, in order, and what came of it.
     tries: Vec<(String, Came)>,
     books: Books,
@@ -99,6 +101,7 @@ impl Receiver {
             } else {
                 BTreeSet::new()
             },
+            puts_off: chance.percent(30),
             chance,
             mood: Mood::Fine,
             tries: Vec::new(),
@@ -277,8 +280,10 @@ impl Publisher for Line {
         }
         let (mut answers, mut taken, mut cut) = (Vec::new(), Vec::new(), mood == Mood::Hangs);
         for message in messages {
-            let is_bad = receiver.is_bad(&message.message_id) || mood == Mood::Refuses;
-            if mood == Mood::Later || receiver.strikes(|state| state.refusing) {
+            let is_bad = receiver.is_bad(&message.message_id);
+            let is_put_off = is_bad && lock(&receiver.state).puts_off;
+            let is_bad = is_bad || mood == Mood::Refuses;
+            if mood == Mood::Later || is_put_off || receiver.strikes(|state| state.refusing) {
                 answers.push(Sent::Later("it is full".into(), None));
             } else if is_bad || receiver.strikes(|state| state.refusing) {
                 answers.push(Sent::Refused(receiver.chance(|chance| {

@@ -1,0 +1,250 @@
+//! Nothing holds up what has nothing to do with it: not a record that is put off, not one that fails at the feed's end, not
+//! one that was released, not what lies parked. Time stands still here while anything is left to do, so it can be told how
+//! long something waited.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use samspor_conformance::{Call, Faults, Faulty};
+use samspor_domain::store::{PostingNo, StoreError};
+use samspor_domain::{Parked, Seq, Why};
+use samspor_engine::{Core, Policy};
+use samspor_sqlite::Sqlite;
+use tokio::time::{Instant, sleep};
+
+use crate::delivery::{
+    Reaction, Receiver, Running, THEN, has_all, parked, posting, run, run_core, with_postings,
+};
+use crate::stage::{Stage, instant, text};
+
+/// What was tried, and when.
+type Log = Arc<Mutex<Vec<(Instant, String)>>>;
+
+fn logged(react: impl Fn(&str) -> Reaction + Send + 'static) -> (Receiver, Log) {
+    let log = Log::default();
+    let kept = Arc::clone(&log);
+    let receiver = Receiver::new(move |id| {
+        kept.lock().expect("nobody panicked with it").push((Instant::now(), id.to_owned()));
+        react(id)
+    });
+    (receiver, log)
+}
+
+fn of(log: &Log) -> Vec<(Instant, String)> {
+    log.lock().expect("nobody panicked with it").clone()
+}
+
+/// Waits until something holds, for a day at most.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_hours(24);
+    while !holds() {
+        assert!(Instant::now() < until, "waited too long until {what}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+impl Running {
+    /// Waits until nothing is parked but so many records, and everything is delivered or parked.
+    async fn settles(&self, left: usize) {
+        let until = Instant::now() + Duration::from_hours(24);
+        let is_settled =
+            move |read: &mut dyn samspor_domain::store::Read| has_all(read) && parked(read).len() == left;
+        while !self.handle.read(move |read, _| Ok(is_settled(read))).await.expect("it answers") {
+            assert!(Instant::now() < until, "waited too long until {left} are parked");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// The usual waits.
+fn policy() -> Policy {
+    Policy { tries: 3, failing: 4, ..Policy::default() }
+}
+
+/// Says that these are parked, by the numbers of their postings; and that the target has got so far.
+fn park(stage: &mut Stage, ids: impl IntoIterator<Item = i64>, is_released: bool, to: i64) {
+    let store = stage.core().store();
+    store.begin().expect("begins");
+    let (target, why, since) = (text("ledger"), Why::Refused(4, "it was closed".into()), instant(THEN));
+    store.advance(&target, Seq(to)).expect("advances");
+    for id in ids {
+        let (target, why) = (target.clone(), why.clone());
+        let parked = Parked { target, posting: PostingNo(id + 1), seq: Seq(id + 1), why, since, is_released };
+        store.park(&parked).expect("is parked");
+    }
+    store.commit().expect("commits");
+}
+
+fn number(id: &str) -> usize {
+    id["P-".len()..].parse().expect("a number")
+}
+
+const ASKED: Duration = Duration::from_secs(20);
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_is_left_alone_for_as_long_as_it_asks_and_parks_one_record_in_bounded_time() {
+    let (receiver, log) = logged(|id| if id == "P-5" { Reaction::LaterIn(20) } else { Reaction::Take });
+    let running = run(with_postings(0..40), &receiver, policy());
+    running.settles(1).await;
+    let log = of(&log);
+    let put_off: Vec<Instant> = log.iter().filter(|(_, id)| id == "P-5").map(|(at, _)| *at).collect();
+    assert_eq!(put_off.len(), 5);
+    for at in put_off {
+        let mut after = log.iter().map(|(at, _)| *at).filter(|other| *other > at);
+        assert!(after.all(|other| other >= at + ASKED), "it is not left alone: {log:?}");
+    }
+    assert!(log.last().expect("tries").0 - log[0].0 < ASKED * 6);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_puts_off_everything_is_not_hammered_and_nothing_is_parked() {
+    let (receiver, log) = logged(|_| Reaction::LaterIn(20));
+    let running = run(with_postings(0..40), &receiver, policy());
+    eventually("it goes on trying", || of(&log).len() > 150).await;
+    let tried = of(&log);
+    // Those that were under way together at first.
+    for pair in tried[16..].windows(2) {
+        assert!(pair[1].0 - pair[0].0 >= ASKED, "{pair:?}");
+    }
+    let ids: BTreeSet<&String> = tried[16..].iter().map(|(_, id)| id).collect();
+    assert_eq!(ids.len(), 5, "as many are tried as may fail, and one more");
+    assert!(running.handle.read(|read, _| Ok(parked(read))).await.expect("it answers").is_empty());
+    receiver.react(|_| Reaction::Take);
+    running.settles(0).await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn released_records_do_not_wait_for_the_last_of_the_feed() {
+    for last in [Reaction::Refuse, Reaction::Break, Reaction::Later, Reaction::LaterIn(30)] {
+        let mut stage = with_postings(0..201);
+        park(&mut stage, 0..200, true, 200);
+        let receiver = Receiver::new(move |id| if id == "P-200" { last } else { Reaction::Take });
+        receiver.lock().slow = Duration::from_millis(50);
+        let running = run(stage, &receiver, policy());
+        eventually("they are delivered", || receiver.lock().took.len() == 200).await;
+        let tries = receiver.lock().tries["P-200"];
+        assert!(tries <= 6, "the last one was tried {tries} times meanwhile ({last:?})");
+        running.stop().await;
+    }
+}
+
+const BAD: [Reaction; 5] =
+    [Reaction::Refuse, Reaction::Break, Reaction::Later, Reaction::LaterIn(5), Reaction::Lose];
+
+#[tokio::test(start_paused = true)]
+async fn what_is_released_goes_before_what_failed_after_its_release() {
+    for bad in BAD {
+        let mut stage = with_postings(0..101);
+        park(&mut stage, 0..100, true, 101);
+        park(&mut stage, [100], false, 101);
+        let (receiver, log) = logged(move |id| if id == "P-100" { Reaction::Take } else { bad });
+        let running = run(stage, &receiver, policy());
+        eventually("all were tried", || receiver.lock().tries.len() == 100).await;
+        sleep(Duration::from_mins(10)).await;
+        assert_eq!(running.handle.release_parked(text("ledger"), None).await.expect("released"), 1);
+        let before = of(&log).len();
+        eventually("it is delivered", || receiver.lock().took.len() == 1).await;
+        let log = of(&log);
+        let place = log.iter().position(|(_, id)| id == "P-100").expect("it was tried");
+        assert!(place <= before + 1, "{} went before it ({bad:?})", place - before);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_released_record_that_fails_does_not_hold_up_one_behind_it() {
+    for bad in BAD {
+        let mut stage = with_postings(0..102);
+        park(&mut stage, 0..101, true, 101);
+        let (receiver, log) = logged(move |id| if number(id) >= 100 { Reaction::Take } else { bad });
+        let begun = Instant::now();
+        let running = run(stage, &receiver, policy());
+        eventually("it is delivered", || receiver.lock().took.iter().any(|(id, ..)| id == "P-100")).await;
+        // What it asks for is kept.
+        let asked = if let Reaction::LaterIn(seconds) = bad { seconds * 100 } else { 0 };
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(90 + asked), "it waited for {waited:?} ({bad:?})");
+        let once: BTreeSet<String> = of(&log).into_iter().map(|(_, id)| id).collect();
+        assert_eq!(once.len(), 102, "each has its try");
+        // And each of the bad ones is parked again in the end.
+        running.settles(100).await;
+        let released = |read: &mut dyn samspor_domain::store::Read| {
+            let parked = read.parked(&text("ledger"), PostingNo(0), 1_000).expect("what is parked");
+            parked.iter().filter(|parked| parked.is_released).count()
+        };
+        let until = Instant::now() + Duration::from_hours(24);
+        while running.handle.read(move |read, _| Ok(released(read))).await.expect("it answers") > 0 {
+            assert!(Instant::now() < until, "they are parked again ({bad:?})");
+            sleep(Duration::from_millis(200)).await;
+        }
+        running.stop().await;
+    }
+}
+
+/// Counts what readers ask.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+impl Faults for Asked {
+    fn before(&self, call: Call<'_>) -> Result<(), StoreError> {
+        self.0.fetch_add(usize::from(call.by > 0), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn counting(mut stage: Stage, receiver: &Receiver, policy: Policy) -> (Running, Arc<Asked>) {
+    drop(stage.close());
+    let asked = Arc::new(Asked::default());
+    let inner = Box::new(Sqlite::open(stage.dir.path()).expect("a store"));
+    let store = Box::new(Faulty::new(inner, Arc::clone(&asked) as Arc<dyn Faults>));
+    let core = Core::open(store, Arc::clone(&stage.vault), Default::default(), 1_000).expect("a core");
+    (run_core(core, stage, receiver, policy), asked)
+}
+
+/// A record that fails, and behind it many of a month whose books are closed.
+fn before_a_closed_month() -> (Stage, Policy) {
+    let mut stage = with_postings(0..1);
+    for i in 1..=300 {
+        stage.send(THEN, "opus", &posting(&format!("P-{i}"), "2026-02-05"));
+    }
+    let closed_months = ["2026-02-01".parse().expect("a date")].into();
+    (stage, Policy { closed_months, ..policy() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_parked_for_a_closed_month_is_not_read_again_in_a_careful_pass() {
+    let (stage, policy) = before_a_closed_month();
+    let receiver = Receiver::new(|_| Reaction::Later);
+    let (running, asked) = counting(stage, &receiver, policy);
+    let tries = || receiver.lock().tries.get("P-0").copied().unwrap_or_default();
+    eventually("the others are passed", || tries() >= 20).await;
+    assert_eq!(running.handle.read(|read, _| Ok(parked(read).len())).await.expect("it answers"), 300);
+    let before = asked.0.load(Ordering::Relaxed);
+    eventually("it goes on", || tries() >= 40).await;
+    let asked = asked.0.load(Ordering::Relaxed) - before;
+    assert!(asked <= 20 * 15, "{asked} reads for 20 tries");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_parked_for_a_closed_month_is_not_read_again_when_others_are_tried_again() {
+    let (stage, policy) = before_a_closed_month();
+    let receiver = Receiver::new(|_| Reaction::Take);
+    let running = run(stage, &receiver, policy.clone());
+    running.settles(300).await;
+    let mut stage = running.stop().await;
+    park(&mut stage, [0], true, 301);
+    let receiver = Receiver::new(|_| Reaction::Later);
+    let (running, asked) = counting(stage, &receiver, policy);
+    let tries = || receiver.lock().tries.get("P-0").copied().unwrap_or_default();
+    eventually("it is tried", || tries() >= 20).await;
+    let before = asked.0.load(Ordering::Relaxed);
+    eventually("it goes on", || tries() >= 40).await;
+    let asked = asked.0.load(Ordering::Relaxed) - before;
+    assert!(asked <= 20 * 15, "{asked} reads for 20 tries");
+    running.stop().await;
+}
