@@ -86,14 +86,14 @@ async fn what_is_forgotten_is_gone_for_good_and_purging_goes_on() {
     );
     assert_eq!((left(&stage, "handed"), left(&stage, "parked")), (40, 9), "nothing has changed");
     // Told to go on whenever it has worked for a moment, as a caller whose calls have a deadline.
-    let (mut after, mut left) = (PostingNo(0), Vec::new());
+    let (mut after, mut told) = (PostingNo(0), Vec::new());
     while let Some(more) =
         control.forget_target(&text("gone"), after, Duration::ZERO).await.expect("it is forgotten")
     {
-        left.push(more.left);
+        told.push(more.left);
         after = more.after;
     }
-    assert_eq!(left, [16, 12, 8, 4, 0, 0, 0, 0], "one transaction each, and then what is parked");
+    assert_eq!(told, [16, 12, 8, 4, 0, 0, 0, 0], "one transaction each, and then what is parked");
     let again = control.forget_target(&text("gone"), PostingNo(0), LIMIT).await;
     assert!(matches!(again, Err(ControlError::UnknownTarget { .. })), "{again:?}");
     drop(control);
