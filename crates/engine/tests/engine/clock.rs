@@ -53,6 +53,7 @@ async fn the_alarm_is_over_when_the_clock_is_right_though_nothing_comes() {
     let gateway = gateway.expect("it starts");
     let (control, status) = (gateway.control(), gateway.status());
     assert!(matches!(control.parts()["clock"].condition, Condition::Down(_)));
+    tokio::time::sleep(Duration::from_secs(1)).await; // By then the writer waits for something to do.
     clock.0.store(true, Ordering::SeqCst);
     until(&control, &status, "clock", &Condition::Up).await;
     drop(control);
