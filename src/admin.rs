@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use samspor_engine::{source_part, target_part};
 use samspor_grpc::client::{AdminServiceClient, Channel, Code, Status, connect};
 use samspor_grpc::v1;
@@ -49,10 +50,26 @@ pub(crate) fn forget(arguments: &TargetsForget) -> Result<ExitCode> {
     if config.targets.iter().any(|target| target.name == *name) {
         bail!("the configuration still has target {name}; take it out, and `samspor reload`");
     }
+    let progress = ProgressBar::no_length().with_style(ProgressStyle::with_template(
+        "{elapsed_precise} {bar:40} {pos}/{len} postings that the target has, {eta} left",
+    )?);
     runtime()?.block_on(async {
-        let request = v1::ForgetTargetRequest { target: name.to_string() };
-        admin(&config).await?.forget_target(request).await.map_err(|status| refused(&status))
+        let mut admin = admin(&config).await?;
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let request = v1::ForgetTargetRequest { target: name.to_string(), after: from };
+            let answer = admin.forget_target(request).await.map_err(|status| refused(&status))?.into_inner();
+            let left = u64::try_from(answer.left).unwrap_or_default();
+            let all = progress.length().unwrap_or_else(|| {
+                progress.set_length(left);
+                left
+            });
+            progress.set_position(all.saturating_sub(left));
+            after = answer.after;
+        }
+        anyhow::Ok(())
     })?;
+    progress.finish_and_clear();
     println!("target {name} is forgotten; a target of that name begins at the beginning");
     Ok(ExitCode::SUCCESS)
 }

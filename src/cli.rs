@@ -147,7 +147,9 @@ pub(crate) enum Command {
     Explain(Explain),
 
     /// Show the balance: what came in equals what it became, and postings equal tagged and untagged, to the øre.
-    #[command(after_help = "Exit code: 0 if everything balances, 5 if not.")]
+    #[command(
+        after_help = "Exit code: 0 if everything balances, 5 if not; with --control, 5 if that control total differs."
+    )]
     Reconcile(Reconcile),
 
     /// Look at the messages that were not understood, and decide what becomes of them.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::books::{Control, controls};
 use crate::cli::Reconcile;
-use crate::reconcile::{Sum, as_text, kroner, table};
+use crate::reconcile::{Sum, UNBALANCED, as_text, kroner, table};
 
 /// What stands behind a control total.
 #[derive(Debug, Serialize)]
@@ -40,7 +40,7 @@ struct Posting {
     tagged: bool,
 }
 
-/// Prints what came in of what a control total counts.
+/// Prints what came in of what a control total counts. Its exit code says whether that is the same.
 pub(crate) fn show(
     read: &mut dyn Read,
     vault: &Arc<Vault>,
@@ -56,11 +56,12 @@ pub(crate) fn show(
         ore: line.amount.ore().into(),
         tagged: line.is_tagged,
     });
+    let code = if found.total.agrees() { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) };
     let control_total = Control::from(&found.total);
     let shown = Shown { control_total, days: days.collect(), postings: postings.collect() };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&shown)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     let Shown { control_total, days, postings } = shown;
     if let Some(total) = controls(&[control_total]) {
@@ -82,5 +83,5 @@ pub(crate) fn show(
     } else if missing > 0 {
         println!("\n{missing} more came in and are purged; the sums hold them still.");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

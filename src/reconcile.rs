@@ -15,7 +15,7 @@ use crate::cli::Reconcile;
 use crate::{books, config, control, open};
 
 /// Something does not balance.
-const UNBALANCED: u8 = 5;
+pub(crate) const UNBALANCED: u8 = 5;
 
 /// Prints the balance.
 pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {

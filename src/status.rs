@@ -72,6 +72,7 @@ fn number(part: &PartStatus) -> String {
         part.received.map(|items| format!("{items} received")),
         part.waiting.map(|records| format!("{records} waiting")),
         part.pending_work.map(|changes| format!("{changes} to decide again")),
+        part.kept_for_receipts.map(|postings| format!("{postings} kept for missing receipts")),
     ];
     numbers.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -98,8 +99,12 @@ fn as_json(status: &GetStatusResponse) -> Value {
         if !part.why.is_empty() {
             shown["why"] = part.why.as_str().into();
         }
-        let numbers =
-            [("received", part.received), ("waiting", part.waiting), ("pending_work", part.pending_work)];
+        let numbers = [
+            ("received", part.received),
+            ("waiting", part.waiting),
+            ("pending_work", part.pending_work),
+            ("kept_for_receipts", part.kept_for_receipts),
+        ];
         for (name, number) in numbers {
             if let Some(number) = number {
                 shown[name] = number.into();
@@ -127,6 +132,7 @@ mod tests {
                 PartStatus { received: Some(7), ..part("source opus", PartCondition::Paused) },
                 PartStatus {
                     waiting: Some(3),
+                    kept_for_receipts: Some(2),
                     why: "nobody there".into(),
                     ..part("target ledger", PartCondition::Down)
                 },
@@ -143,7 +149,9 @@ mod tests {
                 && lines[1].contains("7 received")
         );
         assert!(
-            lines[2].contains("down") && lines[2].contains("3 waiting") && lines[2].contains("nobody there")
+            lines[2].contains("down")
+                && lines[2].contains("3 waiting, 2 kept for missing receipts")
+                && lines[2].contains("nobody there")
         );
         let json = as_json(&status);
         assert_eq!(json["parts"][0]["received"], 7);

@@ -240,7 +240,7 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
     let forget = |name: &str| deployment.samspor(&["targets", "forget", name], &[], "");
     assert!(forget("ledger")?.ended(1)?.stderr.contains("still has target ledger"));
     assert!(forget("nobody")?.ended(1)?.stderr.contains("it knows: ledger, lis, second"));
-    let request = v1::ForgetTargetRequest { target: "lis".into() };
+    let request = v1::ForgetTargetRequest { target: "lis".into(), after: 0 };
     let refused = admin.forget_target(request).await.expect_err("it is in use");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(forget("second")?.ended(0)?.stdout.contains("is forgotten"));

@@ -1,8 +1,10 @@
 //! `samspor.v1.AdminService`: an operator looks at the gateway, pauses and resumes parts of it, and has its configuration
 //! read again.
 
-use samspor_domain::Text;
-use samspor_engine::{Condition, Control, ControlError, Numbers, Report, source_part, target_part};
+use std::time::Duration;
+
+use samspor_domain::{PostingNo, Text};
+use samspor_engine::{Condition, Control, ControlError, Numbers, Parts, Report, source_part, target_part};
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
@@ -15,6 +17,9 @@ use crate::v1::{
 
 /// The store's part.
 const STORE: &str = "store";
+
+/// How long one call forgets a target: far less than a call may take, and often enough to show how it goes on.
+const FORGETTING: Duration = Duration::from_secs(2);
 
 /// A caller who waits for the configuration to be read again: what changed, or what is wrong, a line each.
 pub type Reload = oneshot::Sender<Result<ReloadResponse, Vec<String>>>;
@@ -51,7 +56,10 @@ impl AdminService for Admin {
         let parts = self.control.parts();
         Ok(Response::new(GetStatusResponse {
             ready: parts.values().all(|report| report.condition.is_as_wanted()),
-            parts: parts.iter().map(|(part, report)| status(part, report, numbers.as_ref())).collect(),
+            parts: parts
+                .iter()
+                .map(|(part, report)| status(part, report, &parts, numbers.as_ref()))
+                .collect(),
             numbers_missing: missing,
         }))
     }
@@ -73,8 +81,11 @@ impl AdminService for Admin {
         let name = &request.get_ref().target;
         let unknown = || refusal::unknown_target("the store knows no target of that name");
         let target = Text::new(name).map_err(|_| unknown())?;
-        self.control.forget_target(&target).await.map_err(|error| refused(&error))?;
-        Ok(Response::new(ForgetTargetResponse {}))
+        let after = PostingNo(request.get_ref().after);
+        let forgotten = self.control.forget_target(&target, after, FORGETTING).await;
+        let more = forgotten.map_err(|error| refused(&error))?;
+        let (after, left) = (more.map(|more| more.after.0), more.map_or(0, |more| more.left));
+        Ok(Response::new(ForgetTargetResponse { after, left }))
     }
 
     async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
@@ -86,7 +97,7 @@ impl AdminService for Admin {
     }
 }
 
-fn status(part: &str, report: &Report, numbers: Option<&Numbers>) -> PartStatus {
+fn status(part: &str, report: &Report, parts: &Parts, numbers: Option<&Numbers>) -> PartStatus {
     let condition = match &report.condition {
         Condition::Starting => PartCondition::Starting,
         Condition::Up => PartCondition::Up,
@@ -110,6 +121,15 @@ fn status(part: &str, report: &Report, numbers: Option<&Numbers>) -> PartStatus 
             .find(|(name, _)| named(name, target_part))
             .map_or(0, |(_, (_, waiting))| *waiting)
     });
+    let kept = |is_meant: &dyn Fn(&Text) -> bool| -> i64 {
+        let kept = numbers.into_iter().flat_map(|numbers| &numbers.kept_for_receipts);
+        kept.filter(|(name, _)| is_meant(name)).map(|(_, postings)| *postings).sum()
+    };
+    let kept_for_receipts = if part == STORE {
+        kept(&|name| !parts.contains_key(&target_part(name)))
+    } else {
+        kept(&|name| named(name, target_part))
+    };
     PartStatus {
         part: part.to_owned(),
         condition: condition.into(),
@@ -118,5 +138,6 @@ fn status(part: &str, report: &Report, numbers: Option<&Numbers>) -> PartStatus 
         received,
         waiting,
         pending_work: numbers.filter(|_| part == STORE).map(|numbers| numbers.pending_work),
+        kept_for_receipts: Some(kept_for_receipts).filter(|postings| *postings > 0),
     }
 }

@@ -1,10 +1,12 @@
-//! What the store says, all of one moment: items, postings, targets, quarantine, work.
+//! What the store says, all of one moment: items, postings, targets, quarantine, work. Control totals are of their own.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use samspor_domain::quarantine::{Filter, Standing};
 use samspor_domain::store::{Balance, Month, Outcome, PostingNo, Read, Result};
 use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged, Why};
+use samspor_engine::ControlSum;
 
 use crate::family::Family;
 
@@ -16,22 +18,28 @@ const TAGGED: &str = "tagged";
 /// Sources by their numbers.
 type Names = BTreeMap<SourceNo, String>;
 
-/// Reads all that the store has to tell of its sources and of these targets.
-pub(crate) fn read(read: &mut dyn Read, targets: &[Text]) -> Result<Vec<Family>> {
+/// Reads all that the store has to tell of its sources and of these targets; and of what has been kept for long enough,
+/// where anything is purged: what was registered up to then.
+pub(crate) fn read(
+    read: &mut dyn Read,
+    targets: &[Text],
+    purges_until: Option<Timestamp>,
+) -> Result<Vec<Family>> {
     read.hold()?;
-    let families = read_held(read, targets);
+    let families = read_held(read, targets, purges_until);
     let released = read.release();
     let families = families?;
     released?;
     Ok(families)
 }
 
-fn read_held(read: &mut dyn Read, targets: &[Text]) -> Result<Vec<Family>> {
+fn read_held(read: &mut dyn Read, targets: &[Text], purges_until: Option<Timestamp>) -> Result<Vec<Family>> {
     let names: Names = read.sources()?.into_iter().map(|(no, name)| (no, name.to_string())).collect();
     let balances = read.balances()?;
     let mut families = items(read, &names)?;
     families.extend(postings(&balances, &names));
     families.extend(self::targets(read, targets, &balances)?);
+    families.push(kept_for_receipts(read, purges_until)?);
     families.push(quarantine(read, &names)?);
     families.extend(work(read)?);
     Ok(families)
@@ -147,6 +155,37 @@ fn targets(read: &mut dyn Read, targets: &[Text], balances: &[Balance]) -> Resul
         }
     }
     Ok(vec![feed, waiting, parked, has, unbalanced])
+}
+
+/// Of all targets that the store knows, since those that are gone hold up purging too.
+fn kept_for_receipts(read: &mut dyn Read, purges_until: Option<Timestamp>) -> Result<Family> {
+    let mut kept = Family::gauge(
+        "samspor_target_kept_for_receipt_postings",
+        "Postings without a tag that would be purged by their age, and are kept until the target gives its receipt.",
+    );
+    for (target, _) in read.cursors()? {
+        let postings = purges_until.map(|until| read.kept_for_receipts(&target, until)).transpose()?;
+        kept.add([("target", target.as_str())], postings.unwrap_or_default());
+    }
+    Ok(kept)
+}
+
+/// Of each source how many control totals there are, and how many of them differ from what came in.
+pub(crate) fn controls(totals: &[ControlSum]) -> Family {
+    let mut sums: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for total in totals {
+        for (state, is_so) in [("agrees", total.agrees()), ("differs", !total.agrees())] {
+            *sums.entry((total.source.as_str(), state)).or_default() += i64::from(is_so);
+        }
+    }
+    let mut controls = Family::gauge(
+        "samspor_control_totals",
+        "Control totals of the finance system, by the source that they count and whether what came in agrees or differs.",
+    );
+    for ((source, state), totals) in sums {
+        controls.add([("source", source), ("state", state)], totals);
+    }
+    controls
 }
 
 /// How many of a target's records are parked because it refused them, and how many for a closed month.

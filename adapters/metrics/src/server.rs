@@ -131,7 +131,12 @@ impl Server {
         build.add([("version", env!("CARGO_PKG_VERSION"))], true);
         let mut families = vec![build];
         families.extend(parts::families(&parts));
-        let read = self.handle.read(move |read, _| figures::read(read, &targets));
+        let until = self.handle.purges_until();
+        let read = self.handle.read(move |read, vault| {
+            let mut families = figures::read(read, &targets, until)?;
+            families.push(figures::controls(&samspor_engine::controls(read, vault)?));
+            Ok(families)
+        });
         let figures = match timeout(self.settings.store_timeout, read).await {
             Ok(Ok(figures)) => Some(figures),
             Ok(Err(error)) => {

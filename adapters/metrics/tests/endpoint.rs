@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use samspor_domain::{Charts, Clock, LinkError, Message, Posting, Publisher, SourceName, Target, Text};
-use samspor_engine::{Audience, Core, Gateway, Outlet, Policy, Prepared, Scribe};
+use samspor_domain::{
+    Charts, Clock, Delivery, LinkError, Message, Posting, Publisher, SourceName, Target, Text,
+};
+use samspor_engine::{
+    Audience, Became, Core, Gateway, Intake, Outlet, Permissions, Policy, Prepared, Scribe,
+};
 use samspor_formats::json;
 use samspor_harness::exposition::{Exposition, ask};
 use samspor_metrics::{Error, Server, Settings};
@@ -241,6 +245,45 @@ async fn an_address_that_others_can_reach_is_refused() {
     .await;
 }
 
+/// Takes in a control total.
+async fn control(gateway: &Gateway, id: &str, count: u8, sum: &str) {
+    let body = format!(
+        r#"{{"type":"control-total","id":"{id}","version":1,"source":"opus","from":"2026-03-01","to":"2026-03-31","count":{count},"sum":"{sum}"}}"#
+    );
+    let intake = Intake {
+        source: SourceName::new("finance").expect("a name"),
+        decoder: Arc::new(json::Decoder),
+        may_send: Permissions::all(),
+        max_body_bytes: 1_000,
+    };
+    let items = intake.prepare(&Delivery { body: body.into(), ..Delivery::default() });
+    let became = gateway.handle().take_in(items).await.expect("taken in");
+    assert_eq!(became, [Became::Fact]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_totals_that_differ_are_told_by_source() {
+    with_endpoint(
+        |_| (),
+        async |address, gateway| {
+            post(gateway, "opus", "P-1", "1.00").await;
+            for (id, count, sum) in [("right", 1, "1.00"), ("sum", 1, "2.00"), ("count", 2, "1.00")] {
+                control(gateway, id, count, sum).await;
+            }
+            let (told, text) = Exposition::of(address).await.expect("it answers");
+            for (state, totals) in [("agrees", 1.0), ("differs", 2.0)] {
+                let labels = [("source", "opus"), ("state", state)];
+                assert_eq!(told.value("samspor_control_totals", &labels), Some(totals), "{text}");
+            }
+            post(gateway, "opus", "P-2", "0.00").await;
+            let (told, _) = Exposition::of(address).await.expect("it answers");
+            let differ = told.value("samspor_control_totals", &[("source", "opus"), ("state", "differs")]);
+            assert_eq!(differ, Some(2.0), "now the one agrees, and the other does not");
+        },
+    )
+    .await;
+}
+
 /// The words in a text that are names of metrics of the gateway.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
@@ -285,6 +328,7 @@ async fn page_dashboard_and_alerts_name_what_the_endpoint_tells() {
         async |address, gateway| {
             post(gateway, "opus", "P-1", "1.00").await;
             post(gateway, "opus", "P-1", "2.00").await;
+            control(gateway, "KT", 1, "1.00").await;
             let (told, text) = Exposition::of(address).await.expect("it answers");
             let mut known = told.names();
             known.extend(told.families.keys().cloned());

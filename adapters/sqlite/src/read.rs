@@ -257,6 +257,15 @@ impl Read for Sqlite {
         Ok(count.unwrap_or(0))
     }
 
+    fn kept_for_receipts(&mut self, target: &Text, until: Timestamp) -> Result<i64> {
+        // By the index of what is awaited, whatever is known of the tables' sizes.
+        let sql = "SELECT count(*) FROM handed h CROSS JOIN posting p ON p.no = h.posting WHERE h.stage = 1 \
+                   AND h.change = 1 AND p.solution IS NULL AND coalesce(p.citizen, p.granted) IS NOT NULL \
+                   AND p.registered <= ? AND h.target = (SELECT no FROM target WHERE name = ?)";
+        let count = self.one(sql, params![until.as_microsecond(), target.as_str()], |row| row.get(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
     fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>> {
         let sql = books::asks_parked("", "t.name = ? AND p.posting > ?");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

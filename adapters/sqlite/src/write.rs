@@ -416,12 +416,13 @@ impl Store for Sqlite {
         self.drop_unused(&named)
     }
 
-    fn scrub(&mut self, after: u32) -> Result<Option<u32>> {
+    fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>> {
         if let Some(last) = wipe::slice(&mut self.connection, after)? {
             return Ok(Some(last));
         }
-        // Readers are not waited for: the writer has other things to do, and tries again.
-        self.connection.busy_timeout(Duration::ZERO).map_err(error)?;
+        // Once the log is copied whole, those who begin to read no longer use it: only the reads that had begun before
+        // are waited for, however many follow on each other.
+        self.connection.busy_timeout(patience).map_err(error)?;
         let busy = self.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         self.connection.busy_timeout(BUSY).map_err(error)?;
         match busy? {

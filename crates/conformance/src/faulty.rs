@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -112,6 +113,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn handed_in(&mut self, target: &Text, stage: Option<Stage>, after: PostingNo, limit: usize) -> Result<Vec<(PostingNo, Handed)>>;
         fn shelves(&mut self) -> Result<Vec<Shelf>>;
         fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
+        fn kept_for_receipts(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
         fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
         fn parked_to_try(&mut self, target: &Text, closed: &BTreeSet<Month>, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
         fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize>;
@@ -202,6 +204,6 @@ impl Store for Faulty<dyn Store> {
         fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
         fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
         fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
-        fn scrub(&mut self, after: u32) -> Result<Option<u32>>;
+        fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>>;
     }
 }

@@ -12,7 +12,8 @@ pub struct Handed {
     pub revision: i64,
     /// Whether it put a tag on the posting or took it off.
     pub change: Change,
-    /// When the receiver confirmed it.
+    /// When the receiver confirmed it, by the clock as it was then: how long a receipt has been missing is told by that,
+    /// also while registrations run ahead of the clock.
     pub at: Timestamp,
     /// What the receiver's books say of it.
     pub receipt: Receipted,

@@ -1,6 +1,7 @@
 //! The port to the store: one writer, many readers. What a store keeps of persons is pseudonyms and sealed bytes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -436,6 +437,9 @@ pub trait Read: Send + ReadQuarantine {
     fn shelves(&mut self) -> Result<Vec<Shelf>>;
     /// For how many records handed to a target up to an instant the receipt is awaited.
     fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
+    /// How many postings about somebody that have no tag, and were registered up to an instant, a target knows to have
+    /// none and has yet to give its receipt of.
+    fn kept_for_receipts(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
     /// What is parked of a target after a posting, by posting, at most `limit`.
     fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
     /// The same of what is to be tried again: what somebody released, and what is of a month that is not `closed`. It
@@ -569,6 +573,7 @@ pub trait Store: Read + WriteQuarantine {
     /// stay.
     fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
     /// Makes what was erased unrecoverable from the store's files: from a bounded part of them, after a place in them.
-    /// Answers the place to go on after; none when all is done, the log included. Readers may hold that up.
-    fn scrub(&mut self, after: u32) -> Result<Option<u32>>;
+    /// Answers the place to go on after; none when all is done, the log included. Readers may hold up the log, and are
+    /// waited for as long as the patience lasts; then it answers [`StoreError::Locked`].
+    fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>>;
 }

@@ -74,7 +74,9 @@ impl Core {
     /// Notes that a target has a record. Answers whether it had no newer one, and the posting is there.
     fn note_handing(&mut self, advance: &Advance, handing: &Handing, now: Timestamp) -> Result<bool> {
         let target = &advance.target;
-        let receipt = if advance.gives_receipts { Receipted::Awaited } else { Receipted::NotAsked };
+        // What was handed over before its settings changed may be noted after that.
+        let is_asked = advance.gives_receipts && !self.silent.holds(target);
+        let receipt = if is_asked { Receipted::Awaited } else { Receipted::NotAsked };
         let &Handing { posting, revision, change, entry, .. } = handing;
         let first = Handed { revision, change, at: now, receipt };
         if self.store.set_first_handed(target, posting, &first)? {
@@ -281,6 +283,29 @@ mod tests {
             after = core.forget_target(&target, next).expect("it is forgotten");
         }
         assert!(!core.knows_target(&target).expect("it answers"));
+    }
+
+    /// As when a target was told to give receipts no longer while records were under way.
+    #[test]
+    fn what_is_noted_late_of_a_target_that_gives_no_receipts_any_more_awaits_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut core = core(dir.path());
+        take_in(
+            &mut core,
+            r#"{"type":"posting","id":"P-1","date":"2026-01-05","account":"5.28.21.1","amount":"1.00"}"#,
+        );
+        let target = text("ledger");
+        let row = core.store.posting(PostingNo(1)).expect("it answers").expect("a posting");
+        let entry = core.entry(row.source, &row.posting);
+        let handing = Handing { posting: row.no, revision: 1, change: Change::Tag, entry, receipt: None };
+        let (to, parked) = (Seq(1), Vec::new());
+        let advance =
+            Advance { target: target.clone(), to, handed: vec![handing], parked, gives_receipts: true };
+        core.know_targets(&[&target]).expect("it is known");
+        core.expect_receipts(vec![(target.clone(), false)]);
+        core.transaction(|core| core.advance(&advance, Timestamp::UNIX_EPOCH)).expect("it advances");
+        let handed = core.store.handed(&target, row.no).expect("it answers").expect("it has it");
+        assert_eq!(handed.receipt, Receipted::NotAsked);
     }
 
     /// As when a target confirms again what it had before the posting was purged.

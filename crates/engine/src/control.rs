@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use samspor_domain::store::Outcome;
 use samspor_domain::{PostingNo, Seq, SourceName, Text};
+use tokio::time::Instant;
 
 use crate::adopt::Settings;
 use crate::deliver::Outlet;
 use crate::intake::Intake;
 use crate::receive::Inlet;
+use crate::silent::receipts_of;
 use crate::status::{Parts, Status, source_part, target_part};
 use crate::unit::{Units, Work};
 use crate::writer::{Handle, Unavailable};
@@ -84,6 +87,18 @@ pub struct Numbers {
     pub last: Seq,
     /// Work items: facts whose postings are still to be decided again.
     pub pending_work: i64,
+    /// By target, how many postings without a tag have been kept for long enough, and are not purged before it gives its
+    /// receipt of them; those of targets that are gone among them, and none where nothing is purged.
+    pub kept_for_receipts: BTreeMap<Text, i64>,
+}
+
+/// How far forgetting a target has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgetting {
+    /// The posting after which to go on.
+    pub after: PostingNo,
+    /// Of how many postings the target still has a record. What is parked goes after these.
+    pub left: i64,
 }
 
 impl Control {
@@ -95,7 +110,8 @@ impl Control {
 
     /// What the store says, read beside the writer.
     pub async fn numbers(&self) -> Result<Numbers, Unavailable> {
-        let ask = |read: &mut dyn samspor_domain::store::Read| {
+        let until = self.handle.purges_until();
+        let ask = move |read: &mut dyn samspor_domain::store::Read| {
             let sources: BTreeMap<_, _> = read.sources()?.into_iter().collect();
             let mut received = BTreeMap::new();
             for count in read.counts()?.into_iter().filter(|count| count.outcome == Outcome::Received) {
@@ -103,11 +119,15 @@ impl Control {
                     *received.entry(name.clone()).or_default() += count.items;
                 }
             }
-            let mut targets = BTreeMap::new();
+            let (mut targets, mut kept_for_receipts) = (BTreeMap::new(), BTreeMap::new());
             for (target, at) in read.cursors()? {
+                if let Some(until) = until {
+                    kept_for_receipts.insert(target.clone(), read.kept_for_receipts(&target, until)?);
+                }
                 targets.insert(target, (at, read.count_newest_after(at)?));
             }
-            Ok(Numbers { received, targets, last: read.last_seq()?, pending_work: read.pending_work()? })
+            let (last, pending_work) = (read.last_seq()?, read.pending_work()?);
+            Ok(Numbers { received, targets, last, pending_work, kept_for_receipts })
         };
         self.handle.read(move |read, _| ask(read)).await
     }
@@ -129,36 +149,47 @@ impl Control {
         Ok(done.await?)
     }
 
-    /// Forgets a target that is gone: its place in the feed, what it has and what is parked of it, in as many transactions
-    /// as that takes. Interrupted, it goes on when it is told to again. Under the same name a target then begins anew.
-    pub async fn forget_target(&self, target: &Text) -> Result<(), ControlError> {
+    /// Forgets a target that is gone: its place in the feed, what it has and what is parked of it. It works for so long,
+    /// and a transaction more, in transactions between which others have their turn, after the posting to which it has
+    /// come; who tells it to go on until it answers none forgets all of it. Interrupted, it may begin at the beginning.
+    /// Under the same name a target then begins anew.
+    pub async fn forget_target(
+        &self,
+        target: &Text,
+        mut after: PostingNo,
+        so_long: Duration,
+    ) -> Result<Option<Forgetting>, ControlError> {
         let known = self.handle.read(|read, _| read.cursors()).await?;
         if !known.iter().any(|(name, _)| name == target) {
             let known = known.into_iter().map(|(name, _)| name.to_string()).collect();
             return Err(ControlError::UnknownTarget { known });
         }
-        let mut after = PostingNo::default();
+        let until = Instant::now() + so_long;
         loop {
-            let (control, target) = (self.clone(), target.clone());
+            let (control, name) = (self.clone(), target.clone());
             let slice = self.handle.run(move |core, _| {
-                let part = target_part(&target);
+                let part = target_part(&name);
                 // One that was removed is on the board until it has ended.
-                if control.units.lock().names().any(|name| *name == part)
+                if control.units.lock().names().any(|unit| *unit == part)
                     || control.parts().contains_key(&part)
                 {
                     return Ok(Err(ControlError::InUse));
                 }
-                let next = core.forget_target(&target, after)?;
+                let next = core.forget_target(&name, after)?;
                 if next.is_none() {
                     core.note_paused(&part, false)?;
                 }
                 Ok(Ok(next))
             });
-            match slice.await?? {
-                Some(next) => after = next,
-                None => return Ok(()),
+            let Some(next) = slice.await?? else { return Ok(None) };
+            after = next;
+            if Instant::now() >= until {
+                break;
             }
         }
+        let shelves = self.handle.read(|read, _| read.shelves()).await?;
+        let of_target = shelves.iter().filter(|shelf| shelf.target == *target);
+        Ok(Some(Forgetting { after, left: of_target.map(|shelf| shelf.sum.postings).sum() }))
     }
 
     /// Makes the gateway what a plan says: all of it, or after an error nothing. Sources and targets that are neither
@@ -171,6 +202,7 @@ impl Control {
             }
             let Plan { settings, unchanged, inlets, outlets, targets } = plan;
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
+            let receipts = receipts_of(&outlets);
             let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
             for outlet in outlets {
                 work.push(Work::Deliver(Box::new(outlet), core.store().reader()?));
@@ -178,6 +210,8 @@ impl Control {
             let paused = core.paused()?;
             core.adopt(settings, &targets.iter().collect::<Vec<_>>())?;
             // From here on nothing fails.
+            core.expect_only(&targets);
+            core.expect_receipts(receipts);
             handle.intakes.change(|source| unchanged.contains(&source_part(source)), intakes);
             let mut units = units.lock();
             units.retain(&work.iter().map(Work::part).chain(unchanged).collect());

@@ -27,6 +27,7 @@ mod released;
 mod retention;
 mod scribe;
 mod scrub;
+mod silent;
 mod status;
 mod supervise;
 mod tally;
@@ -37,7 +38,7 @@ mod writer;
 pub use adopt::Settings;
 pub use brake::{Held, Shift, held};
 pub use conflicts::{Conflict, Tie, conflicts};
-pub use control::{Control, ControlError, Numbers, Plan};
+pub use control::{Control, ControlError, Forgetting, Numbers, Plan};
 pub use core::{Became, Core};
 pub use deliver::{Outlet, Policy};
 pub use explain::{Explanation, Said, Step, explain};
@@ -46,7 +47,9 @@ pub use kept::newest_tag;
 pub use measure::{Measures, Reading};
 pub use receipt::{Wording, wording};
 pub use receive::Inlet;
-pub use reconcile::{Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, drill};
+pub use reconcile::{
+    Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, controls, drill,
+};
 pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, source_part, target_part};
 pub use supervise::{Ended, Gateway};

@@ -110,6 +110,11 @@ pub fn books(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Books> {
     Ok(Books { targets: reader.targets()?, controls: reader.controls()? })
 }
 
+/// Reads the control totals that are live, held against what came in.
+pub fn controls(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Vec<ControlSum>> {
+    Reader::new(read, vault)?.controls()
+}
+
 /// Which postings of a target are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

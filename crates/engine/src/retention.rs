@@ -2,7 +2,8 @@
 //! which it is known when it comes again.
 //!
 //! Purging goes through quarantine, facts and postings in the order of their registration, a slice at a time, and
-//! remembers how far it came. What it found in use it passes by; when a consent comes to reach less, it begins anew.
+//! remembers how far it came. What it found in use it passes by; when a consent comes to reach less, it begins anew. What
+//! waited for a receipt is looked at again by itself.
 
 use std::collections::BTreeSet;
 
@@ -25,20 +26,28 @@ pub(crate) struct Retention {
     pub(crate) days: Option<u32>,
     /// Whether purging ever began, so that what is known may be in no journal any more.
     begun: bool,
+    /// How many postings are to be looked at again.
+    again: usize,
 }
 
 impl Retention {
     /// For so many days, with what was purged before.
     pub(crate) fn load(store: &mut dyn Store, days: Option<u32>) -> Result<Self> {
-        Ok(Self { days, begun: store.meta(PROGRESS)?.is_some() })
+        let begun = store.meta(PROGRESS)?.is_some();
+        Ok(Self { days, begun, again: Progress::load(store)?.again.len() })
     }
 
     /// The instant up to which what was registered has been kept for long enough.
     fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.days? {
-            0 => Some(Timestamp::MAX),
-            days => now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok(),
-        }
+        until(self.days?, now)
+    }
+}
+
+/// The instant up to which what was registered has been kept for so many days.
+pub(crate) fn until(days: u32, now: Timestamp) -> Option<Timestamp> {
+    match days {
+        0 => Some(Timestamp::MAX),
+        days => now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok(),
     }
 }
 
@@ -51,6 +60,9 @@ struct Progress {
     fact: Option<(i64, i64)>,
     /// Postings that targets are not done with: the first of them, and the last record that is waited for.
     waiting: Option<(i64, i64)>,
+    /// Postings that were passed by, of which receipts came since: these are looked at again, and no others for them.
+    #[serde(default)]
+    again: BTreeSet<i64>,
 }
 
 impl Progress {
@@ -75,6 +87,16 @@ struct Slice {
     left: usize,
     /// Something had to be put off to the next slice.
     put_off: bool,
+}
+
+/// What came of looking at a posting and those that it stays or goes with.
+enum Looked {
+    /// They stay, wait or are gone.
+    Done,
+    /// They go in a slice of their own.
+    PutOff,
+    /// Some of them are gone, and the slice is full: the lowest number among them, and the one that goes last.
+    Begun(PostingNo, PostingNo),
 }
 
 /// What is to become of postings.
@@ -186,50 +208,99 @@ impl Core {
             slice.progress.posting = slice.progress.posting.min(first - 1);
             slice.progress.waiting = None;
         }
+        let mut seen = BTreeSet::new();
+        if !self.look_again(slice, passed, &mut seen)? {
+            return Ok(());
+        }
         // Mostly the next one is too young, and then the others need not be read.
         let next = self.store.postings(&Reach::All, PostingNo(slice.progress.posting), slice.left.min(1))?;
         let is_due = next.first().is_some_and(|row| row.registered <= slice.until);
         let limit = if is_due { slice.left } else { 0 };
-        let mut seen = BTreeSet::new();
         for row in self.store.postings(&Reach::All, PostingNo(slice.progress.posting), limit)? {
             if slice.left == 0 || row.registered > slice.until {
                 break;
             }
             let no = row.no;
-            if seen.contains(&no) || self.stays(&row, slice.until) {
-                slice.left -= 1;
-                slice.progress.posting = no.0;
-                continue;
-            }
-            let chain = self.chain(row)?;
-            let first = chain.iter().map(|member| member.no).min().unwrap_or(no);
-            seen.extend(chain.iter().map(|member| member.no));
-            match self.fate(&chain, passed, slice.until)? {
-                Fate::Stays => slice.left -= 1,
-                Fate::Waits(last) => {
-                    slice.progress.wait(first, last);
-                    slice.left -= 1;
-                }
-                Fate::Goes if chain.len() > slice.left && slice.left < self.slice() => {
-                    slice.put_off = true; // It fits, or at least begins, in a slice of its own.
+            match self.look_at(row, slice, passed, &mut seen)? {
+                Looked::Done => slice.progress.posting = no.0,
+                Looked::PutOff => break,
+                Looked::Begun(first, _) => {
+                    slice.progress.posting = slice.progress.posting.min(first.0 - 1);
                     break;
                 }
-                Fate::Goes => {
-                    let is_whole = chain.len() <= slice.left;
-                    // The last first, so that what is left are still answers of what is left.
-                    for member in chain.iter().rev().take(slice.left) {
-                        self.purge_posting(member)?;
-                        slice.left -= 1;
-                    }
-                    if !is_whole {
-                        slice.progress.posting = slice.progress.posting.min(first.0 - 1);
-                        break;
-                    }
-                }
             }
-            slice.progress.posting = no.0;
         }
         Ok(())
+    }
+
+    /// Looks at the postings again of which receipts came. Answers whether that is done.
+    fn look_again(
+        &mut self,
+        slice: &mut Slice,
+        passed: Option<Seq>,
+        seen: &mut BTreeSet<PostingNo>,
+    ) -> Result<bool> {
+        while let Some(no) = slice.progress.again.first().copied() {
+            if slice.left == 0 {
+                return Ok(false);
+            }
+            match self.store.posting(PostingNo(no))? {
+                Some(row) if row.registered <= slice.until => match self.look_at(row, slice, passed, seen)? {
+                    Looked::Done => {}
+                    Looked::PutOff => return Ok(false),
+                    Looked::Begun(_, last) => {
+                        slice.progress.again.insert(last.0);
+                    }
+                },
+                // It is kept for longer than when it was passed by, and waits for its time.
+                Some(_) => slice.progress.posting = slice.progress.posting.min(no - 1),
+                None => {}
+            }
+            slice.progress.again.remove(&no);
+        }
+        Ok(true)
+    }
+
+    /// Looks at a posting that is old enough, and at those that it stays or goes with.
+    fn look_at(
+        &mut self,
+        row: PostingRow,
+        slice: &mut Slice,
+        passed: Option<Seq>,
+        seen: &mut BTreeSet<PostingNo>,
+    ) -> Result<Looked> {
+        let no = row.no;
+        if seen.contains(&no) || self.stays(&row, slice.until) {
+            slice.left -= 1;
+            return Ok(Looked::Done);
+        }
+        let chain = self.chain(row)?;
+        let first = chain.iter().map(|member| member.no).min().unwrap_or(no);
+        let last = chain.first().map_or(no, |member| member.no);
+        seen.extend(chain.iter().map(|member| member.no));
+        match self.fate(&chain, passed, slice.until)? {
+            Fate::Stays => slice.left -= 1,
+            Fate::Waits(last) => {
+                slice.progress.wait(first, last);
+                slice.left -= 1;
+            }
+            Fate::Goes if chain.len() > slice.left && slice.left < self.slice() => {
+                slice.put_off = true; // It fits, or at least begins, in a slice of its own.
+                return Ok(Looked::PutOff);
+            }
+            Fate::Goes => {
+                let is_whole = chain.len() <= slice.left;
+                // The last first, so that what is left are still answers of what is left.
+                for member in chain.iter().rev().take(slice.left) {
+                    self.purge_posting(member)?;
+                    slice.left -= 1;
+                }
+                if !is_whole {
+                    return Ok(Looked::Begun(first, last));
+                }
+            }
+        }
+        Ok(Looked::Done)
     }
 
     /// Whether a posting stays whatever the others are: it is young, tagged, reached, or nobody's.
@@ -276,19 +347,27 @@ impl Core {
         Ok(handed.iter().any(|(_, handed)| handed.receipt == Receipted::Awaited))
     }
 
-    /// A receipt came that purging may have waited for: it looks at these postings again.
+    /// A receipt came that purging may have waited for: it looks at this posting again, and those that it goes with.
     pub(crate) fn purge_again(&mut self, row: &PostingRow) -> Result<()> {
         if !self.retention.begun || matches!(row.standing, Standing::Tagged(_)) {
             return Ok(());
         }
         let mut progress = Progress::load(&mut *self.store)?;
-        let chain = self.chain(row.clone())?;
-        let first = chain.iter().map(|member| member.no.0).min().unwrap_or(row.no.0);
-        if progress.posting < first {
+        if progress.posting < row.no.0 || !progress.again.insert(row.no.0) {
             return Ok(()); // It is still to come there.
         }
-        progress.posting = first - 1;
+        if progress.again.len() > self.slice() {
+            // More than purging could look at meanwhile: then it goes through them in their order.
+            let first = progress.again.first().copied().unwrap_or(row.no.0);
+            progress.posting = progress.posting.min(first - 1);
+            progress.again.clear();
+        }
         self.purging_came(&progress)
+    }
+
+    /// Whether so much is to be looked at again that purging should not wait for its time.
+    pub(crate) fn looks_again(&self) -> bool {
+        self.purges() && self.retention.again * 2 > self.slice()
     }
 
     /// The postings that take each other's answers, one of them given; each before those that follow it.
@@ -387,6 +466,7 @@ impl Core {
         let bytes = serde_json::to_vec(progress).map_err(|error| StoreError::Failed(Box::new(error)))?;
         self.store.set_meta(PROGRESS, &bytes)?;
         self.retention.begun = true;
+        self.retention.again = progress.again.len();
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::control::{Control, Shared};
 use crate::core::Core;
 use crate::deliver::Outlet;
 use crate::receive::Inlet;
+use crate::silent::receipts_of;
 use crate::status::Status;
 use crate::unit::Work;
 use crate::writer::{Handle, Writer};
@@ -102,6 +103,7 @@ impl Gateway {
     ) -> Result<Self, StoreError> {
         let status = Status::new(Arc::clone(&clock));
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
+        core.expect_receipts(receipts_of(&outlets));
         let paused = core.paused()?;
         let (mut writer, handle) = Writer::new(core, clock, status.clone())?;
         handle.intakes.set(inlets.iter().map(|inlet| inlet.intake.clone()));

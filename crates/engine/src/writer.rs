@@ -18,6 +18,8 @@ use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
 use crate::measure::Measures;
 use crate::missing::Misunderstood;
+use crate::retention;
+use crate::scrub::HeldUp;
 use crate::status::{Condition, Status};
 use crate::trace::Tracing;
 
@@ -33,6 +35,10 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const KEPT_ADVANCES: usize = 64;
 /// The store's name on the status board.
 const PART: &str = "store";
+/// The clock's name on it, once it was behind what was registered.
+const CLOCK: &str = "clock";
+/// How often a clock that is behind is looked at.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
 
 /// The store did not take something, and nothing of it was done; or it did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -72,6 +78,8 @@ pub struct Handle {
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
     newest: watch::Receiver<Seq>,
+    /// For how many days what no live consent reaches is kept.
+    retention_days: watch::Receiver<Option<u32>>,
     /// Counts releases of what is parked.
     released: Arc<watch::Sender<u64>>,
     clock: Arc<dyn Clock>,
@@ -172,6 +180,14 @@ impl Handle {
         self.clock.now()
     }
 
+    /// Up to when what was registered has been kept for long enough, and is purged unless something keeps it; none where
+    /// nothing is purged.
+    #[must_use]
+    pub fn purges_until(&self) -> Option<Timestamp> {
+        let days = *self.retention_days.borrow();
+        retention::until(days?, self.now())
+    }
+
     /// What is measured of the hot path.
     #[must_use]
     pub fn measures(&self) -> &Measures {
@@ -191,6 +207,7 @@ pub(crate) struct Writer {
     status: Status,
     commands: mpsc::Receiver<Command>,
     newest: watch::Sender<Seq>,
+    retention_days: watch::Sender<Option<u32>>,
     /// When to look for something to purge.
     purge_at: Instant,
     /// When to try again what the store did not take, if there is such a thing.
@@ -198,8 +215,10 @@ pub(crate) struct Writer {
     /// How far targets have come, as far as the store did not take it.
     advances: Vec<Advance>,
     measures: Arc<Measures>,
-    /// When to try again to overwrite what was erased, while readers hold that up.
-    scrub_at: Option<Instant>,
+    /// Overwriting what was erased, while readers hold that up.
+    held_up: HeldUp,
+    /// When to look again at a clock that is behind what was registered.
+    clock_at: Option<Instant>,
     /// What was erased could not be overwritten, and nothing has shown since that the store works.
     scrub_failed: bool,
 }
@@ -212,6 +231,7 @@ impl Writer {
     ) -> Result<(Self, Handle), StoreError> {
         let (send, commands) = mpsc::channel(WAITING);
         let newest = watch::Sender::new(core.store().last_seq()?);
+        let retention_days = watch::Sender::new(core.retention.days);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
         let handle = Handle {
@@ -219,6 +239,7 @@ impl Writer {
             vault,
             commands: send,
             newest: newest.subscribe(),
+            retention_days: retention_days.subscribe(),
             released: Arc::new(watch::Sender::new(0)),
             clock: Arc::clone(&clock),
             intakes: Intakes::default(),
@@ -228,23 +249,23 @@ impl Writer {
         };
         let measures = Arc::clone(&handle.measures);
         let (purge_at, retry_at, advances, scrub_failed) = (Instant::now(), None, Vec::new(), false);
-        let writer = Self {
+        let mut writer = Self {
             core,
             clock,
             status,
             commands,
             newest,
+            retention_days,
             purge_at,
             retry_at,
             advances,
             measures,
-            scrub_at: None,
+            held_up: HeldUp::default(),
+            clock_at: None,
             scrub_failed,
         };
         writer.works();
-        if let Some(last) = writer.core.is_ahead_of(writer.clock.now()) {
-            tracing::error!("{}", behind(last));
-        }
+        writer.look_at_clock();
         Ok((writer, handle))
     }
 
@@ -276,13 +297,16 @@ impl Writer {
                 Some(first) => work_left = self.group(Some(first))?,
                 None if !self.advances.is_empty() => work_left = self.group(None)?,
                 None => {
-                    work_left = self.work()? || self.purge()?;
+                    work_left = self.work()? || self.give_up()? || self.purge()?;
                     if self.core.stalled {
                         self.works();
                     }
                 }
             }
             work_left |= !self.scrub()?;
+            self.look_at_clock();
+            let days = self.core.retention.days;
+            self.retention_days.send_if_modified(|said| std::mem::replace(said, days) != days);
             let last = self.core.store().last_seq()?;
             self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
         }
@@ -294,7 +318,8 @@ impl Writer {
     async fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
         let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
         // What is due does not hurry what is tried again: both need a store that works.
-        let until = self.retry_at.or(purge_at).into_iter().chain(self.scrub_at).min();
+        let until =
+            self.retry_at.or(purge_at).into_iter().chain(self.held_up.retry_at).chain(self.clock_at).min();
         let is_full = self.advances.len() >= KEPT_ADVANCES;
         if let (true, Some(retry_at)) = (is_full, self.retry_at) {
             // Whoever would say more waits, and so nothing more is delivered.
@@ -338,9 +363,30 @@ impl Writer {
         self.status.set(PART, Condition::Down(why));
     }
 
+    /// Gives up a slice of the receipts that will not come. Answers whether any are left. What fails for now is tried
+    /// again later.
+    fn give_up(&mut self) -> Result<bool, StoreError> {
+        if !self.core.gives_up() {
+            return Ok(false);
+        }
+        match self.core.give_up_receipts() {
+            Ok(left) => {
+                self.took();
+                self.purge_at = Instant::now(); // Something may have waited for them.
+                Ok(left)
+            }
+            Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
+            Err(error) => {
+                self.did_not_take(explain(&error));
+                Ok(true)
+            }
+        }
+    }
+
     /// Purges a slice if it is time to. Answers whether any is left. What fails for now is tried again later.
     fn purge(&mut self) -> Result<bool, StoreError> {
-        if !self.core.purges_at_once() && Instant::now() < self.purge_at {
+        let is_time = self.core.purges_at_once() || self.core.looks_again();
+        if !is_time && Instant::now() < self.purge_at {
             return Ok(false);
         }
         let left = self.core.purge(self.clock.now()).or_else(|error| match error {
@@ -359,12 +405,15 @@ impl Writer {
     /// Takes a slice of overwriting what was erased. Answers whether none is left to do at once. What fails for now is
     /// tried again; what a reader holds up is tried again later, whether anything else comes or not.
     fn scrub(&mut self) -> Result<bool, StoreError> {
-        if self.scrub_at.is_some_and(|at| Instant::now() < at) {
+        if self.held_up.retry_at.is_some_and(|at| Instant::now() < at) {
             return Ok(true);
         }
-        self.scrub_at = None;
-        match self.core.scrub() {
+        self.held_up.retry_at = None;
+        match self.core.scrub_patiently(self.held_up.patience()) {
             Ok(done) => {
+                if done {
+                    self.held_up.over(&self.status);
+                }
                 if std::mem::take(&mut self.scrub_failed) {
                     self.took();
                 }
@@ -372,7 +421,7 @@ impl Writer {
             }
             Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
             Err(StoreError::Locked) => {
-                self.scrub_at = Some(Instant::now() + RETRY_AFTER);
+                self.held_up.again(&self.status);
                 Ok(true)
             }
             Err(error) => {
@@ -438,17 +487,31 @@ impl Writer {
                 Err(error) => self.did_not_take(explain(&error)),
             }
         }
-        let purge_left = self.core.purges_at_once() && self.purge()?;
-        Ok(purge_left || !self.core.stalled && self.core.store().pending_work()? > 0)
+        let purge_left = (self.core.purges_at_once() || self.core.looks_again()) && self.purge()?;
+        let is_left = purge_left || self.core.gives_up();
+        Ok(is_left || !self.core.stalled && self.core.store().pending_work()? > 0)
     }
 
     /// Says that the store took something.
     fn works(&self) {
-        let alarm = match self.core.is_ahead_of(self.clock.now()) {
-            _ if self.core.stalled => Some(STALLED.into()),
-            ahead => ahead.map(behind),
-        };
+        let alarm = self.core.stalled.then(|| STALLED.into());
         self.status.set(PART, alarm.map_or(Condition::Up, Condition::Down));
+    }
+
+    /// Says that the clock is behind what was registered, or no longer. The store takes things in all the same.
+    fn look_at_clock(&mut self) {
+        match self.core.is_ahead_of(self.clock.now()) {
+            Some(last) => {
+                let why = behind(last);
+                if self.clock_at.is_none() {
+                    tracing::error!("{why}");
+                }
+                self.status.set(CLOCK, Condition::Down(why));
+                self.clock_at = Some(Instant::now() + LOOK_AT_CLOCK);
+            }
+            None if self.clock_at.take().is_some() => self.status.set(CLOCK, Condition::Up),
+            None => {}
+        }
     }
 }
 

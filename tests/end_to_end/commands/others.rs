@@ -134,7 +134,7 @@ fn behind_a_control_total_are_its_days_and_postings() -> Result<()> {
         samspor(["reconcile".as_ref()].into_iter().chain(configured).chain(more))?.ended(code)
     };
     assert!(ask(&[], 5)?.stdout.contains("DIFFERS"));
-    let shown: Value = serde_json::from_str(&ask(&["--control", "KT-1", "--json"], 0)?.stdout)?;
+    let shown: Value = serde_json::from_str(&ask(&["--control", "KT-1", "--json"], 5)?.stdout)?;
     let sums = shown["days"].as_array().into_iter().flatten();
     let sums: Vec<_> =
         sums.map(|day| (&day["date"], &day["ours"]["postings"], &day["ours"]["ore"])).collect();
@@ -143,7 +143,7 @@ fn behind_a_control_total_are_its_days_and_postings() -> Result<()> {
     assert_eq!(sums, right.each_ref().map(|(date, postings, ore)| (date, postings, ore)));
     let postings = shown["postings"].as_array().into_iter().flatten();
     assert_eq!(postings.map(|posting| &posting["posting"]).collect::<Vec<_>>(), ["P-2", "P-3", "P-4"]);
-    let table = ask(&["--control", "KT-1"], 0)?.stdout;
+    let table = ask(&["--control", "KT-1"], 5)?.stdout;
     assert!(table.contains("2026-03-03") && table.contains("P-4") && table.contains("300,00"), "{table}");
     assert!(ask(&["--control", "KT-2"], 1)?.stderr.contains("no control total KT-2"));
     Ok(())

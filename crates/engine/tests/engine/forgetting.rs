@@ -1,6 +1,7 @@
 //! A target that is gone is forgotten, and no longer keeps postings from being purged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use samspor_domain::store::PostingNo;
 use samspor_domain::{Change, Charts, Handed, Parked, Receipted, Seq, Shelf, Stage as Progress, Sum, Why};
@@ -76,16 +77,24 @@ async fn what_is_forgotten_is_gone_for_good_and_purging_goes_on() {
     let outlets = vec![outlet(&stage, "ledger", &ledger)];
     let gateway = start(&mut stage, vec![], outlets);
     let control = gateway.control();
-    let refused = control.forget_target(&text("ledger")).await;
+    let refused = control.forget_target(&text("ledger"), PostingNo(0), LIMIT).await;
     assert!(matches!(refused, Err(ControlError::InUse)), "{refused:?}");
-    let refused = control.forget_target(&text("nobody")).await;
+    let refused = control.forget_target(&text("nobody"), PostingNo(0), LIMIT).await;
     assert!(
         matches!(&refused, Err(ControlError::UnknownTarget { known }) if *known == ["gone", "ledger"]),
         "{refused:?}"
     );
     assert_eq!((left(&stage, "handed"), left(&stage, "parked")), (40, 9), "nothing has changed");
-    control.forget_target(&text("gone")).await.expect("it is forgotten");
-    let again = control.forget_target(&text("gone")).await;
+    // Told to go on whenever it has worked for a moment, as a caller whose calls have a deadline.
+    let (mut after, mut told) = (PostingNo(0), Vec::new());
+    while let Some(more) =
+        control.forget_target(&text("gone"), after, Duration::ZERO).await.expect("it is forgotten")
+    {
+        told.push(more.left);
+        after = more.after;
+    }
+    assert_eq!(told, [16, 12, 8, 4, 0, 0, 0, 0], "one transaction each, and then what is parked");
+    let again = control.forget_target(&text("gone"), PostingNo(0), LIMIT).await;
     assert!(matches!(again, Err(ControlError::UnknownTarget { .. })), "{again:?}");
     drop(control);
     gateway.stop(LIMIT).await.expect("it stops");

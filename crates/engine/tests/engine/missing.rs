@@ -63,6 +63,8 @@ enum While {
     Paused,
     Away,
     Careful,
+    /// What was registered is ahead of the clock.
+    Ahead,
 }
 
 /// The time of the runtime passes where nothing else is to be done; that of the gateway's clock where the test says so.
@@ -74,6 +76,7 @@ async fn missing_receipts_raise_an_alarm_whatever_the_target_does() {
         (While::Paused, true),
         (While::Away, true),
         (While::Careful, true),
+        (While::Ahead, true),
         (While::Away, false),
         (While::Paused, false),
     ] {
@@ -82,6 +85,13 @@ async fn missing_receipts_raise_an_alarm_whatever_the_target_does() {
         let far = Arc::new(Far(receiver, AtomicBool::new(false)));
         let clock = Arc::new(Hands::default());
         let mut stage = with_postings(0..2);
+        if state == While::Ahead {
+            stage.send(
+                "2036-01-01T00:00:00Z",
+                "registry",
+                r#"{"type":"solution","id":"x","version":1,"name":"X"}"#,
+            );
+        }
         let start = |stage: &mut Stage| {
             let outlets = vec![outlet(stage, &far, within)];
             let clock: Arc<dyn Clock> = Arc::<Hands>::clone(&clock);
@@ -94,7 +104,7 @@ async fn missing_receipts_raise_an_alarm_whatever_the_target_does() {
         }
         told(&gateway, "receipts ledger", |said| said == Some(&Condition::Up)).await;
         match state {
-            While::Up => {}
+            While::Up | While::Ahead => {}
             While::Paused => {
                 gateway.control().pause("target ledger", true).await.expect("it is there");
                 told(&gateway, "target ledger", |said| said == Some(&Condition::Paused)).await;
