@@ -91,7 +91,10 @@ pub async fn troubles(binary: &Path, rounds: usize, seed: u64, tell: Tell<'_>) -
                 .with_context(|| format!("after {trouble:?}, seed {seed}"))?;
             tell(&format!("{trouble:?} with {held} on the way, and it came back"));
             if happened.len() == of / 2 {
-                receivers.decide(&site, &mut running).await.with_context(|| format!("seed {seed}"))?;
+                receivers
+                    .decide(&site, &mut running, &mut sender)
+                    .await
+                    .with_context(|| format!("seed {seed}"))?;
             }
             receivers.collect().await?;
             site.wait_until_idle(&mut running).await?;

@@ -119,7 +119,7 @@ pub async fn full_disks(
     let mut running = site.start().await?;
     sender.send_surely(&[source::DUBU, source::JOBCENTRE], 1, 1).await?;
     // The registry's part by part, each of which reaches postings that came before.
-    let (mut facts, facts_of) = (1, rounds + 1);
+    let (mut facts, facts_of) = (1, rounds + 2);
     sender.send_surely(&[source::REGISTRY], facts, facts_of).await?;
     let mut report = FullDisks { seed, ..FullDisks::default() };
     let (mut share, of) = (0, rounds * ABOUT.len());
@@ -190,7 +190,7 @@ pub async fn full_disks(
         site.wait_until_idle(&mut running).await.with_context(context)?;
         ensure!(serves(&site, "store").await?, "there is room after {about:?}, and the store does not serve");
         if report.times.len() == of / 2 {
-            receivers.decide(&site, &mut running).await.with_context(context)?;
+            receivers.decide(&site, &mut running, &mut sender).await.with_context(context)?;
         }
     }
     sender.send_surely(&source::ALL, 1, 1).await?;

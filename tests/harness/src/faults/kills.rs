@@ -89,7 +89,10 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
         }
         receivers.collect().await?;
         if report.kills == kills / 2 {
-            receivers.decide(&site, &mut running).await.with_context(|| format!("seed {seed}"))?;
+            receivers
+                .decide(&site, &mut running, &mut sender)
+                .await
+                .with_context(|| format!("seed {seed}"))?;
         }
     }
 

@@ -96,7 +96,10 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
             stage.site.program.balance().await.context("the books of a killed gateway")?;
             running = stage.site.launch()?;
             if crashes.len() == stage.of / 2 + 1 {
-                receivers.decide(&stage.site, &mut running).await.with_context(|| format!("seed {seed}"))?;
+                receivers
+                    .decide(&stage.site, &mut running, &mut stage.sender)
+                    .await
+                    .with_context(|| format!("seed {seed}"))?;
             }
         }
     }
@@ -130,10 +133,7 @@ impl Stage {
                 let before = self.site.received().await?;
                 let sent = self.send().await?;
                 self.all_received(sent).await?;
-                ensure!(
-                    self.site.received().await? == before,
-                    "something was committed under a lock"
-                );
+                ensure!(self.site.received().await? == before, "something was committed under a lock");
                 running.kill().await?;
                 unlock(&lock)?;
                 sent

@@ -2,12 +2,13 @@
 //! release what the brake holds.
 
 use anyhow::{Context as _, Result, ensure};
+use samspor_town::source;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::site::{LOOK, RECEIPTS};
-use super::{CLOSED, ERP, LEDGER, LIMIT, LIS, QUEUE, Receiver, Site};
+use super::{CLOSED, ERP, LEDGER, LIMIT, LIS, QUEUE, Receiver, Sender, Site};
 use crate::gateway::Running;
 use crate::rabbitmq::Node;
 
@@ -79,9 +80,9 @@ impl Receivers {
         Ok(came)
     }
 
-    /// In the course of a campaign: opens the closed month, of which nothing was sent until then, and releases what the
-    /// brake holds. Nothing may be sent meanwhile.
-    pub async fn decide(&mut self, site: &Site, running: &mut Running) -> Result<()> {
+    /// In the course of a campaign: opens the closed month, of which nothing was sent until then; lets facts come late, of
+    /// which the brake holds those that reach too much; and releases what it holds. Nothing else may be sent meanwhile.
+    pub async fn decide(&mut self, site: &Site, running: &mut Running, sender: &mut Sender) -> Result<()> {
         site.wait_until_idle(running).await?;
         self.collect().await?;
         if self.business.is_none() {
@@ -101,10 +102,13 @@ impl Receivers {
             tokio::time::sleep(LOOK).await;
         }
         site.wait_until_idle(running).await?;
+        sender.send_surely(&[source::REGISTRY], 3, 4).await?;
+        site.wait_until_idle(running).await?;
         let before = site.last_record()?;
-        self.release(site).await?;
+        let released = self.release(site).await?;
         site.wait_until_idle(running).await?;
         let recorded = site.last_record()? - before;
+        eprintln!("DEBUG released {released} recorded {recorded}");
         if let Some(business) = &mut self.business {
             (business.closed, business.recorded) = (closed, recorded);
         }
@@ -116,7 +120,8 @@ impl Receivers {
     /// Releases every change that is held: how many.
     async fn release(&mut self, site: &Site) -> Result<usize> {
         let Some(business) = &mut self.business else { return Ok(0) };
-        let listed: Value = serde_json::from_str(&site.program.run(&["held", "list"], &["--json"], &[0]).await?)?;
+        let listed: Value =
+            serde_json::from_str(&site.program.run(&["held", "list"], &["--json"], &[0]).await?)?;
         let mut released = 0;
         for change in listed.as_array().context("a list")? {
             let shifts = change["preview"].as_array().into_iter().flatten();

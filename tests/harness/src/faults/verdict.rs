@@ -90,9 +90,9 @@ impl Verdict {
                 }
             }
         }
-        let kept = receivers.ledgers().flat_map(|(name, ledger)| {
-            ledger.kept().0.iter().map(move |(key, record)| (name, key, record))
-        });
+        let kept = receivers
+            .ledgers()
+            .flat_map(|(name, ledger)| ledger.kept().0.iter().map(move |(key, record)| (name, key, record)));
         for (name, (source, id), record) in kept {
             let state = states.get(&(source.clone(), id.clone()));
             let state: Value = state.map_or(Ok(Value::Null), |state| serde_json::from_str(state))?;
@@ -133,7 +133,12 @@ impl Verdict {
 
     /// Holds the books against the generator's, to the øre, once everything has been sent and confirmed: what came again
     /// after a fault shows as so many duplicates, and as nothing else.
-    pub fn audit(&mut self, messages: impl IntoIterator<Item = Message>, receivers: &Receivers, balance: &Value) {
+    pub fn audit(
+        &mut self,
+        messages: impl IntoIterator<Item = Message>,
+        receivers: &Receivers,
+        balance: &Value,
+    ) {
         let mut expected: Expected = messages.into_iter().collect();
         for (source, counts) in &mut expected.counts {
             let rows =
@@ -180,7 +185,10 @@ impl Verdict {
             };
             let off = rows.iter().filter(is_off).count();
             if off > 0 {
-                self.wrong(|zeros| &mut zeros.unexpected, || format!("{off} books of the {name} do not balance"));
+                self.wrong(
+                    |zeros| &mut zeros.unexpected,
+                    || format!("{off} books of the {name} do not balance"),
+                );
             }
             if let Some(business) = &mut self.business {
                 business.booked.push((name, accepted, rejected));
