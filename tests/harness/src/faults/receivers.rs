@@ -2,6 +2,7 @@
 //! release what the brake holds.
 
 use anyhow::{Context as _, Result, ensure};
+use samspor_domain::Untagged;
 use samspor_town::source;
 use serde::Serialize;
 use serde_json::Value;
@@ -105,10 +106,10 @@ impl Receivers {
         sender.send_surely(&[source::REGISTRY], 3, 4).await?;
         site.wait_until_idle(running).await?;
         let before = site.last_record()?;
-        let released = self.release(site).await?;
+        let (_, largest) = self.release(site).await?;
         site.wait_until_idle(running).await?;
         let recorded = site.last_record()? - before;
-        eprintln!("DEBUG released {released} recorded {recorded}");
+        ensure!(recorded >= largest, "a change of {largest} tags was released, and {recorded} records came of it");
         if let Some(business) = &mut self.business {
             (business.closed, business.recorded) = (closed, recorded);
         }
@@ -117,15 +118,19 @@ impl Receivers {
         site.wait_until_idle(running).await
     }
 
-    /// Releases every change that is held: how many.
-    async fn release(&mut self, site: &Site) -> Result<usize> {
-        let Some(business) = &mut self.business else { return Ok(0) };
+    /// Releases every change that is held: how many, and how many tags the largest of them changes.
+    async fn release(&mut self, site: &Site) -> Result<(usize, usize)> {
+        let Some(business) = &mut self.business else { return Ok((0, 0)) };
         let listed: Value =
             serde_json::from_str(&site.program.run(&["held", "list"], &["--json"], &[0]).await?)?;
-        let mut released = 0;
+        let (mut released, mut largest) = (0, 0);
+        // Another reason to be untagged makes no record.
+        let is_tag = |word: &Value| Untagged::ALL.iter().all(|reason| *word != reason.word());
         for change in listed.as_array().context("a list")? {
-            let shifts = change["preview"].as_array().into_iter().flatten();
-            let previewed: u64 = shifts.filter_map(|shift| shift["postings"].as_u64()).sum();
+            let shifts = || change["preview"].as_array().into_iter().flatten();
+            let previewed: u64 = shifts().filter_map(|shift| shift["postings"].as_u64()).sum();
+            let tags = shifts().filter(|shift| is_tag(&shift["from"]) || is_tag(&shift["to"]));
+            let tags: u64 = tags.filter_map(|shift| shift["postings"].as_u64()).sum();
             if change["weighing"] == true {
                 continue;
             }
@@ -136,8 +141,9 @@ impl Receivers {
             business.held += 1;
             business.previewed += previewed;
             released += 1;
+            largest = largest.max(usize::try_from(tags)?);
         }
-        Ok(released)
+        Ok((released, largest))
     }
 
     /// Waits until nothing is left to do: nothing waits for the gateway, nothing is held, and every record that came has
@@ -146,7 +152,7 @@ impl Receivers {
         let deadline = Instant::now() + LIMIT;
         loop {
             site.wait_until_done(node, running).await?;
-            if self.release(site).await? + self.collect().await? == 0 {
+            if self.release(site).await?.0 + self.collect().await? == 0 {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "waited {LIMIT:?}, and there is always more");

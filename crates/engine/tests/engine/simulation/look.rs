@@ -81,7 +81,9 @@ fn newest(
 pub(crate) fn meanwhile(run: &Run) -> Checked {
     let read = &mut **run.reader();
     balances(read, run)?;
-    purging::meanwhile(read, run)?;
+    if run.settings.passes {
+        purging::meanwhile(read, run)?;
+    }
     for book in books(read, &run.vault).map_err(failed)?.targets {
         if !book.is_balanced() {
             return Err(format!("the books do not balance: {book:?}"));
@@ -247,8 +249,8 @@ pub(crate) fn undelivered(run: &Run, parts: &Parts, may_miss: bool) -> Checked<O
             return Ok(Some(why));
         }
     }
-    // Receipts are missing when days have passed without them.
-    let may_miss = |part: &str| may_miss && part.starts_with("receipts ");
+    // Receipts are missing when days have passed without them; and of an answer that was none it is told until the next one.
+    let may_miss = |part: &str| (may_miss || run.settings.answers) && part.starts_with("receipts ");
     let down = parts.iter().find(|(part, report)| report.condition != Condition::Up && !may_miss(part));
     if down.is_none()
         && let Some(left) = purging::left(read, run)?.filter(|_| run.is_purging_due())

@@ -53,7 +53,7 @@ fn sent(run: &Run) -> BTreeMap<Id, (usize, Posting)> {
 /// The postings that are purged, and the letters that they came with.
 pub(crate) fn purged(read: &mut dyn Read, run: &Run) -> Checked<BTreeMap<Id, (usize, Posting)>> {
     let mut purged = BTreeMap::new();
-    if run.settings.retention.is_some() {
+    if run.settings.passes {
         for (id, sent) in sent(run) {
             if is_purged(read, &run.vault, &id.0, &id.1).map_err(failed)? {
                 purged.insert(id, sent);
