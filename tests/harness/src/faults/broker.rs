@@ -69,7 +69,7 @@ pub async fn troubles(binary: &Path, rounds: usize, seed: u64, tell: Tell<'_>) -
     let mut sender = Sender::new(site.feeder.url(&site.url), QUEUE, town.messages());
     let mut receivers = Receivers::of(&site);
     let mut running = site.start().await?;
-    sender.send_surely(&[source::REGISTRY, source::DUBU, source::JOBCENTRE], 1, 2).await?;
+    sender.send_surely(&[source::REGISTRY, source::DUBU, source::JOBCENTRE], 1, 4).await?;
 
     let (mut share, of) = (0, rounds * TROUBLES.len());
     let mut happened = Vec::new();

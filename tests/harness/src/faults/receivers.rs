@@ -109,7 +109,10 @@ impl Receivers {
         let (_, largest) = self.release(site).await?;
         site.wait_until_idle(running).await?;
         let recorded = site.last_record()? - before;
-        ensure!(recorded >= largest, "a change of {largest} tags was released, and {recorded} records came of it");
+        ensure!(
+            recorded >= largest,
+            "a change of {largest} tags was released, and {recorded} records came of it"
+        );
         if let Some(business) = &mut self.business {
             (business.closed, business.recorded) = (closed, recorded);
         }
