@@ -124,19 +124,24 @@ pub(crate) fn steps(letters: &[Letter], settings: Settings, chance: &mut Chance)
 
 /// Puts the steps of months that close and open, and of days that pass, between the others.
 pub(crate) fn let_pass(steps: &mut Vec<(u64, Step)>, settings: Settings, chance: &mut Chance) {
-    let mut add = |step: Step, chance: &mut Chance| {
+    let mut add = |several: Vec<Step>, chance: &mut Chance| {
         let place = chance.count(0, steps.len());
-        steps.insert(place, (chance.count(0, 5_000) as u64, step));
+        let several: Vec<_> =
+            several.into_iter().map(|step| (chance.count(0, 2_000) as u64, step)).collect();
+        steps.splice(place..place, several);
     };
     if settings.closed.is_some() {
         for _ in 0..chance.count(0, 3) {
             let month = chance.of(&[None, Some(MONTHS[0]), Some(MONTHS[1])]);
-            add(Step::Close(month), chance);
+            add(vec![Step::Close(month)], chance);
         }
     }
     if settings.passes {
         for _ in 0..chance.count(1, 4) {
-            add(Step::Days(chance.of(&[10, 31, 31, 62, 200])), chance);
+            let mut several = vec![Step::Days(chance.of(&[10, 31, 31, 62, 200]))];
+            // A start looks for what is to be purged, and otherwise that is looked for every few minutes.
+            several.extend(chance.maybe(70, &[Step::Kill, Step::Stop(20)]));
+            add(several, chance);
         }
     }
 }
