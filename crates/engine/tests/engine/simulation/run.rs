@@ -117,7 +117,10 @@ impl Run {
         }
         let mut steps = steps(&letters, settings, &mut chance);
         if let Some(more) = &mut more {
-            let_pass(&mut steps, settings, more);
+            let_pass(&mut steps, settings, letters.len(), more);
+        }
+        if settings.passes {
+            letters.extend(town::withdrawals());
         }
         letters.extend(town::last_letters());
         let letters = Arc::new(letters);

@@ -122,12 +122,13 @@ pub(crate) fn steps(letters: &[Letter], settings: Settings, chance: &mut Chance)
     steps
 }
 
-/// Puts the steps of months that close and open, and of days that pass, between the others.
-pub(crate) fn let_pass(steps: &mut Vec<(u64, Step)>, settings: Settings, chance: &mut Chance) {
+/// Puts the steps of months that close and open, and of days that pass, between the others. Days pass also just after a
+/// consent was withdrawn, so that a receiver has yet to hear of it or to give its receipts; the withdrawals are the three
+/// letters from the `first`.
+pub(crate) fn let_pass(steps: &mut Vec<(u64, Step)>, settings: Settings, first: usize, chance: &mut Chance) {
     let mut add = |several: Vec<Step>, chance: &mut Chance| {
         let place = chance.count(0, steps.len());
-        let several: Vec<_> =
-            several.into_iter().map(|step| (chance.count(0, 2_000) as u64, step)).collect();
+        let several: Vec<_> = several.into_iter().map(|step| (chance.count(0, 2_000) as u64, step)).collect();
         steps.splice(place..place, several);
     };
     if settings.closed.is_some() {
@@ -138,7 +139,13 @@ pub(crate) fn let_pass(steps: &mut Vec<(u64, Step)>, settings: Settings, chance:
     }
     if settings.passes {
         for _ in 0..chance.count(1, 4) {
-            let mut several = vec![Step::Days(chance.of(&[10, 31, 31, 62, 200]))];
+            let mut several = Vec::new();
+            if chance.percent(30) {
+                let mood = chance.of(&[Mood::Fine, Mood::Refuses, Mood::Away]);
+                several.push(Step::Mood(chance.count(0, settings.targets - 1), mood));
+                several.push(Step::Send(vec![first + chance.count(0, 2)]));
+            }
+            several.push(Step::Days(chance.of(&[10, 31, 31, 62, 200])));
             // A start looks for what is to be purged, and otherwise that is looked for every few minutes.
             several.extend(chance.maybe(70, &[Step::Kill, Step::Stop(20)]));
             add(several, chance);

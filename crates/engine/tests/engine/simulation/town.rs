@@ -205,6 +205,13 @@ fn posting(number: usize, people: usize, chance: &mut Chance) -> (usize, String)
     (source, json)
 }
 
+/// Withdrawals of everybody's consent, for good.
+pub(crate) fn withdrawals() -> [Letter; 3] {
+    let withdrawal =
+        |person| format!(r#"{{"type":"consent","id":"C-{person}","version":9,"withdrawn":true}}"#);
+    [1, 2, 3].map(|person| Letter::new(REGISTRY, Sort::Good, &withdrawal(person)))
+}
+
 /// A posting that is tagged whatever the facts are, with the solution that it needs for that.
 pub(crate) fn last_letters() -> [Letter; 2] {
     let solution = r#"{"type":"solution","id":"last","version":1,"name":"L","priority":1000,"claims":[{"account":"5.99"}]}"#;
