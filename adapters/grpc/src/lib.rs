@@ -11,6 +11,7 @@ mod delivery;
 mod facts;
 mod health;
 mod private;
+mod put;
 mod quarantine;
 mod reading;
 mod refusal;
@@ -19,6 +20,7 @@ mod server;
 mod wire;
 
 pub use admin::Reload;
+pub use put::Method;
 pub use server::{Bound, Error, SOURCE, Server, Settings};
 
 /// The messages and services of `samspor.v1`, generated from `proto/`.

@@ -1,10 +1,11 @@
 //! `samspor.v1.RegistryService`: facts from callers, answered when they are committed.
 
-use samspor_domain::{Kind, Message, SourceName, State};
+use samspor_domain::SourceName;
 use samspor_engine::{Became, Handle, Prepared};
 use tonic::{Request, Response, Status};
 
-use crate::reading::{self, Place, Read};
+use crate::put::Put;
+use crate::reading;
 use crate::v1::registry_service_server::RegistryService;
 use crate::v1::{
     DeleteFactRequest, DeleteFactResponse, ListIdentityConflictsRequest, ListIdentityConflictsResponse,
@@ -12,7 +13,7 @@ use crate::v1::{
     PutIdentityRequest, PutIdentityResponse, PutSolutionRequest, PutSolutionResponse, PutSplitRequest,
     PutSplitResponse, WithdrawConsentRequest, WithdrawConsentResponse,
 };
-use crate::{conflicts, facts, refusal};
+use crate::{conflicts, refusal};
 
 /// The service.
 pub(crate) struct Registry {
@@ -23,14 +24,9 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Reads a request as a fact, and waits until that is committed.
-    async fn put<R: prost::Message>(
-        &self,
-        request: Request<R>,
-        read: impl FnOnce(Place<'_>, &R) -> Read<Message>,
-    ) -> Result<i32, Status> {
+    async fn put<R: Put>(&self, request: Request<R>) -> Result<i32, Status> {
         let request = request.into_inner();
-        let message =
-            reading::request(|at| read(at, &request)).map_err(|faults| refusal::invalid(&faults))?;
+        let message = reading::request(|at| request.read(at)).map_err(|faults| refusal::invalid(&faults))?;
         let bytes = request.encode_to_vec().into();
         let item = Prepared::from_caller(self.source.clone(), message, bytes);
         let became = self.handle.take_in(vec![item]).await.map_err(|error| refusal::unavailable(&error))?;
@@ -53,71 +49,49 @@ impl RegistryService for Registry {
         &self,
         request: Request<PutSolutionRequest>,
     ) -> Result<Response<PutSolutionResponse>, Status> {
-        let read = |at: Place<'_>, request: &PutSolutionRequest| {
-            at.field("solution").message(request.solution.as_ref(), facts::solution)
-        };
-        Ok(Response::new(PutSolutionResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(PutSolutionResponse { outcome: self.put(request).await? }))
     }
 
     async fn put_enrolment(
         &self,
         request: Request<PutEnrolmentRequest>,
     ) -> Result<Response<PutEnrolmentResponse>, Status> {
-        let read = |at: Place<'_>, request: &PutEnrolmentRequest| {
-            at.field("enrolment").message(request.enrolment.as_ref(), facts::enrolment)
-        };
-        Ok(Response::new(PutEnrolmentResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(PutEnrolmentResponse { outcome: self.put(request).await? }))
     }
 
     async fn put_consent(
         &self,
         request: Request<PutConsentRequest>,
     ) -> Result<Response<PutConsentResponse>, Status> {
-        let read = |at: Place<'_>, request: &PutConsentRequest| {
-            at.field("consent").message(request.consent.as_ref(), facts::consent)
-        };
-        Ok(Response::new(PutConsentResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(PutConsentResponse { outcome: self.put(request).await? }))
     }
 
     async fn put_identity(
         &self,
         request: Request<PutIdentityRequest>,
     ) -> Result<Response<PutIdentityResponse>, Status> {
-        let read = |at: Place<'_>, request: &PutIdentityRequest| {
-            at.field("identity").message(request.identity.as_ref(), facts::identity)
-        };
-        Ok(Response::new(PutIdentityResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(PutIdentityResponse { outcome: self.put(request).await? }))
     }
 
     async fn put_split(
         &self,
         request: Request<PutSplitRequest>,
     ) -> Result<Response<PutSplitResponse>, Status> {
-        let read = |at: Place<'_>, request: &PutSplitRequest| {
-            at.field("split").message(request.split.as_ref(), facts::split)
-        };
-        Ok(Response::new(PutSplitResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(PutSplitResponse { outcome: self.put(request).await? }))
     }
 
     async fn delete_fact(
         &self,
         request: Request<DeleteFactRequest>,
     ) -> Result<Response<DeleteFactResponse>, Status> {
-        let read = |at: Place<'_>, request: &DeleteFactRequest| {
-            let kind = facts::kind(at.field("kind"), request.kind);
-            facts::ended(at, kind, &request.id, request.version, State::Deleted)
-        };
-        Ok(Response::new(DeleteFactResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(DeleteFactResponse { outcome: self.put(request).await? }))
     }
 
     async fn withdraw_consent(
         &self,
         request: Request<WithdrawConsentRequest>,
     ) -> Result<Response<WithdrawConsentResponse>, Status> {
-        let read = |at: Place<'_>, request: &WithdrawConsentRequest| {
-            facts::ended(at, Ok(Kind::Consent), &request.id, request.version, State::Withdrawn)
-        };
-        Ok(Response::new(WithdrawConsentResponse { outcome: self.put(request, read).await? }))
+        Ok(Response::new(WithdrawConsentResponse { outcome: self.put(request).await? }))
     }
 
     async fn list_identity_conflicts(

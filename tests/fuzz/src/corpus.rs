@@ -7,7 +7,8 @@ use samspor_domain::{Fault, Message};
 use samspor_town::search::Search;
 use samspor_town::{Settings, Town, rubbish};
 
-use crate::Target;
+use crate::targets::Samples;
+use crate::{Target, calls};
 
 /// What the town sends, and what of it must not show.
 pub struct Corpus {
@@ -53,9 +54,10 @@ impl Corpus {
     /// What a target's inputs are made of.
     #[must_use]
     pub fn samples(&self, target: &Target) -> Vec<Vec<u8>> {
-        match target.sources() {
-            None => self.texts.clone(),
-            Some(sources) => {
+        match target.samples() {
+            Samples::Texts => self.texts.clone(),
+            Samples::Calls => calls::samples(),
+            Samples::Of(sources) => {
                 sources.iter().filter_map(|source| self.bodies.get(source)).flatten().cloned().collect()
             }
         }

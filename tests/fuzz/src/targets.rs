@@ -10,7 +10,7 @@ use samspor_domain::{
 use samspor_formats::{Masked, g69, json, oio};
 use samspor_town::source;
 
-use crate::Corpus;
+use crate::{Corpus, calls};
 
 /// Something that reads bytes.
 #[derive(Debug, Clone, Copy)]
@@ -20,24 +20,35 @@ pub struct Target {
     reads: Reads,
 }
 
+/// What inputs are made of.
+pub(crate) enum Samples {
+    /// The messages of these sources.
+    Of(&'static [&'static str]),
+    Calls,
+    Texts,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Reads {
     /// A decoder, whose samples are the messages of these sources.
     Bodies(&'static [&'static str], fn(&Delivery) -> Vec<Item>),
     /// Something that takes bodies of any format.
     Anything(fn(&Corpus, &[u8])),
+    /// What callers put over gRPC.
+    Calls,
     /// A parser of the domain. It answers whether the text is good, and panics where that makes no sense.
     Texts(fn(&str) -> bool),
 }
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     bodies("json", &[source::OPUS, source::DUBU, source::REGISTRY], |body| decode(&json::Decoder, body)),
     bodies("oio-case", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Case), body)),
     bodies("oio-grant", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Grant), body)),
     bodies("oio-payment", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Payment), body)),
     bodies("g69-utf-8", &[source::PRISME], |body| decode(&g69(g69::Encoding::Utf8), body)),
     bodies("g69-iso-8859-1", &[source::OES], |body| decode(&g69(g69::Encoding::Latin1), body)),
+    Target { name: "grpc", reads: Reads::Calls },
     Target { name: "masked", reads: Reads::Anything(masked) },
     texts("cpr-number", |text| hidden(&Cpr::parse(text))),
     texts("person-uuid", |text| hidden(&PersonUuid::parse(text))),
@@ -109,12 +120,13 @@ fn masked(corpus: &Corpus, input: &[u8]) {
 }
 
 impl Target {
-    /// The sources whose messages are its samples; none: those of the domain's parsers.
-    pub(crate) fn sources(&self) -> Option<&'static [&'static str]> {
+    /// What its inputs are made of.
+    pub(crate) fn samples(&self) -> Samples {
         match self.reads {
-            Reads::Bodies(sources, _) => Some(sources),
-            Reads::Anything(_) => Some(&source::ALL),
-            Reads::Texts(_) => None,
+            Reads::Bodies(sources, _) => Samples::Of(sources),
+            Reads::Anything(_) => Samples::Of(&source::ALL),
+            Reads::Calls => Samples::Calls,
+            Reads::Texts(_) => Samples::Texts,
         }
     }
 
@@ -127,6 +139,7 @@ impl Target {
                 take(corpus, input);
                 return true;
             }
+            Reads::Calls => return calls::put(corpus, input),
             Reads::Bodies(_, decode) => decode,
         };
         let delivery = Delivery { body: input.to_vec().into(), ..Delivery::default() };

@@ -67,7 +67,7 @@ impl Message {
 }
 
 /// A message that was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Received {
     /// Its bytes.
     pub body: Vec<u8>,

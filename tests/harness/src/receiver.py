@@ -2,7 +2,8 @@
 
 Told on standard input how to answer, one JSON object a line: `script` (answers to the next requests), `by_posting`
 (answers by posting id), `default`. Says on standard output its port, each request with what it holds, and `told` for
-each line that it was told.
+each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
+with `seed` it chooses by each record's key which it accepts, which it rejects, and on which tries it is busy or hangs up.
 """
 
 import http.server
@@ -10,16 +11,37 @@ import json
 import ssl
 import sys
 import threading
+import zlib
 
 settings = json.loads(sys.argv[1])
 told = {"script": [], "by_posting": {}, "default": {"status": 200}}
 taken = {}
+tries = {}
+book = open(settings["book"], "a") if settings.get("book") else None
 lock = threading.Lock()
 
 
 def say(what):
     with lock:
         print(json.dumps(what), flush=True)
+
+
+def write(what):
+    with lock:
+        book.write(json.dumps(what) + "\n")
+        book.flush()
+
+
+def chosen(key):
+    """What the seed says of a record: the same receipt whenever it comes, and now and then trouble before that."""
+    def of(times, what):
+        return zlib.crc32(f"{settings['seed']}:{key}:{what}".encode()) % times == 0
+
+    tries[key] = tries.get(key, 0) + 1
+    if of(40, f"busy {tries[key]}"):
+        return {"status": 503}
+    answer = {"receipt": "rejected" if of(4, "books") else "accepted"}
+    return answer | {"cut": True} if of(40, f"cut {tries[key]}") else answer
 
 
 def receipt(answer, record):
@@ -30,6 +52,7 @@ def receipt(answer, record):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Or each answer waits for the acknowledgement of its head.
 
     def log_message(self, *_):
         pass
@@ -44,11 +67,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_OPTIONS(self):
-        say({"method": "OPTIONS", "port": self.client_address[1]})
+        if book is None:
+            say({"method": "OPTIONS", "port": self.client_address[1]})
         self.answer(204, {}, "")
 
     def do_GET(self):
-        say({"method": "GET"})
+        if book is None:
+            say({"method": "GET"})
         self.answer(200, {}, "")
 
     def do_POST(self):
@@ -59,6 +84,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             script = told["script"]
             by_posting = told["by_posting"].get(record["posting"], told["default"])
             answer = script.pop(0) if script else by_posting
+            if book is not None:
+                answer = chosen(key)
         wanted = settings.get("token")
         if wanted and self.headers["Authorization"] != "Bearer " + wanted:
             answer = {"status": 401}
@@ -67,8 +94,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status < 300 or "cut" in answer:
             if taken.setdefault(key, body) != body:
                 status = 422
-        say({"method": "POST", "path": self.path, "key": key, "known": known, "port": self.client_address[1],
-             "type": self.headers["Content-Type"], "record": record})
+        if book is None:
+            say({"method": "POST", "path": self.path, "key": key, "known": known, "port": self.client_address[1],
+                 "type": self.headers["Content-Type"], "record": record})
+        elif status < 300 or status == 422:
+            write({"key": key, "body": body, "receipt": answer.get("receipt")})
         if "hang" in answer:
             threading.Event().wait()
         if "cut" in answer:

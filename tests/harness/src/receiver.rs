@@ -84,10 +84,22 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one on a free port of the loopback interface. It answers everything with 200 until it is told otherwise.
     pub async fn start(settings: Settings<'_>) -> anyhow::Result<Self> {
+        Self::start_with(settings, None).await
+    }
+
+    /// Starts one that tells of nothing: what it takes it writes to a file, a JSON object a line with the `key`, the
+    /// `body` and the `receipt`. By a seed it accepts and rejects, and now and then it is busy or takes a record and hangs
+    /// up.
+    pub async fn start_with_book(settings: Settings<'_>, book: &Path, seed: u64) -> anyhow::Result<Self> {
+        Self::start_with(settings, Some((book, seed))).await
+    }
+
+    async fn start_with(settings: Settings<'_>, book: Option<(&Path, u64)>) -> anyhow::Result<Self> {
         let file = |name: &str| settings.tls.map(|tls| tls.path(name));
         let clients = file("ca.pem").filter(|_| settings.wants_clients);
         let told = json!({"certificate": file("server.pem"), "key": file("server.key"), "clients": clients,
-                          "token": settings.token});
+                          "token": settings.token, "book": book.map(|(book, _)| book),
+                          "seed": book.map(|(_, seed)| seed)});
         let mut command = Command::new(Path::new("python3"));
         command.args(["-c", PROGRAM, &told.to_string()]).kill_on_drop(true);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("python3")?;

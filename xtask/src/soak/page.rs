@@ -42,7 +42,8 @@ fn about(name: &str) -> (&'static str, &'static str) {
         "simulation" => (
             "simulated faults",
             "The engine over its real store on one thread with paused time, while queues, receivers, disk and operator do \
-             what a seed says: crashes, lost answers, refusals, hanging peers, full disks, late facts, withdrawals. After each \
+             what a seed says: crashes, lost answers, refusals, hanging peers, full disks, late facts, withdrawals, receipts \
+             as answers, months that close and open, months that pass until what nobody consents to is purged. After each \
              schedule all that must hold is held against a second evaluation.",
         ),
         _ => (
@@ -71,7 +72,13 @@ pub(super) fn render(soak: &Soak) -> String {
          again what the one before said;\n\
          - **conflicting** is 0: no message id came with two contents;\n\
          - **misordered** is 0: no record came for the first time after a later one of its posting.\n\n\
-         The books are in balance whenever they are read, during faults as well.\n\n## The last run\n\n",
+         The books are in balance whenever they are read, during faults as well.\n\n\
+         While the gateway is killed, the broker is in trouble or the disk is full it is also in business: the ledger gives a \
+         receipt for every record over a queue, a second ledger over HTTPS answers with its own and is now and then busy or \
+         hangs up, both accept most and reject some; a month is closed for both, of which nothing may reach them until it is \
+         opened by a reload; and the brake holds facts that change more than three postings until they are released. The \
+         zeros are asked for at both ledgers, and in the books of each, delivered is what it accepted and what it rejected, \
+         with nothing awaited in the end.\n\n## The last run\n\n",
     );
     let (processors, memory) = soak.machine;
     let _ = writeln!(
@@ -202,9 +209,10 @@ fn details(page: &mut String, campaign: &Campaign) {
     let (seed, span) = (campaign.seed, |key: &str| format!("{} to {}", figures[key][0], figures[key][1]));
     let repeats = |verdict: &Value| {
         format!(
-            "{} records came, {} of them once more",
+            "{} records came, {} of them once more{}",
             grouped(&verdict["records"][0]),
-            grouped(&verdict["records"][1])
+            grouped(&verdict["records"][1]),
+            business(&verdict["business"])
         )
     };
     let counted = |key: &str| {
@@ -296,6 +304,33 @@ fn details(page: &mut String, campaign: &Campaign) {
             writeln!(page, "- seed {seed}: inputs: {}.", told.join(", "))
         }
     };
+}
+
+/// What came of receipts, closed month and brake.
+fn business(business: &Value) -> String {
+    if business.is_null() {
+        return String::new();
+    }
+    let booked = business["booked"].as_array().into_iter().flatten();
+    let booked: Vec<String> = booked
+        .map(|of| {
+            format!(
+                "{} accepted {} and rejected {}",
+                of[0].as_str().unwrap_or_default(),
+                grouped(&of[1]),
+                grouped(&of[2])
+            )
+        })
+        .collect();
+    format!(
+        "; the closed month held up {} records until it was opened; the brake held {} facts with {} changes in their \
+         previews, and {} records came of the first release; of what they keep, {}",
+        grouped(&business["closed"]),
+        grouped(&business["held"]),
+        grouped(&business["previewed"]),
+        grouped(&business["recorded"]),
+        booked.join(", ")
+    )
 }
 
 fn capital(text: &str) -> String {

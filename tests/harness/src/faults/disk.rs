@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::site::LOOK;
-use super::{LEDGER, LIMIT, LIS, Options, QUEUE, Receiver, Sender, Site, Tell, Verdict};
+use super::{LIMIT, Options, QUEUE, Receivers, Sender, Site, Tell, Verdict};
 use crate::gateway::Running;
 use crate::rabbitmq::Node;
 
@@ -110,15 +110,16 @@ pub async fn full_disks(
     let options = Options {
         store: Some(disk.mount.path().join("store")),
         slice_postings: Some(1),
+        business: Some(seed),
         ..Options::default()
     };
     let site = Site::new(binary, node, &options).await?;
     let mut sender = Sender::new(site.feeder.url(&site.url), QUEUE, town.messages());
-    let (mut ledger, mut lis) = (Receiver::new(&site.url, LEDGER), Receiver::new(&site.url, LIS));
+    let mut receivers = Receivers::of(&site);
     let mut running = site.start().await?;
     sender.send_surely(&[source::DUBU, source::JOBCENTRE], 1, 1).await?;
     // The registry's part by part, each of which reaches postings that came before.
-    let (mut facts, facts_of) = (1, rounds + 1);
+    let (mut facts, facts_of) = (1, rounds + 2);
     sender.send_surely(&[source::REGISTRY], facts, facts_of).await?;
     let mut report = FullDisks { seed, ..FullDisks::default() };
     let (mut share, of) = (0, rounds * ABOUT.len());
@@ -188,15 +189,16 @@ pub async fn full_disks(
         // Everything that was held up is done now, with nothing more coming to push it.
         site.wait_until_idle(&mut running).await.with_context(context)?;
         ensure!(serves(&site, "store").await?, "there is room after {about:?}, and the store does not serve");
+        if report.times.len() == of / 2 {
+            receivers.decide(&site, &mut running, &mut sender).await.with_context(context)?;
+        }
     }
     sender.send_surely(&source::ALL, 1, 1).await?;
-    site.wait_until_done(node, &mut running).await?;
-    ledger.collect().await?;
-    lis.collect().await?;
+    receivers.settle(&site, node, &mut running).await?;
     let balance = site.program.balance().await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
-    report.verdict = Verdict::of(&site, &sender, &ledger, &lis).await?;
-    report.verdict.audit(town.messages(), &ledger, &balance);
+    report.verdict = Verdict::of(&site, &sender, &receivers).await?;
+    report.verdict.audit(town.messages(), &receivers, &balance);
     Ok(Some(report))
 }
 
@@ -218,7 +220,7 @@ async fn notices(site: &Site, running: &mut Running) -> Result<()> {
 /// How many messages the broker keeps. What it does not keep is in the store, whose books can be read all the same.
 async fn kept(site: &Site, node: &Node, sender: &Sender) -> Result<usize> {
     let kept = node.unacknowledged(&site.url).await? + site.left_in_queues().await?;
-    let stored = site.program.received().await?;
+    let stored = site.received().await?;
     let (mut sent, mut most) = (0, 0);
     for (message, _) in sender.attempted() {
         sent += message.outcomes.len() as u64;

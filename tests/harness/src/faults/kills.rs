@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use samspor_town::{Settings, Town, source};
 use serde::Serialize;
 
-use super::{Chance, LEDGER, LIMIT, LIS, Options, QUEUE, Receiver, Sender, Site, Tell, Verdict};
+use super::{Chance, LIMIT, Options, QUEUE, Receivers, Sender, Site, Tell, Verdict};
 use crate::gateway::Running;
 use crate::rabbitmq::Node;
 
@@ -41,9 +41,9 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
     let mut chance = Chance::new(seed);
     let size = u32::try_from(kills)?.max(6);
     let town = Town::new(Settings { families: size, background_citizens: size, ..Settings::demo(seed) });
-    let site = Site::new(binary, node, &Options::default()).await?;
+    let site = Site::new(binary, node, &Options { business: Some(seed), ..Options::default() }).await?;
     let mut sender = Sender::new(site.feeder.url(&site.url), QUEUE, town.messages());
-    let (mut ledger, mut lis) = (Receiver::new(&site.url, LEDGER), Receiver::new(&site.url, LIS));
+    let mut receivers = Receivers::of(&site);
     let mut report =
         Kills { seed, unacknowledged: (usize::MAX, 0), unconfirmed: (usize::MAX, 0), ..Kills::default() };
 
@@ -87,8 +87,13 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
             site.program.balance().await.context("the books of a starting gateway")?;
             report.balances_read += 1;
         }
-        ledger.collect().await?;
-        lis.collect().await?;
+        receivers.collect().await?;
+        if report.kills == kills / 2 {
+            receivers
+                .decide(&site, &mut running, &mut sender)
+                .await
+                .with_context(|| format!("seed {seed}"))?;
+        }
     }
 
     // All facts, so that it is known what must become of each posting; of the postings, what is attempted and not confirmed
@@ -100,23 +105,19 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
         cut = site.feeder.wait_for_traffic("more is sent", LIMIT, |now| now.published > published) => drop(cut?),
     }
     report.unknown = sender.unknown();
-    site.wait_until_done(node, &mut running).await?;
-    ledger.collect().await?;
-    lis.collect().await?;
+    receivers.settle(&site, node, &mut running).await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
-    report.midway = Verdict::of(&site, &sender, &ledger, &lis).await?;
+    report.midway = Verdict::of(&site, &sender, &receivers).await?;
 
     // And now everything.
     let mut running = site.start().await?;
     sender.send_surely(&source::ALL, 1, 1).await?;
-    site.wait_until_done(node, &mut running).await?;
-    ledger.collect().await?;
-    lis.collect().await?;
+    receivers.settle(&site, node, &mut running).await?;
     let balance = site.program.balance().await?;
     report.balances_read += 1;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
-    report.end = Verdict::of(&site, &sender, &ledger, &lis).await?;
-    report.end.audit(town.messages(), &ledger, &balance);
+    report.end = Verdict::of(&site, &sender, &receivers).await?;
+    report.end.audit(town.messages(), &receivers, &balance);
     Ok(report)
 }
 

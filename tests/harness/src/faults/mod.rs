@@ -10,6 +10,7 @@ mod disk;
 mod kills;
 mod points;
 mod receiver;
+mod receivers;
 mod rubbish;
 mod sender;
 mod site;
@@ -25,9 +26,10 @@ pub use disk::{ABOUT, About, FullDisks, SmallDisk, full_disks};
 pub use kills::{Kills, kills};
 pub use points::{POINTS, Point, Points, points};
 pub use receiver::Receiver;
+pub use receivers::{Business, Receivers};
 pub use rubbish::{Rubbish, rubbish};
 pub use sender::Sender;
-pub use site::{LEDGER, LIS, Options, QUEUE, Site};
+pub use site::{CLOSED, ERP, LEDGER, LIS, Options, QUEUE, Site};
 pub use verdict::{Verdict, Zeros};
 
 /// How long any one wait may last, on a machine that builds and tests other things meanwhile.

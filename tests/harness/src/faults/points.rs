@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::site::LOOK;
-use super::{Chance, LEDGER, LIMIT, LIS, Options, QUEUE, Receiver, Sender, Site, Tell, Verdict};
+use super::{Chance, LIMIT, Options, QUEUE, Receivers, Sender, Site, Tell, Verdict};
 use crate::gateway::Running;
 use crate::rabbitmq::Node;
 
@@ -62,7 +62,7 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
     let size = u32::try_from(rounds)?.saturating_mul(2).max(8);
     let town = Town::new(Settings { families: size, background_citizens: 4, ..Settings::demo(seed) });
     // So small a slice that a fact's work is never done at once.
-    let options = Options { slice_postings: Some(4), ..Options::default() };
+    let options = Options { slice_postings: Some(4), business: Some(seed), ..Options::default() };
     let site = Site::new(binary, node, &options).await?;
     let mut stage = Stage {
         sender: Sender::new(site.feeder.url(&site.url), QUEUE, town.messages()),
@@ -72,7 +72,7 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
         facts_of: rounds + 1,
         site,
     };
-    let (mut ledger, mut lis) = (Receiver::new(&stage.site.url, LEDGER), Receiver::new(&stage.site.url, LIS));
+    let mut receivers = Receivers::of(&stage.site);
     let mut running = stage.site.start().await?;
     // A part of what is known of people first, so that there is something to deliver from the beginning.
     stage.sender.send_surely(&[source::DUBU, source::JOBCENTRE], 1, 1).await?;
@@ -95,17 +95,21 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
             crashes.push((point, held));
             stage.site.program.balance().await.context("the books of a killed gateway")?;
             running = stage.site.launch()?;
+            if crashes.len() == stage.of / 2 + 1 {
+                receivers
+                    .decide(&stage.site, &mut running, &mut stage.sender)
+                    .await
+                    .with_context(|| format!("seed {seed}"))?;
+            }
         }
     }
     let Stage { mut sender, site, .. } = stage;
     sender.send_surely(&source::ALL, 1, 1).await?;
-    site.wait_until_done(node, &mut running).await?;
-    ledger.collect().await?;
-    lis.collect().await?;
+    receivers.settle(&site, node, &mut running).await?;
     let balance = site.program.balance().await?;
     ensure!(running.stop().await?.success(), "the gateway does not end well");
-    let mut verdict = Verdict::of(&site, &sender, &ledger, &lis).await?;
-    verdict.audit(town.messages(), &ledger, &balance);
+    let mut verdict = Verdict::of(&site, &sender, &receivers).await?;
+    verdict.audit(town.messages(), &receivers, &balance);
     Ok(Points { seed, crashes, verdict })
 }
 
@@ -126,23 +130,20 @@ impl Stage {
         let held = match point {
             Point::ReceivedNotCommitted => {
                 let lock = self.site.lock_store()?;
-                let before = self.site.program.received().await?;
+                let before = self.site.received().await?;
                 let sent = self.send().await?;
                 self.all_received(sent).await?;
-                ensure!(
-                    self.site.program.received().await? == before,
-                    "something was committed under a lock"
-                );
+                ensure!(self.site.received().await? == before, "something was committed under a lock");
                 running.kill().await?;
                 unlock(&lock)?;
                 sent
             }
             Point::CommittedNotAcknowledged => {
                 self.site.inlet.pause_requests();
-                let (before, items) = (self.site.program.received().await?, self.items());
+                let (before, items) = (self.site.received().await?, self.items());
                 let sent = self.send().await?;
                 let all = before + self.items() - items;
-                while self.site.program.received().await? < all {
+                while self.site.received().await? < all {
                     running.still_runs()?;
                     tokio::time::sleep(LOOK).await;
                 }
@@ -241,13 +242,13 @@ impl Stage {
 
     /// Sends a share, and waits until all of it is taken in and acknowledged, and nothing is left to decide.
     async fn send_and_settle(&mut self, running: &mut Running) -> Result<()> {
-        let (before, items) = (self.site.program.received().await?, self.items());
+        let (before, items) = (self.site.received().await?, self.items());
         self.send().await?;
         let all = before + self.items() - items;
         let deadline = Instant::now() + LIMIT;
         loop {
             let left = self.site.left_to_take_in().await?;
-            if left.is_empty() && self.site.program.received().await? >= all {
+            if left.is_empty() && self.site.received().await? >= all {
                 return Ok(());
             }
             running.still_runs()?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::backlog::peak;
-use super::{Chance, LEDGER, LIS, Options, QUEUE, Receiver, Sender, Site, Tell, Verdict};
+use super::{Chance, Options, QUEUE, Receivers, Sender, Site, Tell, Verdict};
 use crate::rabbitmq::Node;
 
 /// What came of rubbish.
@@ -59,13 +59,11 @@ pub async fn rubbish(
 
     let site = Site::new(binary, node, &Options::default()).await?;
     let mut sender = Sender::new(site.feeder.url(&site.url), QUEUE, messages.clone());
-    let (mut ledger, mut lis) = (Receiver::new(&site.url, LEDGER), Receiver::new(&site.url, LIS));
+    let mut receivers = Receivers::of(&site);
     let mut running = site.start().await?;
     sender.send_surely(&source::ALL, 1, 1).await?;
     tell(&format!("{} pieces of rubbish sent between {town_size} messages", report.bodies));
-    site.wait_until_done(node, &mut running).await?;
-    ledger.collect().await?;
-    lis.collect().await?;
+    receivers.settle(&site, node, &mut running).await?;
     report.peak_mib = peak(&running)?;
     let down = site.logged()?.lines().find(|line| line.contains("down; trying again")).map(str::to_owned);
     ensure!(down.is_none(), "rubbish brought something down: {}", down.unwrap_or_default());
@@ -76,8 +74,8 @@ pub async fn rubbish(
         *report.quarantined.entry(reason.to_owned()).or_default() += 1;
     }
     ensure!(running.stop().await?.success(), "the gateway does not end well");
-    report.verdict = Verdict::of(&site, &sender, &ledger, &lis).await?;
-    report.verdict.audit(messages.clone(), &ledger, &balance);
+    report.verdict = Verdict::of(&site, &sender, &receivers).await?;
+    report.verdict.audit(messages.clone(), &receivers, &balance);
     report.verdict.all_zero()?;
     // The books hold the number of each source; here also each reason must be right.
     let mut right: BTreeMap<String, usize> = BTreeMap::new();

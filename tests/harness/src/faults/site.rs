@@ -16,6 +16,7 @@ use crate::client::{Client, Kind};
 use crate::gateway::{Program, Running};
 use crate::proxy::Proxy;
 use crate::rabbitmq::Node;
+use crate::{ports, receiver};
 
 /// How the queues of the demo's configuration begin.
 pub const QUEUE: &str = "samspor.demo.";
@@ -23,6 +24,18 @@ pub const QUEUE: &str = "samspor.demo.";
 pub const LEDGER: &str = "samspor.demo.ledger";
 /// The queue that gets everything of the leadership-information system's exchange, which has the same name.
 pub const LIS: &str = "samspor.demo.lis";
+/// The target over HTTP, of a site in business.
+pub const ERP: &str = "erp";
+/// The month whose books are closed for both ledgers of a site in business, until somebody opens it.
+pub const CLOSED: &str = "2025-05";
+
+/// The source of the ledger's receipts, of a site in business.
+pub(super) const RECEIPTS: &str = "receipts";
+/// How many postings a change may change without being held, of a site in business.
+pub(super) const BRAKE: u64 = 3;
+
+/// The file in which the receiver over HTTP writes what it takes.
+const BOOK: &str = "erp.ndjson";
 
 /// How often a condition is looked at that nothing announces.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
@@ -42,6 +55,9 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// What is logged.
     pub log: &'static str,
+    /// Whether it is in business: the ledger gives receipts over a queue, a second ledger over HTTP answers with its own,
+    /// a month is closed for both, and a change of more than a few postings is held. By the seed they accept and reject.
+    pub business: Option<u64>,
 }
 
 impl Default for Options {
@@ -53,6 +69,7 @@ impl Default for Options {
             slice_postings: None,
             store: None,
             log: "info",
+            business: None,
         }
     }
 }
@@ -62,6 +79,8 @@ impl Default for Options {
 pub struct Site {
     dir: TempDir,
     store: PathBuf,
+    options: Options,
+    erp: Option<Erp>,
     /// The broker and virtual host, past all proxies.
     pub url: String,
     /// The gateway's program.
@@ -74,6 +93,14 @@ pub struct Site {
     pub feeder: Proxy,
 }
 
+/// The receiver over HTTP, and where the gateway's front listens, so that what is held can be released.
+#[derive(Debug)]
+struct Erp {
+    receiver: receiver::Receiver,
+    certificates: receiver::Certificates,
+    front: u16,
+}
+
 /// The project's root.
 fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -81,7 +108,7 @@ fn root() -> PathBuf {
 }
 
 /// The demo's configuration, with the targets on a broker of their own and the options' numbers.
-fn configuration(options: &Options, store: &Path) -> Result<String> {
+fn configuration(options: &Options, store: &Path, erp: Option<&Erp>, is_closed: bool) -> Result<String> {
     let mut config: Table = std::fs::read_to_string(root().join("config/demo.toml"))?.parse()?;
     let text = |path: &Path| Value::String(path.to_string_lossy().into_owned());
     let mut set = |section: &str, key: &str, value: Value| -> Result<()> {
@@ -92,7 +119,8 @@ fn configuration(options: &Options, store: &Path) -> Result<String> {
     set("store", "dir", text(store))?;
     set("vault", "master_key_file", Value::String("master.key".into()))?;
     set("charts", "dir", text(&root().join("config/charts")))?;
-    set("grpc", "listen", Value::String("127.0.0.1:0".into()))?;
+    let front = erp.map_or(0, |erp| erp.front);
+    set("grpc", "listen", Value::String(format!("127.0.0.1:{front}")))?;
     let broker = |variable: &str| {
         Value::Table(Table::from_iter([
             ("url_env".to_owned(), Value::String(variable.to_owned())),
@@ -108,13 +136,58 @@ fn configuration(options: &Options, store: &Path) -> Result<String> {
         amqp.insert("broker".into(), Value::String("out".into()));
         amqp.insert("confirm_timeout_ms".into(), Value::Integer(options.confirm_timeout_ms));
     }
-    if let Some(postings) = options.slice_postings {
-        config.insert(
-            "engine".into(),
-            Table::from_iter([("slice_postings".to_owned(), postings.into())]).into(),
-        );
+    let mut engine = Table::new();
+    engine.extend(options.slice_postings.map(|postings| ("slice_postings".to_owned(), postings.into())));
+    if let Some(erp) = erp {
+        engine.insert("brake_postings".into(), i64::try_from(BRAKE)?.into());
+        in_business(&mut config, erp, is_closed)?;
     }
+    config.insert("engine".into(), engine.into());
     Ok(toml::to_string(&config)?)
+}
+
+/// Adds the receipts, the second ledger and the closed month.
+fn in_business(config: &mut Table, erp: &Erp, is_closed: bool) -> Result<()> {
+    let mut add = |section: &str, text: String| -> Result<()> {
+        let entries = config.get_mut(section).and_then(Value::as_array_mut);
+        entries.with_context(|| format!("the demo has [[{section}]]"))?.push(text.parse::<Table>()?.into());
+        Ok(())
+    };
+    add(
+        "sources",
+        format!(
+            "name = \"{RECEIPTS}\"\nformat = \"json\"\nreceipts_of = \"ledger\"\n[amqp]\nbroker = \"main\"\n\
+             queue = \"{QUEUE}{RECEIPTS}\"\nqueue_type = \"quorum\"\ntopology = \"declare\"\n"
+        ),
+    )?;
+    let ca = erp.certificates.path("ca.pem");
+    add(
+        "targets",
+        format!(
+            "name = \"{ERP}\"\naudience = \"ledger\"\nformat = \"json\"\n[http]\nurl = \"{}\"\nca_file = {ca:?}\n\
+             [delivery]\nretry_from_ms = 10\nretry_to_ms = 200\n",
+            erp.receiver.url()
+        ),
+    )?;
+    for target in config.get_mut("targets").and_then(Value::as_array_mut).into_iter().flatten() {
+        let target = target.as_table_mut().context("a target is a table")?;
+        if target.get("audience").and_then(Value::as_str) == Some("ledger") {
+            target.insert("receipts".into(), Table::new().into());
+            let closed = is_closed.then(|| Value::String(CLOSED.into()));
+            target.insert("closed_months".into(), Value::Array(closed.into_iter().collect()));
+        }
+    }
+    Ok(())
+}
+
+impl Erp {
+    async fn start(book: &Path, seed: u64) -> Result<Self> {
+        let certificates = receiver::Certificates::make().await?;
+        let settings = receiver::Settings { tls: Some(&certificates), ..receiver::Settings::default() };
+        let receiver = receiver::Receiver::start_with_book(settings, book, seed).await?;
+        let [front] = ports::free()?;
+        Ok(Self { receiver, certificates, front })
+    }
 }
 
 impl Site {
@@ -125,7 +198,11 @@ impl Site {
         let store = options.store.clone().unwrap_or_else(|| dir.path().join("store"));
         std::fs::write(dir.path().join("master.key"), "5a".repeat(32))?;
         let config = dir.path().join("gateway.toml");
-        std::fs::write(&config, configuration(options, &store)?)?;
+        let erp = match options.business {
+            Some(seed) => Some(Erp::start(&dir.path().join(BOOK), seed).await?),
+            None => None,
+        };
+        std::fs::write(&config, configuration(options, &store, erp.as_ref(), true)?)?;
         let proxy = || Proxy::start(node.address());
         let (inlet, outlet, feeder) = (proxy().await?, proxy().await?, proxy().await?);
         let environment = vec![
@@ -134,7 +211,31 @@ impl Site {
             ("SAMSPOR_LOG".into(), options.log.into()),
         ];
         let program = Program { binary: binary.to_owned(), config, environment };
-        Ok(Self { dir, store, url, program, inlet, outlet, feeder })
+        Ok(Self { dir, store, options: options.clone(), erp, url, program, inlet, outlet, feeder })
+    }
+
+    /// Of a site in business: the seed by which its ledgers accept and reject, and what that over HTTP has written.
+    pub(super) fn business(&self) -> Option<(u64, PathBuf)> {
+        self.options.business.map(|seed| (seed, self.dir.path().join(BOOK)))
+    }
+
+    /// Every source, that of the receipts too.
+    fn sources(&self) -> impl Iterator<Item = &'static str> {
+        source::ALL.into_iter().chain(self.options.business.map(|_| RECEIPTS))
+    }
+
+    /// Opens the closed month in the configuration, which the gateway has yet to read.
+    pub fn open_month(&self) -> Result<()> {
+        let opened = configuration(&self.options, &self.store, self.erp.as_ref(), false)?;
+        Ok(std::fs::write(&self.program.config, opened)?)
+    }
+
+    /// How many items of the town have come in; receipts are none.
+    pub async fn received(&self) -> Result<u64> {
+        let balance = self.program.balance().await?;
+        let rows = balance["items"].as_array().context("the balance has items")?.iter();
+        let rows = rows.filter(|row| row["source"] != RECEIPTS);
+        Ok(rows.filter_map(|row| row["outcomes"]["received"].as_u64()).sum())
     }
 
     /// Where the store lies.
@@ -169,7 +270,7 @@ impl Site {
         let client = Client::connect(&self.url).await?;
         client.declare(LIS, Kind::Quorum).await?;
         let deadline = Instant::now() + LIMIT;
-        let queues = source::ALL.into_iter().chain(["ledger"]).map(|name| format!("{QUEUE}{name}"));
+        let queues = self.sources().chain(["ledger"]).map(|name| format!("{QUEUE}{name}"));
         for queue in queues {
             while client.count(&queue).await.is_err() {
                 running.still_runs()?;
@@ -234,7 +335,7 @@ impl Site {
         if !left.is_empty() {
             return Ok(left);
         }
-        let (behind, traffic) = (self.behind()?, self.outlet.traffic());
+        let (behind, traffic) = (self.behind_all()?, self.outlet.traffic());
         Ok(match (behind, traffic.unconfirmed, traffic.confirming) {
             (0, 0, 2..) => String::new(),
             (_, held, connected) => {
@@ -247,7 +348,7 @@ impl Site {
     pub async fn left_in_queues(&self) -> Result<usize> {
         let client = Client::connect(&self.url).await?;
         let mut waiting = 0;
-        for source in source::ALL {
+        for source in self.sources() {
             waiting += client.count(&format!("{QUEUE}{source}")).await? as usize;
         }
         Ok(waiting)
@@ -271,17 +372,35 @@ impl Site {
         Ok(usize::try_from(number)?)
     }
 
-    /// How many things are on the work list.
+    /// How many things on the work list are to be done; what is held waits for somebody.
     pub fn work_left(&self) -> Result<usize> {
-        self.number("SELECT count(*) FROM work")
+        self.number("SELECT count(*) FROM work WHERE phase <> 2")
     }
 
-    /// How many records the cursors of all targets together have before them.
+    /// How many records the cursors of all targets over the broker together have before them.
     pub fn behind(&self) -> Result<usize> {
-        self.number(
+        self.behind_of("t.name <> 'erp'")
+    }
+
+    fn behind_all(&self) -> Result<usize> {
+        self.behind_of("true")
+    }
+
+    fn behind_of(&self, targets: &str) -> Result<usize> {
+        self.number(&format!(
             "SELECT count(*) FROM target t JOIN feed f ON f.seq > t.cursor \
-             WHERE f.revision = (SELECT max(revision) FROM feed g WHERE g.posting = f.posting)",
-        )
+             WHERE {targets} AND f.revision = (SELECT max(revision) FROM feed g WHERE g.posting = f.posting)"
+        ))
+    }
+
+    /// How many records are parked.
+    pub fn parked(&self) -> Result<usize> {
+        self.number("SELECT count(*) FROM parked")
+    }
+
+    /// The number of the last record of the feed.
+    pub fn last_record(&self) -> Result<usize> {
+        self.number("SELECT coalesce(max(seq), 0) FROM feed")
     }
 
     /// The store's database, for looking only.

@@ -9,7 +9,7 @@ use samspor_town::{Expectation, Expected, Message, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Receiver, Sender, Site};
+use super::{Business, Receivers, Sender, Site};
 use crate::books;
 
 /// What must all be zero.
@@ -40,6 +40,8 @@ pub struct Verdict {
     pub postings: usize,
     /// Records that the ledger got, and how many of them it had already.
     pub records: (usize, usize),
+    /// What came of receipts, brake and closed month, of a site in business.
+    pub business: Option<Business>,
     /// The first of what is wrong, in words.
     pub wrong: Vec<String>,
 }
@@ -49,7 +51,7 @@ const TOLD: usize = 20;
 
 impl Verdict {
     /// Looks at the store, on which no gateway may run, and at what the receivers have.
-    pub async fn of(site: &Site, sender: &Sender, ledger: &Receiver, lis: &Receiver) -> Result<Self> {
+    pub async fn of(site: &Site, sender: &Sender, receivers: &Receivers) -> Result<Self> {
         let mut verdict = Self::default();
         let mut sent: BTreeMap<(&str, &str), (&Expectation, bool)> = BTreeMap::new();
         for (message, confirmed) in sender.attempted() {
@@ -79,24 +81,32 @@ impl Verdict {
             if *confirmed && !there {
                 verdict.wrong(|zeros| &mut zeros.lost, || format!("{source} {id} is not in the journal"));
             }
-            let tag = ledger.kept().0.get(&key).map(|record| &record["tag"]);
-            let tagged = right.answer.tag().is_some();
-            if there && tagged && tag.is_none_or(Value::is_null) {
-                verdict.wrong(|zeros| &mut zeros.lost, || format!("{source} {id} did not reach the ledger"));
+            for (name, ledger) in receivers.ledgers() {
+                let tag = ledger.kept().0.get(&key).map(|record| &record["tag"]);
+                let tagged = right.answer.tag().is_some();
+                if there && tagged && tag.is_none_or(Value::is_null) {
+                    verdict
+                        .wrong(|zeros| &mut zeros.lost, || format!("{source} {id} did not reach the {name}"));
+                }
             }
         }
-        for ((source, id), record) in &ledger.kept().0 {
+        let kept = receivers
+            .ledgers()
+            .flat_map(|(name, ledger)| ledger.kept().0.iter().map(move |(key, record)| (name, key, record)));
+        for (name, (source, id), record) in kept {
             let state = states.get(&(source.clone(), id.clone()));
             let state: Value = state.map_or(Ok(Value::Null), |state| serde_json::from_str(state))?;
             if state.is_null() || state["tag"] != record["tag"] {
                 verdict.wrong(
                     |zeros| &mut zeros.unexpected,
-                    || format!("the ledger has {source} {id} as {}, the journal as {state}", record["tag"]),
+                    || format!("the {name} has {source} {id} as {}, the journal as {state}", record["tag"]),
                 );
             }
         }
+        let Receivers { ledger, lis, .. } = receivers;
         verdict.records = (ledger.records, ledger.repeats);
-        for (name, receiver) in [("ledger", ledger), ("lis", lis)] {
+        verdict.business.clone_from(&receivers.business);
+        for (name, receiver) in receivers.ledgers().chain([("lis", lis)]) {
             let counts = [
                 (receiver.conflicting, "ids with two contents"),
                 (receiver.misnamed, "ids that are not made of their record"),
@@ -123,7 +133,12 @@ impl Verdict {
 
     /// Holds the books against the generator's, to the øre, once everything has been sent and confirmed: what came again
     /// after a fault shows as so many duplicates, and as nothing else.
-    pub fn audit(&mut self, messages: impl IntoIterator<Item = Message>, ledger: &Receiver, balance: &Value) {
+    pub fn audit(
+        &mut self,
+        messages: impl IntoIterator<Item = Message>,
+        receivers: &Receivers,
+        balance: &Value,
+    ) {
         let mut expected: Expected = messages.into_iter().collect();
         for (source, counts) in &mut expected.counts {
             let rows =
@@ -133,8 +148,56 @@ impl Verdict {
             counts.received += again;
             counts.duplicates += again;
         }
-        for difference in books::differences(&expected, ledger.kept(), balance) {
-            self.wrong(|zeros| &mut zeros.unexpected, || format!("the books: {difference}"));
+        for (name, ledger) in receivers.ledgers() {
+            for difference in books::differences(&expected, ledger.kept(), balance) {
+                self.wrong(|zeros| &mut zeros.unexpected, || format!("the books ({name}): {difference}"));
+            }
+        }
+        if receivers.business.is_some() {
+            self.audit_receipts(receivers, balance);
+        }
+    }
+
+    /// Holds the books of each ledger against what it has and said itself: what was delivered is accepted or rejected, and
+    /// nothing is awaited, parked or on its way.
+    fn audit_receipts(&mut self, receivers: &Receivers, balance: &Value) {
+        for (name, ledger) in receivers.ledgers() {
+            let rows = balance["targets"].as_array().into_iter().flatten();
+            let rows: Vec<&Value> = rows.filter(|row| row["target"] == name).collect();
+            let sum = |field: &str| rows.iter().filter_map(|row| row[field].as_i64()).sum::<i64>();
+            let (accepted, rejected) = ledger.booked();
+            let kept = i64::try_from(ledger.kept().0.len()).unwrap_or(i64::MAX);
+            let books = ["accepted", "rejected", "awaiting", "delivered", "parked"].map(sum);
+            if books != [accepted, rejected, 0, 0, 0] || accepted + rejected != kept {
+                self.wrong(
+                    |zeros| &mut zeros.unexpected,
+                    || {
+                        format!(
+                            "the {name} keeps {kept} postings, of which it accepted {accepted} and rejected \
+                             {rejected}, and its book says accepted, rejected, awaiting, delivered, parked: {books:?}"
+                        )
+                    },
+                );
+            }
+            let is_off = |row: &&&Value| {
+                let moving = ["coming", "going", "outdated"];
+                row["balanced"] != true || moving.iter().any(|field| row[*field]["postings"] != 0)
+            };
+            let off = rows.iter().filter(is_off).count();
+            if off > 0 {
+                self.wrong(
+                    |zeros| &mut zeros.unexpected,
+                    || format!("{off} books of the {name} do not balance"),
+                );
+            }
+            if let Some(business) = &mut self.business {
+                business.booked.push((name, accepted, rejected));
+            }
+        }
+        let rows = balance["items"].as_array().into_iter().flatten();
+        let mut rows = rows.filter(|row| row["source"] == super::site::RECEIPTS);
+        if rows.any(|row| row["outcomes"]["quarantined"].as_u64().unwrap_or(0) > 0) {
+            self.wrong(|zeros| &mut zeros.unexpected, || "receipts are in quarantine".into());
         }
     }
 
@@ -150,10 +213,14 @@ impl Verdict {
         }
     }
 
-    /// An error unless all is zero.
+    /// An error unless all is zero, and in business everything happened that was to.
     pub fn all_zero(&self) -> Result<()> {
         anyhow::ensure!(self.zeros == Zeros::default(), "{:?}:\n{}", self.zeros, self.wrong.join("\n"));
-        Ok(())
+        // Booked is what was audited at the end.
+        match self.business.as_ref().filter(|business| !business.booked.is_empty()) {
+            Some(business) => business.all_happened(),
+            None => Ok(()),
+        }
     }
 }
 

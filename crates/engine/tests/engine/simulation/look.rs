@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use samspor_conformance::evaluate::{Evaluation, Knowledge};
-use samspor_domain::quarantine::{Filter, Order, Standing as Lies};
+use samspor_domain::quarantine::{Entry, Filter, Order, Standing as Lies};
 use samspor_domain::store::{
     FeedRow, Month, Outcome, PostingNo, PostingRow, Reach, Read, Scope, Seq, SourceNo, Standing, StoreError,
 };
-use samspor_domain::{Answer, Body, CitizenRef, Fact, Kind, Message, SourceName, State, Sum, Text, Why};
+use samspor_domain::{
+    Answer, Body, CitizenRef, Fact, Kind, Message, SourceName, Stage, State, Sum, Text, Why,
+};
 use samspor_engine::{Condition, Parts, books, held, newest_tag};
 use samspor_vault::{Purpose, Vault};
 
+use super::purging::{self, is_purged};
 use super::receiver::{Came, Receiver};
 use super::run::Run;
 use super::town::{self, Letter, RECEIPTS, Sort};
@@ -19,11 +22,11 @@ use crate::stage::text;
 /// What is wrong, if anything is.
 pub(crate) type Checked<T = ()> = Result<T, String>;
 
-fn failed(error: StoreError) -> String {
+pub(crate) fn failed(error: StoreError) -> String {
     format!("the store does not answer: {error:?}")
 }
 
-fn sources(read: &mut dyn Read) -> Checked<BTreeMap<SourceNo, SourceName>> {
+pub(crate) fn sources(read: &mut dyn Read) -> Checked<BTreeMap<SourceNo, SourceName>> {
     Ok(read.sources().map_err(failed)?.into_iter().collect())
 }
 
@@ -38,7 +41,10 @@ pub(crate) fn is_stored(read: &mut dyn Read, vault: &Vault, letter: &Letter) -> 
     let no = sources(read)?.into_iter().find(|(_, known)| *known == name).map(|(no, _)| no);
     let found = match letter.message() {
         Some(Message::Posting(posting)) => match no {
-            Some(no) => read.find_posting(no, &posting.id).map_err(failed)?.is_some(),
+            Some(no) => {
+                read.find_posting(no, &posting.id).map_err(failed)?.is_some()
+                    || is_purged(read, vault, &name, &posting.id).map_err(failed)?
+            }
             None => false,
         },
         Some(Message::Fact(fact)) => match scope(&fact, no) {
@@ -74,7 +80,10 @@ fn newest(
 /// Everything that holds at every read.
 pub(crate) fn meanwhile(run: &Run) -> Checked {
     let read = &mut **run.reader();
-    balances(read)?;
+    balances(read, run)?;
+    if run.settings.passes {
+        purging::meanwhile(read, run)?;
+    }
     for book in books(read, &run.vault).map_err(failed)?.targets {
         if !book.is_balanced() {
             return Err(format!("the books do not balance: {book:?}"));
@@ -84,6 +93,7 @@ pub(crate) fn meanwhile(run: &Run) -> Checked {
         if let Some(wrong) = receiver.wrong() {
             return Err(wrong);
         }
+        is_booked_with_its_answer(read, run, receiver)?;
         is_parked_for_a_reason(read, run, receiver)?;
     }
     match run.queues.iter().find_map(|queue| queue.lost()) {
@@ -92,7 +102,7 @@ pub(crate) fn meanwhile(run: &Run) -> Checked {
     }
 }
 
-fn balances(read: &mut dyn Read) -> Checked {
+fn balances(read: &mut dyn Read, run: &Run) -> Checked {
     let mut items: BTreeMap<(SourceNo, Month), i64> = BTreeMap::new();
     for count in read.counts().map_err(failed)? {
         let left = items.entry((count.source, count.month)).or_default();
@@ -116,11 +126,24 @@ fn balances(read: &mut dyn Read) -> Checked {
             *sum = (sum.0 + 1, sum.1 + i128::from(row.posting.amount.ore()));
         }
     }
+    // What is purged stays counted; as what it was untagged, only the store knew.
+    let purged = purging::purged(read, run)?;
+    for ((source, _), (_, posting)) in &purged {
+        let no = sources(read)?.into_iter().find(|(_, name)| name == source).map(|(no, _)| no);
+        let key = (no.ok_or("a posting of nobody is purged")?, posting.date.first_of_month(), None);
+        let sum = postings.entry(key).or_default();
+        *sum = (sum.0 + 1, sum.1 + i128::from(posting.amount.ore()));
+    }
+    if !purged.is_empty() {
+        postings.retain(|(.., standing), _| !matches!(standing, Some(Some(_))));
+    }
+    postings.retain(|_, sum| *sum != (0, 0));
     let kept = read.balances().map_err(failed)?.into_iter();
     let kept: BTreeMap<_, _> = kept
         .map(|balance| ((balance.source, balance.month, balance.standing), balance.sum))
         .map(|(key, sum)| (key, (sum.postings, sum.ore())))
         .filter(|(_, sum)| *sum != (0, 0))
+        .filter(|((.., standing), _)| purged.is_empty() || !matches!(standing, Some(Some(_))))
         .collect();
     if kept == postings { Ok(()) } else { Err(format!("balances are {kept:?}, and add up to {postings:?}")) }
 }
@@ -132,7 +155,7 @@ fn records(read: &mut dyn Read, no: PostingNo) -> Checked<Option<(PostingRow, Ve
 }
 
 /// What a receiver calls a posting.
-fn called(run: &Run, receiver: &Receiver, source: &SourceName, posting: &Text) -> String {
+pub(crate) fn called(run: &Run, receiver: &Receiver, source: &SourceName, posting: &Text) -> String {
     if receiver.name == "ledger" {
         return format!("{source}:{posting}");
     }
@@ -141,15 +164,36 @@ fn called(run: &Run, receiver: &Receiver, source: &SourceName, posting: &Text) -
     format!("{source}:{hex}")
 }
 
+/// A record whose answer is its receipt never stands without it in the books, since nothing would bring it again.
+fn is_booked_with_its_answer(read: &mut dyn Read, run: &Run, receiver: &Receiver) -> Checked {
+    let names = sources(read)?;
+    let stage = Some(Stage::Awaiting);
+    let awaited = read.handed_in(&text(receiver.name), stage, PostingNo(0), usize::MAX).map_err(failed)?;
+    for (no, handed) in awaited {
+        let Some(row) = read.posting(no).map_err(failed)? else { continue };
+        let id =
+            format!("{}:{}", called(run, receiver, &names[&row.source], &row.posting.id), handed.revision);
+        if receiver.answers_with(&id).is_some() {
+            return Err(format!("{} answered {id} with its receipt, which is awaited", receiver.name));
+        }
+    }
+    Ok(())
+}
+
 /// Nothing is parked but what failed as often as that says, the last time after something else got through.
 fn is_parked_for_a_reason(read: &mut dyn Read, run: &Run, receiver: &Receiver) -> Checked {
     let names = sources(read)?;
     let tries = receiver.tries();
     let parked = read.parked(&text(receiver.name), PostingNo(0), usize::MAX).map_err(failed)?;
     for parked in parked {
-        let Why::Refused(made, _) = &parked.why else { return Err("no month is closed".into()) };
         let Some((row, records)) = records(read, parked.posting)? else {
             return Err("a posting that is not there is parked".into());
+        };
+        let Why::Refused(made, _) = &parked.why else {
+            if run.ever_closed.contains(&row.posting.date.first_of_month()) {
+                continue;
+            }
+            return Err("its month was never closed".into());
         };
         let Some(record) = records.iter().find(|record| record.seq == parked.seq) else {
             return Err("a record that is not there is parked".into());
@@ -191,7 +235,7 @@ pub(crate) fn undecided(run: &Run) -> Checked<Option<String>> {
 }
 
 /// And what before everything is delivered.
-pub(crate) fn undelivered(run: &Run, parts: &Parts) -> Checked<Option<String>> {
+pub(crate) fn undelivered(run: &Run, parts: &Parts, may_miss: bool) -> Checked<Option<String>> {
     let read = &mut **run.reader();
     for receiver in &run.receivers {
         let name = text(receiver.name);
@@ -204,7 +248,14 @@ pub(crate) fn undelivered(run: &Run, parts: &Parts) -> Checked<Option<String>> {
             return Ok(Some(why));
         }
     }
-    let down = parts.iter().find(|(_, report)| report.condition != Condition::Up);
+    // Receipts are missing when days have passed without them; and of an answer that was none it is told until the next one.
+    let may_miss = |part: &str| (may_miss || run.settings.answers) && part.starts_with("receipts ");
+    let down = parts.iter().find(|(part, report)| report.condition != Condition::Up && !may_miss(part));
+    if down.is_none()
+        && let Some(left) = purging::left(read, run)?.filter(|_| run.is_purging_due())
+    {
+        return Ok(Some(left));
+    }
     Ok(down.map(|(part, report)| format!("{part}, which is {:?}", report.condition)))
 }
 
@@ -214,7 +265,7 @@ fn wrongly_parked(read: &mut dyn Read, run: &Run, receiver: &Receiver) -> Checke
     for parked in read.parked(&text(receiver.name), PostingNo(0), usize::MAX).map_err(failed)? {
         let Some(row) = read.posting(parked.posting).map_err(failed)? else { continue };
         let id = called(run, receiver, &names[&row.source], &row.posting.id);
-        if parked.is_released || !receiver.is_bad(&format!("{id}:")) {
+        if parked.is_released || parked.why == Why::ClosedMonth || !receiver.is_bad(&format!("{id}:")) {
             return Ok(Some(format!("a record that is parked of {}", receiver.name)));
         }
     }
@@ -233,17 +284,22 @@ pub(crate) fn holds_understandable(run: &Run) -> bool {
 }
 
 fn is_understandable(read: &mut dyn Read, run: &Run) -> bool {
-    let rubbish = run.sent.iter().filter(|&&letter| run.letters[letter].sort == Sort::Rubbish).count();
+    let rubbish = run.sent.keys().filter(|&&letter| run.letters[letter].sort == Sort::Rubbish).count();
+    let never = rubbish + run.conflicting.values().sum::<usize>();
     let filter = Filter { standing: Some(Lies::Open), ..Filter::default() };
     let open = read.entries(&filter, Order::OldestFirst, None, usize::MAX);
-    open.is_ok_and(|open| open.len() > rubbish)
+    // A receipt that comes again when its posting is purged stays there.
+    let names = sources(read).unwrap_or_default();
+    let is_other =
+        |entry: &&Entry| names.get(&entry.source).is_none_or(|name| name.as_str() != town::SOURCES[RECEIPTS]);
+    open.is_ok_and(|open| open.iter().filter(is_other).count() > never)
 }
 
 /// Everything that holds when all is quiet.
 pub(crate) fn at_the_end(run: &Run) -> Checked {
     meanwhile(run)?;
     let read = &mut **run.reader();
-    let known = known(run);
+    let known = known(read, run)?;
     let names = sources(read)?;
     answers(read, run, &known, &names)?;
     facts(read, run, &names)?;
@@ -263,18 +319,30 @@ pub(crate) fn at_the_end(run: &Run) -> Checked {
 
 /// All that was sent and says something.
 fn messages(run: &Run) -> impl Iterator<Item = (SourceName, Message)> {
-    run.sent.iter().filter_map(|&letter| {
+    run.sent.keys().filter_map(|&letter| {
         let letter = &run.letters[letter];
         Some((letter.source_name(), letter.message()?))
     })
 }
 
-fn known(run: &Run) -> Knowledge {
+/// All that the gateway has been told and still knows: a grant that no consent reached may be purged.
+fn known(read: &mut dyn Read, run: &Run) -> Checked<Knowledge> {
     let mut known = Knowledge::default();
+    let names = sources(read)?;
     for (source, message) in messages(run) {
+        if let Message::Fact(fact) = &message
+            && fact.kind == Kind::Grant
+            && let Some(no) = names.iter().find(|(_, name)| **name == source).map(|(no, _)| *no)
+        {
+            let key = run.vault.source(&source).id(fact.kind, &fact.id);
+            let row = read.find_fact(Scope::Source(no), fact.kind, &key).map_err(failed)?;
+            if row.is_some_and(|row| row.newest.body.is_none()) {
+                continue;
+            }
+        }
         known.learn(&source, &message);
     }
-    known
+    Ok(known)
 }
 
 /// The newest record of every posting is what the rules say, evaluated a second time.
@@ -306,7 +374,8 @@ fn answers(
             return Err(format!("the revisions of {id:?} do not count 1, 2, …"));
         }
     }
-    match expected.into_keys().next() {
+    let purged = purging::purged(read, run)?;
+    match expected.into_keys().find(|id| !purged.contains_key(id)) {
         Some(id) => Err(format!("{id:?} was acknowledged, and is not in the journal")),
         None => Ok(()),
     }
@@ -358,9 +427,15 @@ fn counts(read: &mut dyn Read, run: &Run, names: &BTreeMap<SourceNo, SourceName>
         let entries = read.entries(&filter, Order::OldestFirst, None, usize::MAX).map_err(failed)?;
         let open = entries.iter().filter(|entry| entry.state.standing() == Lies::Open).count();
         let of = |sort: &dyn Fn(Sort) -> bool| {
-            run.sent.iter().filter(|&&l| run.letters[l].source == source && sort(run.letters[l].sort)).count()
+            run.sent.keys().filter(|&&l| run.letters[l].source == source && sort(run.letters[l].sort)).count()
         };
-        if open != of(&|sort| sort == Sort::Rubbish) || entries.len() > of(&|sort| sort != Sort::Good) {
+        if source == RECEIPTS && run.settings.passes {
+            continue; // Of what was purged.
+        }
+        let conflicting = run.conflicting.get(&source).copied().unwrap_or_default();
+        if open != of(&|sort| sort == Sort::Rubbish) + conflicting
+            || entries.len() > of(&|sort| sort != Sort::Good) + conflicting
+        {
             return Err(format!(
                 "{} entries of {name} lie in quarantine, {open} of them open",
                 entries.len()
@@ -459,6 +534,9 @@ fn delivered(
                 Sum::of(row.posting.amount, &keys.text("posting", row.posting.id.as_str()));
         }
     }
+    for id in purging::purged(read, run)?.keys() {
+        kept.remove(&called(run, receiver, &id.0, &id.1));
+    }
     if let Some(id) = kept.keys().next() {
         return Err(format!("{} has {id}, which nobody sent", receiver.name));
     }
@@ -490,8 +568,18 @@ fn in_order(
             seqs.insert(format!("{id}:{}", record.revision), record.seq);
         }
     }
+    // What a closed month holds up comes later; what is purged has no place any more.
+    let mut late: BTreeSet<String> =
+        purging::purged(read, run)?.keys().map(|id| called(run, receiver, &id.0, &id.1)).collect();
+    for row in read.postings(&Reach::All, PostingNo(0), usize::MAX).map_err(failed)? {
+        if run.ever_closed.contains(&row.posting.date.first_of_month()) {
+            late.insert(called(run, receiver, &names[&row.source], &row.posting.id));
+        }
+    }
     let (mut before, mut seen) = (Seq::default(), BTreeSet::new());
-    for (id, _) in receiver.tries() {
+    let tries = receiver.tries().into_iter();
+    let is_late = |id: &str| id.rsplit_once(':').is_some_and(|(posting, _)| late.contains(posting));
+    for (id, _) in tries.filter(|(id, _)| !is_late(id)) {
         let Some(seq) = seqs.get(&id) else {
             return Err(format!("{} was handed {id}, which is no record", receiver.name));
         };

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use samspor_conformance::Chance;
-use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Publisher, Sent, Target};
+use samspor_domain::store::Month;
+use samspor_domain::{Confirms, Delivery, Flow, LinkError, Outgoing, Publisher, Sent, Target};
 use tokio::sync::Notify;
 
 use super::queue::{Message, Queue};
@@ -50,6 +51,8 @@ pub(crate) struct Receiver {
     changed: Notify,
     /// Where its receipts go.
     receipts: Option<Arc<Queue>>,
+    /// Whether it answers records with receipts, too.
+    answers: bool,
 }
 
 struct State {
@@ -72,6 +75,8 @@ struct State {
     books: Books,
     /// What every message said the first time, by its id and topic.
     said: BTreeMap<(String, Option<String>), Bytes>,
+    /// Of which messages it has given a receipt.
+    given: BTreeSet<String>,
     wrong: Option<String>,
 }
 
@@ -85,6 +90,7 @@ impl Receiver {
         part: u64,
         seed: u64,
         receipts: Option<Arc<Queue>>,
+        answers: bool,
     ) -> Self {
         let mut chance = Chance::new(seed, 20 + part);
         let rates = [0, 0, 3, 10, 30];
@@ -107,9 +113,10 @@ impl Receiver {
             tries: Vec::new(),
             books: Books::new(),
             said: BTreeMap::new(),
+            given: BTreeSet::new(),
             wrong: None,
         };
-        Self { world, name, part, state: Mutex::new(state), changed: Notify::new(), receipts }
+        Self { world, name, part, state: Mutex::new(state), changed: Notify::new(), receipts, answers }
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {
@@ -135,6 +142,49 @@ impl Receiver {
         lock(&self.state).wrong.clone()
     }
 
+    pub(crate) fn gives_receipts(&self) -> bool {
+        self.receipts.is_some()
+    }
+
+    /// Whether it has given a receipt of a record.
+    pub(crate) fn has_given(&self, posting: &str, revision: i64) -> bool {
+        lock(&self.state).given.contains(&format!("{posting}:{revision}"))
+    }
+
+    /// Whether it answers a record with its receipt, whenever it takes it: of three, one is accepted, one rejected, and of
+    /// one the receipt comes later, if the answer is anything at all.
+    pub(crate) fn answers_with(&self, id: &str) -> Option<&'static str> {
+        let sum = id.bytes().fold(0, |sum: usize, byte| sum * 31 % 1_009 + usize::from(byte));
+        if self.answers { [Some("accepted"), Some("rejected"), None][sum % 3] } else { None }
+    }
+
+    /// What it says to a message that it takes.
+    fn answer(&self, id: &str) -> Sent {
+        let parts =
+            id.rsplit_once(':').and_then(|(posting, revision)| Some((posting.split_once(':')?, revision)));
+        let Some(((source, posting), revision)) = parts.filter(|_| self.answers) else {
+            return Sent::Delivered;
+        };
+        let body = match self.answers_with(id) {
+            // As early as can be, so that what comes over the queue is later.
+            Some(status) => {
+                lock(&self.state).given.insert(id.to_owned());
+                format!(
+                    r#"{{"type":"receipt","id":"A","source":"{source}","posting":"{posting}","revision":{revision},"status":"{status}","at":"2026-03-10T07:00:00Z"}}"#
+                )
+            }
+            None => match self.chance(|chance| chance.count(0, 3)) {
+                0 => return Sent::Delivered,
+                1 => return Sent::Answered(Err("it is too long".into())),
+                2 => "taken, thank you".into(),
+                _ => format!(
+                    r#"{{"type":"receipt","id":"A","source":"{source}","posting":"{posting}","revision":{revision}9,"status":"accepted","at":"2026-03-10T07:00:00Z"}}"#
+                ),
+            },
+        };
+        Sent::Answered(Ok(Box::new(Delivery { body: body.into(), ..Delivery::default() })))
+    }
+
     /// Gives the receipt for everything in its books.
     pub(crate) fn give_all_receipts(&self) {
         let all: Vec<(String, i64)> =
@@ -150,6 +200,7 @@ impl Receiver {
         let body = format!(
             r#"{{"type":"receipt","id":"R-{id}-{revision}","source":"{source}","posting":"{id}","revision":{revision},"status":"{status}","at":"{at}"}}"#
         );
+        lock(&self.state).given.insert(format!("{posting}:{revision}"));
         queue.put(Message { letter: None, body: body.into() });
     }
 
@@ -197,8 +248,12 @@ impl Receiver {
     }
 
     /// Notes that a message was handed over. Answers its place among all of them.
-    fn handed(&self, message: &Outgoing) -> usize {
+    fn handed(&self, message: &Outgoing, closed: Option<Month>) -> usize {
         let mut state = lock(&self.state);
+        if closed.is_some_and(|month| is_of(message, month)) {
+            state.wrong =
+                Some(format!("{} was sent {}, and its month is closed", self.name, message.message_id));
+        }
         let topic = message.topic.as_ref().map(|(solution, area)| format!("{solution}/{area}"));
         let key = (message.message_id.clone(), topic);
         let said = state.said.entry(key).or_insert_with(|| message.body.clone());
@@ -224,7 +279,15 @@ impl Receiver {
     }
 }
 
-pub(crate) struct Front(pub(crate) Arc<Receiver>);
+/// Whether a record is of a posting of a month. The ledger is told the date, the LIS the month.
+fn is_of(message: &Outgoing, month: Month) -> bool {
+    let said: serde_json::Value = serde_json::from_slice(&message.body).unwrap_or_default();
+    let date = said["date"].as_str().or_else(|| said["month"].as_str());
+    date.unwrap_or_else(|| panic!("a record has a date")).starts_with(&month.strftime("%Y-%m").to_string())
+}
+
+/// A receiver, and the month whose records it must not get.
+pub(crate) struct Front(pub(crate) Arc<Receiver>, pub(crate) Option<Month>);
 
 #[async_trait]
 impl Target for Front {
@@ -247,12 +310,13 @@ impl Target for Front {
         } else {
             None
         };
-        Ok(Box::new(Line { receiver: Arc::clone(receiver), told: Flow::Open, ends }))
+        Ok(Box::new(Line { receiver: Arc::clone(receiver), closed: self.1, told: Flow::Open, ends }))
     }
 }
 
 struct Line {
     receiver: Arc<Receiver>,
+    closed: Option<Month>,
     /// What the other side was told last.
     told: Flow,
     /// After how many idle milliseconds the connection ends.
@@ -264,7 +328,8 @@ impl Publisher for Line {
     async fn publish(&mut self, messages: Vec<Outgoing>) -> Result<Confirms, LinkError> {
         let receiver = Arc::clone(&self.receiver);
         receiver.pause(5).await;
-        let places: Vec<usize> = messages.iter().map(|message| receiver.handed(message)).collect();
+        let places: Vec<usize> =
+            messages.iter().map(|message| receiver.handed(message, self.closed)).collect();
         let mood = receiver.mood();
         if mood == Mood::Blocks || mood == Mood::Away {
             receiver.pause(TIME_LIMIT).await;
@@ -290,7 +355,7 @@ impl Publisher for Line {
                     chance.of(&["it is not to its taste", "the account is closed"]).to_owned()
                 })));
             } else {
-                answers.push(Sent::Delivered);
+                answers.push(receiver.answer(&message.message_id));
                 taken.push(message);
             }
             if receiver.strikes(|state| state.publishing) && receiver.chance(|chance| chance.percent(30)) {

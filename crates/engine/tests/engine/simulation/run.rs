@@ -1,13 +1,15 @@
 //! Takes the gateway through a schedule, life after life of its process, until all is quiet.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use samspor_conformance::{Chance, Faulty};
 use samspor_domain::quarantine::Filter;
-use samspor_domain::store::{EntryNo, Read};
-use samspor_domain::{Clock, Encode};
+use samspor_domain::store::{EntryNo, Month, Read};
+use samspor_domain::{Clock, Decode, Encode};
 use samspor_engine::{
     Audience, Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy,
     Scribe, Unavailable, held,
@@ -19,9 +21,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::disk::Disk;
 use super::look::{self, Checked};
+use super::purging;
 use super::queue::{End as QueueEnd, Message, Queue};
 use super::receiver::{Front, Receiver};
-use super::schedule::{Settings, Step, TARGETS, steps};
+use super::schedule::{Settings, Step, TARGETS, let_pass, steps};
 use super::town::{self, Decoder, Letter, RECEIPTS, SOURCES};
 use super::world::{World, lock};
 use crate::stage::text;
@@ -57,17 +60,29 @@ pub(crate) struct Run {
     pub(crate) world: Arc<World>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) letters: Arc<Vec<Letter>>,
-    pub(crate) sent: BTreeSet<usize>,
+    /// The letters that were sent, and when they first were.
+    pub(crate) sent: BTreeMap<usize, Timestamp>,
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) receivers: Vec<Arc<Receiver>>,
     pub(crate) charts: usize,
     directory: tempfile::TempDir,
     reader: Reader,
-    settings: Settings,
+    pub(crate) settings: Settings,
+    /// The month whose books are closed, and all that ever were.
+    closed: Option<Month>,
+    pub(crate) ever_closed: BTreeSet<Month>,
+    /// What was there when purging was looked at last.
+    pub(crate) before: RefCell<purging::Before>,
+    /// Postings that came again with other content after they were purged, by source.
+    pub(crate) conflicting: BTreeMap<usize, usize>,
+    /// How far it has come in becoming quiet.
+    phase: usize,
     disk: Arc<Disk>,
     steps: std::vec::IntoIter<(u64, Step)>,
     /// A reload of which nobody knows whether it was done.
     reloads: bool,
+    /// The targets are to be made anew in the next one.
+    closes: bool,
 }
 
 /// Who operates the gateway.
@@ -91,11 +106,22 @@ enum End {
 }
 
 impl Run {
-    pub(crate) fn new(seed: u64, world: Arc<World>) -> Self {
+    pub(crate) fn new(seed: u64, world: Arc<World>, is_plain: bool) -> Self {
         let mut chance = Chance::new(seed, 0);
+        let mut more = (!is_plain).then(|| Chance::new(seed, 1));
         let mut letters = town::letters(&mut chance);
-        let settings = Settings::random(&mut chance);
-        let steps = steps(&letters, settings, &mut chance);
+        let settings = Settings::random(&mut chance, more.as_mut());
+        if settings.passes {
+            // What lies in quarantine for too long is purged there, and never understood.
+            letters = letters.into_iter().map(Letter::understood).collect();
+        }
+        let mut steps = steps(&letters, settings, &mut chance);
+        if let Some(more) = &mut more {
+            let_pass(&mut steps, settings, letters.len(), more);
+        }
+        if settings.passes {
+            letters.extend(town::withdrawals());
+        }
         letters.extend(town::last_letters());
         let letters = Arc::new(letters);
         let directory = directory();
@@ -114,7 +140,8 @@ impl Run {
         let receiver = |target: usize| {
             let receipts = (target == 0).then(|| Arc::clone(&queues[RECEIPTS]));
             let part = (SOURCES.len() + target) as u64;
-            Arc::new(Receiver::new(Arc::clone(&world), TARGETS[target], part, seed, receipts))
+            let answers = settings.answers && target == 0;
+            Arc::new(Receiver::new(Arc::clone(&world), TARGETS[target], part, seed, receipts, answers))
         };
         let receivers = (0..settings.targets).map(receiver).collect();
         let disk = Arc::new(Disk::new(Arc::clone(&world), seed));
@@ -122,7 +149,12 @@ impl Run {
             world,
             vault,
             letters,
-            sent: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            closed: settings.closed,
+            ever_closed: settings.closed.into_iter().collect(),
+            before: RefCell::default(),
+            conflicting: BTreeMap::new(),
+            phase: 0,
             queues,
             receivers,
             charts: 0,
@@ -132,6 +164,7 @@ impl Run {
             disk,
             steps: steps.into_iter(),
             reloads: false,
+            closes: false,
         }
     }
 
@@ -160,6 +193,11 @@ impl Run {
         Err(format!("it ended {LIVES} times and never became quiet"))
     }
 
+    /// Whether everything has been kept for long enough.
+    pub(crate) fn is_purging_due(&self) -> bool {
+        self.settings.passes && self.phase >= 4
+    }
+
     /// A reader of the store in which nothing goes wrong.
     pub(crate) fn reader(&self) -> MutexGuard<'_, Box<dyn Read>> {
         lock(&self.reader)
@@ -184,15 +222,17 @@ impl Run {
             tries: TRIES,
             failing: 4,
             receipt_within: (target == 0).then_some(Duration::from_hours(1)),
+            closed_months: self.closed.into_iter().collect(),
             ..Policy::default()
         };
         Outlet {
             scribe: Scribe::new(Arc::clone(&self.vault), &name, audience, encoder),
             name,
-            target: Arc::new(Front(Arc::clone(&self.receivers[target]))),
+            target: Arc::new(Front(Arc::clone(&self.receivers[target]), self.closed)),
             window: self.settings.window,
             policy,
-            answers: None,
+            answers: (target == 0 && self.settings.answers)
+                .then(|| Arc::new(json::Decoder) as Arc<dyn Decode>),
         }
     }
 
@@ -206,8 +246,8 @@ impl Run {
         if let Some(postings) = self.settings.brake {
             core = core.braking_above(postings);
         }
-        if self.settings.purges {
-            core = core.purging_after(400);
+        if let Some(days) = self.settings.retention {
+            core = core.purging_after(days);
         }
         let clock: Arc<dyn Clock> = Arc::clone(&self.world) as Arc<dyn Clock>;
         let inlets = (0..SOURCES.len()).map(|source| self.inlet(source)).collect();
@@ -229,7 +269,7 @@ impl Run {
             }
             Err(error) => return Err(format!("the gateway does not start: {error}")),
         };
-        self.reloads = false;
+        (self.reloads, self.closes) = (false, false);
         while let Some((wait, step)) = self.steps.next() {
             tokio::select! {
                 biased;
@@ -284,7 +324,7 @@ impl Run {
     }
 
     fn send(&mut self, letter: usize) {
-        self.sent.insert(letter);
+        self.sent.entry(letter).or_insert_with(|| self.world.now());
         let Letter { source, body, .. } = &self.letters[letter];
         self.queues[*source].put(Message { letter: Some(letter), body: body.clone() });
     }
@@ -312,19 +352,31 @@ impl Run {
                 (self.charts, self.reloads) = (*charts, true);
                 self.reload(operator, anew).await?;
             }
+            Step::Close(month) => self.close(*month, operator).await?,
+            Step::Days(days) => self.world.pass(*days),
         }
         Ok(())
+    }
+
+    /// From now on the books of this month are closed, and those of no other.
+    async fn close(&mut self, month: Option<Month>, operator: &Operator) -> Result<(), Unavailable> {
+        self.closed = month;
+        self.ever_closed.extend(month);
+        (self.reloads, self.closes) = (true, true);
+        self.reload(operator, &[]).await
     }
 
     async fn reload(&mut self, operator: &Operator, anew: &[String]) -> Result<(), Unavailable> {
         let sources = (0..SOURCES.len()).map(|source| (source, format!("source {}", SOURCES[source])));
         let targets =
             (0..self.settings.targets).map(|target| (target, format!("target {}", TARGETS[target])));
+        let all = targets.clone().map(|(_, name)| name).filter(|_| self.closes);
+        let anew: BTreeSet<String> = anew.iter().cloned().chain(all).collect();
         let plan = Plan {
             settings: samspor_engine::Settings {
                 charts: town::charts(self.charts),
                 slice: self.settings.slice,
-                retention_days: self.settings.purges.then_some(400),
+                retention_days: self.settings.retention,
                 brake_postings: self.settings.brake,
             },
             unchanged: sources
@@ -338,7 +390,7 @@ impl Run {
             targets: TARGETS[..self.settings.targets].iter().map(|name| text(name)).collect(),
         };
         operator.control.take_over(plan).await?;
-        self.reloads = false;
+        (self.reloads, self.closes) = (false, false);
         Ok(())
     }
 
@@ -372,7 +424,6 @@ impl Run {
         let operator = Operator::of(&gateway);
         world.mend();
         let deadline = Instant::now() + QUIET_WITHIN;
-        let mut phase = 0;
         let mut told = None;
         loop {
             tokio::select! {
@@ -396,32 +447,59 @@ impl Run {
             let waits = match look::undecided(self)? {
                 Some(waits) => Some(waits),
                 // These need what comes after them, such as a record that is refused.
-                None if phase < 2 => None,
-                None => look::undelivered(self, &operator.control.parts())?,
+                None if self.phase < 2 => None,
+                None => look::undelivered(self, &operator.control.parts(), self.phase == 2)?,
             };
             if waits != told {
                 world.note(format!("waits for {}", waits.as_deref().unwrap_or("nothing")));
                 told.clone_from(&waits);
             }
-            match (waits, phase) {
+            match (waits, self.phase) {
                 (None, 0) => self.send(self.letters.len() - 2),
                 (None, 1) => self.send(self.letters.len() - 1),
                 (None, 2) => self.receivers[0].give_all_receipts(),
+                (None, 3) if self.settings.passes => {
+                    // The next start looks for what is to be purged.
+                    world.pass(1_000);
+                    self.phase += 1;
+                    drop(operator);
+                    gateway.stop(PATIENCE).await.map_err(|error| error.to_string())?;
+                    return Ok(End::Again);
+                }
+                (None, 4) => self.send_all_again()?,
                 (None, _) => break,
                 (Some(waits), _) if Instant::now() > deadline => {
                     return Err(format!("after {QUIET_WITHIN:?} it still waits for {waits}"));
                 }
                 _ => continue,
             }
-            phase += 1;
+            self.phase += 1;
         }
         drop(operator);
         gateway.stop(PATIENCE).await.map_err(|error| error.to_string())?;
         Ok(End::Quiet)
     }
 
+    /// A full extract comes once more, and of what is purged also something else under its id.
+    fn send_all_again(&mut self) -> Checked {
+        let purged = purging::purged(&mut **self.reader(), self)?;
+        let all: Vec<usize> = self.sent.keys().copied().collect();
+        all.into_iter().for_each(|letter| self.send(letter));
+        for (letter, _) in purged.into_values() {
+            let Letter { source, body, .. } = &self.letters[letter];
+            let other =
+                String::from_utf8_lossy(body).replace(r#""amount":""#, r#""voucher":"other","amount":""#);
+            self.queues[*source].put(Message { letter: None, body: other.into() });
+            *self.conflicting.entry(*source).or_default() += 1;
+        }
+        Ok(())
+    }
+
     /// Does what an operator would.
     async fn help(&mut self, operator: &Operator) -> Result<(), Unavailable> {
+        if self.closed.is_some() {
+            self.close(None, operator).await?;
+        }
         if self.reloads {
             self.reload(operator, &[]).await?;
         }

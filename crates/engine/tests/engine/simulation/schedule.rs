@@ -1,6 +1,8 @@
 //! A schedule: what is done to a gateway, and when, as a seed says.
 
+use jiff::civil::date;
 use samspor_conformance::Chance;
+use samspor_domain::store::Month;
 
 use super::disk::Point;
 use super::receiver::Mood;
@@ -37,6 +39,10 @@ pub(crate) enum Step {
     ReleaseQuarantine,
     /// Other charts, and these parts made anew.
     Reload(usize, Vec<String>),
+    /// The books of this month are closed from now on, and no others.
+    Close(Option<Month>),
+    /// So many days pass.
+    Days(i64),
 }
 
 /// How the gateway is set in a run.
@@ -44,7 +50,14 @@ pub(crate) enum Step {
 pub(crate) struct Settings {
     pub(crate) slice: usize,
     pub(crate) brake: Option<usize>,
-    pub(crate) purges: bool,
+    /// For how many days what no consent reaches is kept.
+    pub(crate) retention: Option<u32>,
+    /// Whether the ledger answers records with receipts.
+    pub(crate) answers: bool,
+    /// The month whose books are closed at first.
+    pub(crate) closed: Option<Month>,
+    /// Whether months and days go by.
+    pub(crate) passes: bool,
     pub(crate) window: usize,
     pub(crate) targets: usize,
 }
@@ -52,14 +65,31 @@ pub(crate) struct Settings {
 /// The names of the targets.
 pub(crate) const TARGETS: [&str; 2] = ["ledger", "lis"];
 
+/// The months whose books may be closed.
+const MONTHS: [Month; 2] = [date(2026, 1, 1), date(2026, 2, 1)];
+
 impl Settings {
-    pub(crate) fn random(chance: &mut Chance) -> Self {
-        Self {
+    /// What a seed chose before there were answers, closed months and days that pass it still chooses, and `more` chooses
+    /// those.
+    pub(crate) fn random(chance: &mut Chance, more: Option<&mut Chance>) -> Self {
+        let settings = Self {
             slice: chance.of(&[1, 3, 1_000]),
             brake: chance.maybe(40, &[1, 3]),
-            purges: chance.percent(50),
+            retention: chance.maybe(50, &[400]),
             window: chance.of(&[1, 8, 40]),
             targets: chance.of(&[1, 2, 2]),
+            answers: false,
+            closed: None,
+            passes: false,
+        };
+        let Some(chance) = more else { return settings };
+        let passes = chance.percent(40);
+        Self {
+            answers: chance.percent(60),
+            closed: chance.maybe(50, &MONTHS),
+            retention: if passes { Some(chance.of(&[20, 45, 100])) } else { settings.retention },
+            passes,
+            ..settings
         }
     }
 }
@@ -90,6 +120,37 @@ pub(crate) fn steps(letters: &[Letter], settings: Settings, chance: &mut Chance)
         }
     }
     steps
+}
+
+/// Puts the steps of months that close and open, and of days that pass, between the others. Days pass also just after a
+/// consent was withdrawn, so that a receiver has yet to hear of it or to give its receipts; the withdrawals are the three
+/// letters from the `first`.
+pub(crate) fn let_pass(steps: &mut Vec<(u64, Step)>, settings: Settings, first: usize, chance: &mut Chance) {
+    let mut add = |several: Vec<Step>, chance: &mut Chance| {
+        let place = chance.count(0, steps.len());
+        let several: Vec<_> = several.into_iter().map(|step| (chance.count(0, 2_000) as u64, step)).collect();
+        steps.splice(place..place, several);
+    };
+    if settings.closed.is_some() {
+        for _ in 0..chance.count(0, 3) {
+            let month = chance.of(&[None, Some(MONTHS[0]), Some(MONTHS[1])]);
+            add(vec![Step::Close(month)], chance);
+        }
+    }
+    if settings.passes {
+        for _ in 0..chance.count(1, 4) {
+            let mut several = Vec::new();
+            if chance.percent(30) {
+                let mood = chance.of(&[Mood::Fine, Mood::Refuses, Mood::Away]);
+                several.push(Step::Mood(chance.count(0, settings.targets - 1), mood));
+                several.push(Step::Send(vec![first + chance.count(0, 2)]));
+            }
+            several.push(Step::Days(chance.of(&[10, 31, 31, 62, 200])));
+            // A start looks for what is to be purged, and otherwise that is looked for every few minutes.
+            several.extend(chance.maybe(70, &[Step::Kill, Step::Stop(20)]));
+            add(several, chance);
+        }
+    }
 }
 
 fn mischievous(settings: Settings, chance: &mut Chance) -> Step {

@@ -41,6 +41,8 @@ pub(crate) struct Letter {
     pub(crate) body: Bytes,
     /// In words, for whoever reads what happened.
     pub(crate) name: String,
+    /// What it says; nothing if it is rubbish.
+    said: Option<Message>,
 }
 
 impl Letter {
@@ -51,8 +53,14 @@ impl Letter {
             Sort::Fatal => "fatal ",
             Sort::Rubbish => "rubbish ",
         };
-        let mut letter =
-            Self { source, sort, body: format!("{mark}{json}").into(), name: format!("{mark}letter") };
+        let mut letter = Self {
+            source,
+            sort,
+            body: format!("{mark}{json}").into(),
+            name: format!("{mark}letter"),
+            said: None,
+        };
+        letter.said = letter.read();
         letter.name = match letter.message() {
             Some(Message::Posting(posting)) => format!("{mark}posting {}", posting.id),
             Some(Message::Fact(Fact { kind, id, version, state })) => {
@@ -63,12 +71,25 @@ impl Letter {
         letter
     }
 
+    /// The same, understood at once.
+    pub(crate) fn understood(self) -> Self {
+        let start = self.body.iter().position(|byte| *byte == b'{').unwrap_or(0);
+        match (self.sort, std::str::from_utf8(&self.body[start..])) {
+            (Sort::Odd | Sort::Fatal, Ok(json)) => Self::new(self.source, Sort::Good, json),
+            _ => self,
+        }
+    }
+
     pub(crate) fn source_name(&self) -> SourceName {
         text(SOURCES[self.source])
     }
 
     /// What it says; nothing if it is rubbish.
     pub(crate) fn message(&self) -> Option<Message> {
+        self.said.clone()
+    }
+
+    fn read(&self) -> Option<Message> {
         let start = self.body.iter().position(|byte| *byte == b'{')?;
         let delivery = Delivery { body: self.body.slice(start..), ..Delivery::default() };
         let mut items = json::Decoder.decode(&self.source_name(), &delivery);
@@ -182,6 +203,13 @@ fn posting(number: usize, people: usize, chance: &mut Chance) -> (usize, String)
         ore % 100
     );
     (source, json)
+}
+
+/// Withdrawals of everybody's consent, for good.
+pub(crate) fn withdrawals() -> [Letter; 3] {
+    let withdrawal =
+        |person| format!(r#"{{"type":"consent","id":"C-{person}","version":9,"withdrawn":true}}"#);
+    [1, 2, 3].map(|person| Letter::new(REGISTRY, Sort::Good, &withdrawal(person)))
 }
 
 /// A posting that is tagged whatever the facts are, with the solution that it needs for that.

@@ -1,7 +1,7 @@
 //! What all parts of a simulated run share: its time, whether the process lives, whether anything still goes wrong, and
 //! what has happened.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(crate) struct World {
     died: Notify,
     events: Mutex<Vec<String>>,
     wrong: Mutex<Option<String>>,
+    /// Days that have passed at once.
+    days: AtomicI64,
 }
 
 /// The gateway's process, from one start to its end.
@@ -45,6 +47,7 @@ impl World {
             died: Notify::new(),
             events: Mutex::default(),
             wrong: Mutex::default(),
+            days: AtomicI64::new(0),
         }
     }
 
@@ -113,6 +116,12 @@ impl World {
         life.before + life.began.map(|began| began.elapsed()).unwrap_or_default()
     }
 
+    /// So many days pass at once, as far as the clock tells.
+    pub(crate) fn pass(&self, days: i64) {
+        self.days.fetch_add(days, Ordering::SeqCst);
+        self.note(format!("{days} days pass"));
+    }
+
     /// Some time passes for a part, so many milliseconds or a few more. It never ends in a process that is dead.
     pub(crate) async fn pause(&self, part: u64, millis: u64) {
         let Some(began) = lock(&self.life).began else { return std::future::pending().await };
@@ -141,7 +150,8 @@ impl World {
 impl Clock for World {
     fn now(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.elapsed()).unwrap_or_default();
-        crate::stage::instant("2026-03-10T08:00:00Z") + elapsed
+        let days = SignedDuration::from_hours(24 * self.days.load(Ordering::SeqCst));
+        crate::stage::instant("2026-03-10T08:00:00Z") + days + elapsed
     }
 }
 
