@@ -17,6 +17,9 @@ use crate::stage::text;
 /// A source and a posting of it.
 type Id = (SourceName, Text);
 
+/// A live consent: its version, whose it is, and the sources that it names.
+type Live = (i64, CitizenRef, BTreeSet<SourceName>);
+
 /// What was there when it was looked at last.
 #[derive(Default)]
 pub(crate) struct Before {
@@ -70,10 +73,7 @@ fn journal(read: &mut dyn Read) -> Checked<BTreeMap<Id, PostingRow>> {
 }
 
 /// What the store's newest version of each consent says, where that is live.
-fn consents(
-    read: &mut dyn Read,
-    run: &Run,
-) -> Checked<BTreeMap<Text, (i64, CitizenRef, BTreeSet<SourceName>)>> {
+fn consents(read: &mut dyn Read, run: &Run) -> Checked<BTreeMap<Text, Live>> {
     let mut live = BTreeMap::new();
     for &letter in run.sent.keys() {
         let Some(Message::Fact(Fact { kind: Kind::Consent, id, version, state })) =
@@ -98,7 +98,8 @@ pub(crate) fn meanwhile(read: &mut dyn Read, run: &Run) -> Checked {
     let (journal, consents) = (journal(read)?, consents(read, run)?);
     let purged = purged(read, run)?;
     let now = run.world.now();
-    for id in before.journal.iter().filter(|id| !journal.contains_key(id) && !purged.contains_key(id)) {
+    let is_gone = |id: &&Id| !journal.contains_key(*id) && !purged.contains_key(*id);
+    if let Some(id) = before.journal.iter().find(is_gone) {
         return Err(format!("{id:?} is gone without a trace"));
     }
     for (id, (letter, posting)) in &purged {
