@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +25,8 @@ use crate::{open, recording, wiring};
 const QUARANTINED: u8 = 3;
 /// Items that one transaction takes.
 const BATCH: usize = 2_000;
+/// Batches that are decoded before they can be stored.
+const AHEAD: usize = 2;
 /// Postings that are read together for printing.
 const PAGE: usize = 2_000;
 
@@ -39,24 +43,31 @@ pub(crate) fn run(arguments: &Replay) -> Result<ExitCode> {
     let core =
         Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
 
-    let mut player =
-        Player { core, intakes: intakes(&config)?, config: &config, batch: Vec::with_capacity(BATCH) };
+    let mut core = core;
+    let intakes = intakes(&config)?;
     let progress = progress();
-    for path in &arguments.recordings {
-        for recorded in recording::read(path)? {
-            let recorded = recorded?;
-            player.play(&recorded)?;
-            progress.inc(1);
+    std::thread::scope(|scope| -> Result<()> {
+        // While one batch is stored, the next ones are read and decoded.
+        let (send, batches) = sync_channel(AHEAD);
+        let mut decoding = Decoding { intakes, config: &config, batch: Vec::with_capacity(BATCH), send };
+        let recordings = &arguments.recordings;
+        let decoded = scope.spawn(move || {
+            recordings.iter().try_for_each(|path| decoding.read(path)).and_then(|()| decoding.end())
+        });
+        for batch in batches {
+            // Every item says when it was learnt.
+            core.take_in(&batch, Timestamp::MIN)?;
+            progress.inc(batch.iter().filter(|item| item.is_first()).count() as u64);
         }
-    }
-    player.flush()?;
+        decoded.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     progress.set_message("deciding again");
-    while player.core.work(Timestamp::MIN)? {}
-    scrub(&mut player.core)?;
+    while core.work(Timestamp::MIN)? {}
+    scrub(&mut core)?;
     progress.finish_and_clear();
 
-    print_states(&mut player.core, &vault)?;
-    let quarantined = print_counts(&mut player.core)?;
+    print_states(&mut core, &vault)?;
+    let quarantined = print_counts(&mut core)?;
     Ok(if quarantined { ExitCode::from(QUARANTINED) } else { ExitCode::SUCCESS })
 }
 
@@ -71,14 +82,19 @@ fn scrub(core: &mut Core) -> Result<()> {
     }
 }
 
-struct Player<'a> {
-    core: Core,
+/// What reads and decodes, beside what stores.
+struct Decoding<'a> {
     intakes: HashMap<SourceName, Intake>,
     config: &'a Config,
     batch: Vec<Prepared>,
+    send: SyncSender<Vec<Prepared>>,
 }
 
-impl Player<'_> {
+impl Decoding<'_> {
+    fn read(&mut self, path: &Path) -> Result<()> {
+        recording::read(path)?.try_for_each(|recorded| self.play(&recorded?))
+    }
+
     fn play(&mut self, recorded: &recording::Recorded) -> Result<()> {
         if !self.intakes.contains_key(&recorded.source) {
             let intake = self.unnamed(&recorded.source);
@@ -86,7 +102,13 @@ impl Player<'_> {
         }
         let items = self.intakes[&recorded.source].prepare(&recorded.delivery);
         self.batch.extend(items.into_iter().map(|item| item.learnt_at(recorded.received_at)));
-        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.batch.len() >= BATCH { self.end() } else { Ok(()) }
+    }
+
+    /// Hands over what there is.
+    fn end(&mut self) -> Result<()> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.send.send(batch).context("what was decoded could not be stored")
     }
 
     /// A source that the configuration does not name: canonical JSON, and any type where it names none at all.
@@ -99,13 +121,6 @@ impl Player<'_> {
             may_send,
             max_body_bytes: wiring::MAX_BODY_BYTES,
         }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        // Every item says when it was learnt.
-        self.core.take_in(&self.batch, Timestamp::MIN)?;
-        self.batch.clear();
-        Ok(())
     }
 }
 

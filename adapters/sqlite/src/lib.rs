@@ -96,8 +96,8 @@ fn configure(connection: &Connection, is_writer: bool) -> Result<()> {
     connection.busy_timeout(BUSY).map_err(error)?;
     // Else a statement is prepared again whenever other values are bound, which takes longer than running it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
-    // A reader mostly reads what was written last.
-    let cache = if is_writer { 16_384 } else { 2_048 };
+    // What arrives touches few pages, and a reader mostly reads what was written last.
+    let cache = if is_writer { 8_192 } else { 2_048 };
     connection
         .execute_batch(&format!(
             "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache}; PRAGMA mmap_size = 0"

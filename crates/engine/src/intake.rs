@@ -171,6 +171,12 @@ impl Intakes {
 }
 
 impl Prepared {
+    /// Whether it is the first, or the only one, of its delivery.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.arrives_as > 0
+    }
+
     /// The same item, learnt at an instant of the past, as a recording says. Instants never go back all the same.
     #[must_use]
     pub fn learnt_at(self, instant: Timestamp) -> Self {
