@@ -92,7 +92,7 @@ pub async fn troubles(binary: &Path, rounds: usize, seed: u64, tell: Tell<'_>) -
             tell(&format!("{trouble:?} with {held} on the way, and it came back"));
             if happened.len() == of / 2 {
                 receivers
-                    .decide(&site, &mut running, &mut sender)
+                    .decide(&site, &mut running, &mut sender, (3, 4))
                     .await
                     .with_context(|| format!("seed {seed}"))?;
             }

@@ -190,7 +190,11 @@ pub async fn full_disks(
         site.wait_until_idle(&mut running).await.with_context(context)?;
         ensure!(serves(&site, "store").await?, "there is room after {about:?}, and the store does not serve");
         if report.times.len() == of / 2 {
-            receivers.decide(&site, &mut running, &mut sender).await.with_context(context)?;
+            facts += 1;
+            receivers
+                .decide(&site, &mut running, &mut sender, (facts, facts_of))
+                .await
+                .with_context(context)?;
         }
     }
     sender.send_surely(&source::ALL, 1, 1).await?;

@@ -90,7 +90,7 @@ pub async fn kills(binary: &Path, node: &Node, kills: usize, seed: u64, tell: Te
         receivers.collect().await?;
         if report.kills == kills / 2 {
             receivers
-                .decide(&site, &mut running, &mut sender)
+                .decide(&site, &mut running, &mut sender, (3, 4))
                 .await
                 .with_context(|| format!("seed {seed}"))?;
         }

@@ -69,7 +69,7 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
         share: 0,
         of: rounds * POINTS.len(),
         facts: 0,
-        facts_of: rounds + 1,
+        facts_of: rounds + 2,
         site,
     };
     let mut receivers = Receivers::of(&stage.site);
@@ -96,10 +96,10 @@ pub async fn points(binary: &Path, node: &Node, rounds: usize, seed: u64, tell: 
             stage.site.program.balance().await.context("the books of a killed gateway")?;
             running = stage.site.launch()?;
             if crashes.len() == stage.of / 2 + 1 {
-                receivers
-                    .decide(&stage.site, &mut running, &mut stage.sender)
-                    .await
-                    .with_context(|| format!("seed {seed}"))?;
+                stage.facts += 1;
+                let Stage { site, sender, facts, facts_of, .. } = &mut stage;
+                let decided = receivers.decide(site, &mut running, sender, (*facts, *facts_of)).await;
+                decided.with_context(|| format!("seed {seed}"))?;
             }
         }
     }

@@ -83,7 +83,14 @@ impl Receivers {
 
     /// In the course of a campaign: opens the closed month, of which nothing was sent until then; lets facts come late, of
     /// which the brake holds those that reach too much; and releases what it holds. Nothing else may be sent meanwhile.
-    pub async fn decide(&mut self, site: &Site, running: &mut Running, sender: &mut Sender) -> Result<()> {
+    /// The late facts are the registry's up to a share of them, counted in parts of `of`.
+    pub async fn decide(
+        &mut self,
+        site: &Site,
+        running: &mut Running,
+        sender: &mut Sender,
+        (share, of): (usize, usize),
+    ) -> Result<()> {
         site.wait_until_idle(running).await?;
         self.collect().await?;
         if self.business.is_none() {
@@ -103,7 +110,7 @@ impl Receivers {
             tokio::time::sleep(LOOK).await;
         }
         site.wait_until_idle(running).await?;
-        sender.send_surely(&[source::REGISTRY], 3, 4).await?;
+        sender.send_surely(&[source::REGISTRY], share, of).await?;
         site.wait_until_idle(running).await?;
         let before = site.last_record()?;
         let (_, largest) = self.release(site).await?;
