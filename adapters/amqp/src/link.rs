@@ -93,8 +93,19 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects and logs in.
+    /// Connects and logs in, to send and to receive anything.
     pub(crate) async fn open(broker: &Broker) -> Result<Self, LinkError> {
+        Self::with_frames(broker, None).await
+    }
+
+    /// Connects and logs in, to send messages whose headers are small. The client library keeps room for 64 frames on each
+    /// connection: 2 MiB here, and 8 MiB with frames of the size that brokers propose. To receive, frames cannot be that
+    /// small: all headers of a message come in one, however large.
+    pub(crate) async fn open_to_send(broker: &Broker) -> Result<Self, LinkError> {
+        Self::with_frames(broker, Some(32 * 1024)).await
+    }
+
+    async fn with_frames(broker: &Broker, bytes: Option<u32>) -> Result<Self, LinkError> {
         let doing = || format!("connecting to {}", broker.url);
         let deadline = Instant::now() + broker.connect_timeout;
         let socket = Socket::default();
@@ -104,7 +115,8 @@ impl Link {
             let held = socket.clone();
             let properties =
                 ConnectionProperties::default().with_connection_name(broker.name.as_str().into());
-            let uri = broker.url.uri(broker.heartbeat);
+            let mut uri = broker.url.uri(broker.heartbeat);
+            uri.query.frame_max = uri.query.frame_max.or(bytes);
             // The library's thread runs this, and would outlive the caller's patience.
             Connection::connector(
                 uri,

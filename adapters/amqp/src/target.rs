@@ -92,7 +92,7 @@ impl Target {
 
     /// Connects and looks whether all is there that the gateway does not declare itself; changes nothing.
     pub async fn check(&self) -> Result<(), LinkError> {
-        let link = Link::open(&self.broker).await?;
+        let link = Link::open_to_send(&self.broker).await?;
         let channel = link.channel().await?;
         match self.settings.topology {
             Topology::Check => self.look(&Declarations { link: &link, channel: &channel }).await,
@@ -138,7 +138,7 @@ impl Target {
 #[async_trait]
 impl domain::Target for Target {
     async fn connect(&self) -> Result<Box<dyn domain::Publisher>, LinkError> {
-        let link = Link::open(&self.broker).await?;
+        let link = Link::open_to_send(&self.broker).await?;
         let channel = link.channel().await?;
         let declarations = Declarations { link: &link, channel: &channel };
         match self.settings.topology {

@@ -76,7 +76,9 @@ impl Arena {
     pub(super) async fn fill(&mut self, load: Load) -> Result<Filled> {
         self.load = load;
         let Stage { dir, gateway, .. } = &self.stage;
-        std::fs::write(&gateway.config, load.config(&build::root().join("config/charts")))?;
+        let charts = build::root().join("config/charts");
+        // What was before came a posting a message, whatever comes now.
+        std::fs::write(&gateway.config, Load { lines: 1, ..load }.config(&charts))?;
         let numbers: Vec<String> = load.numbers().collect();
         std::fs::write(dir.join("enrolled.json"), serde_json::to_string(&numbers)?)?;
         if self.before.exists() {
@@ -110,6 +112,7 @@ impl Arena {
         let replay_s = begun.elapsed().as_secs_f64();
         ensure!(status.success(), "the replay ended with {status}: {}", std::fs::read_to_string(&log)?);
         std::fs::remove_file(&recording)?;
+        std::fs::write(&gateway.config, load.config(&charts))?;
         let mut bytes = 0;
         for file in std::fs::read_dir(&self.before)? {
             bytes += file?.metadata()?.len();

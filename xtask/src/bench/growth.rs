@@ -147,9 +147,10 @@ pub(crate) async fn run(options: Options) -> Result<()> {
                 point.late_enrolment_s
             );
             growth.points.push(point);
+            // What was measured stays, whatever becomes of the next.
+            std::fs::write(dir.join("growth.json"), serde_json::to_string_pretty(&growth)?)?;
         }
     }
-    std::fs::write(dir.join("growth.json"), serde_json::to_string_pretty(&growth)?)?;
     println!("The figures are in target/bench/growth.json.");
     if !options.keep_page {
         page::keep("growth", &growth)?;
