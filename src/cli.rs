@@ -45,8 +45,8 @@ pub(crate) enum Command {
     /// a target how many records it is still to get, the store how many changes of facts wait for postings to be decided
     /// again.
     #[command(
-        after_help = "Exit code: 0 where everything is up, but what somebody paused; 6 where something is not, or the \
-        gateway cannot be reached; 2 where the configuration is faulty; 1 otherwise.\n\n\
+        after_help = "Exit code: 0 where everything is up, but what somebody paused and what warns only (clock, \
+        scrubbing); 6 where something is not, or the gateway cannot be reached; 2 where the configuration is faulty; 1 otherwise.\n\n\
         Example: samspor status --config gateway.toml --watch"
     )]
     Status(Status),

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use samspor_domain::{PostingNo, Text};
-use samspor_engine::{Condition, Control, ControlError, Numbers, Parts, Report, source_part, target_part};
+use samspor_engine::{
+    Condition, Control, ControlError, Numbers, Parts, Report, is_ready, source_part, target_part,
+};
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
@@ -55,7 +57,7 @@ impl AdminService for Admin {
         };
         let parts = self.control.parts();
         Ok(Response::new(GetStatusResponse {
-            ready: parts.values().all(|report| report.condition.is_as_wanted()),
+            ready: is_ready(&parts),
             parts: parts
                 .iter()
                 .map(|(part, report)| status(part, report, &parts, numbers.as_ref()))

@@ -2,14 +2,14 @@
 //! whole gateway: whether it is ready.
 //!
 //! It is ready when everything is up: the store, this front, every source and every target. What somebody paused does not
-//! count, since that is how it is wanted. A broker that is away makes the gateway not ready, though it takes what callers
+//! count, since that is how it is wanted; nor does a part that warns only, as of a clock that is behind. A broker that is away makes the gateway not ready, though it takes what callers
 //! put and delivers when the broker is back; who only wants to put facts asks for `samspor.v1.RegistryService`, which
 //! serves while the store and this front are up.
 
 use std::pin::Pin;
 
 use futures_util::{Stream, stream};
-use samspor_engine::{Condition, Parts};
+use samspor_engine::{Condition, Parts, is_ready};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -36,7 +36,7 @@ impl Health {
         let parts = self.parts.borrow_and_update();
         let is_up = |part: &str| parts.get(part).is_some_and(|report| report.condition == Condition::Up);
         let up = match service {
-            "" => parts.values().all(|report| report.condition.is_as_wanted()),
+            "" => is_ready(&parts),
             registry_service_server::SERVICE_NAME | admin_service_server::SERVICE_NAME => {
                 NEEDED.iter().all(|part| is_up(part))
             }

@@ -1,45 +1,48 @@
-//! What the store says, all of one moment: items, postings, targets, quarantine, work. Control totals are of their own.
+//! What the store says, all of one moment: items, postings, targets, quarantine, work. What takes longer to find out is of
+//! its own: control totals, and what is kept for receipts.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use samspor_domain::quarantine::{Filter, Standing};
-use samspor_domain::store::{Balance, Month, Outcome, PostingNo, Read, Result};
-use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged, Why};
+use samspor_domain::store::{Balance, Month, Outcome, Read, Result};
+use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 use samspor_engine::ControlSum;
 
 use crate::family::Family;
 
-/// Parked records that are read at a time.
-const PAGE: usize = 1_000;
 /// How tagged postings are called among the reasons why others are not.
 const TAGGED: &str = "tagged";
 
 /// Sources by their numbers.
 type Names = BTreeMap<SourceNo, String>;
 
-/// Reads all that the store has to tell of its sources and of these targets; and of what has been kept for long enough,
-/// where anything is purged: what was registered up to then.
-pub(crate) fn read(
-    read: &mut dyn Read,
-    targets: &[Text],
-    purges_until: Option<Timestamp>,
-) -> Result<Vec<Family>> {
+/// Reads all that the store has to tell of its sources and of these targets, but what is [`slow`].
+pub(crate) fn read(read: &mut dyn Read, targets: &[Text]) -> Result<Vec<Family>> {
     read.hold()?;
-    let families = read_held(read, targets, purges_until);
+    let families = read_held(read, targets);
     let released = read.release();
     let families = families?;
     released?;
     Ok(families)
 }
 
-fn read_held(read: &mut dyn Read, targets: &[Text], purges_until: Option<Timestamp>) -> Result<Vec<Family>> {
+/// Reads what takes longer the more there is: control totals; and of what has been kept for long enough, where anything
+/// is purged: what was registered up to then.
+pub(crate) fn slow(
+    read: &mut dyn Read,
+    totals: &[ControlSum],
+    purges_until: Option<Timestamp>,
+) -> Result<Vec<Family>> {
+    Ok(vec![kept_for_receipts(read, purges_until)?, controls(totals)])
+}
+
+fn read_held(read: &mut dyn Read, targets: &[Text]) -> Result<Vec<Family>> {
     let names: Names = read.sources()?.into_iter().map(|(no, name)| (no, name.to_string())).collect();
     let balances = read.balances()?;
     let mut families = items(read, &names)?;
     families.extend(postings(&balances, &names));
     families.extend(self::targets(read, targets, &balances)?);
-    families.push(kept_for_receipts(read, purges_until)?);
     families.push(quarantine(read, &names)?);
     families.extend(work(read)?);
     Ok(families)
@@ -138,7 +141,7 @@ fn targets(read: &mut dyn Read, targets: &[Text], balances: &[Balance]) -> Resul
         let cursor = read.cursor(target)?;
         let label = ("target", target.as_str());
         let to_come = read.count_newest_after(cursor)?;
-        let (refused, closed) = count_parked(read, target)?;
+        let (refused, closed) = read.count_parked(target)?;
         waiting.add([label], to_come);
         parked.add([label, ("reason", "refused")], refused);
         parked.add([label, ("reason", "closed-month")], closed);
@@ -171,7 +174,7 @@ fn kept_for_receipts(read: &mut dyn Read, purges_until: Option<Timestamp>) -> Re
 }
 
 /// Of each source how many control totals there are, and how many of them differ from what came in.
-pub(crate) fn controls(totals: &[ControlSum]) -> Family {
+fn controls(totals: &[ControlSum]) -> Family {
     let mut sums: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for total in totals {
         for (state, is_so) in [("agrees", total.agrees()), ("differs", !total.agrees())] {
@@ -186,22 +189,6 @@ pub(crate) fn controls(totals: &[ControlSum]) -> Family {
         controls.add([("source", source), ("state", state)], totals);
     }
     controls
-}
-
-/// How many of a target's records are parked because it refused them, and how many for a closed month.
-fn count_parked(read: &mut dyn Read, target: &Text) -> Result<(i64, i64)> {
-    let (mut refused, mut closed, mut after) = (0, 0, PostingNo::default());
-    loop {
-        let page = read.parked(target, after, PAGE)?;
-        let Some(last) = page.last() else { return Ok((refused, closed)) };
-        after = last.posting;
-        for parked in &page {
-            match parked.why {
-                Why::Refused(..) => refused += 1,
-                Why::ClosedMonth => closed += 1,
-            }
-        }
-    }
 }
 
 /// In how many books a target that is to get nothing more has another sum than is tagged.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use samspor_domain::Text;
-use samspor_engine::{Condition, Parts};
+use samspor_engine::{Condition, Parts, is_ready};
 
 use crate::family::Family;
 
@@ -17,8 +17,11 @@ const CONDITIONS: [Condition; 5] = [
 ];
 
 pub(crate) fn families(parts: &Parts) -> Vec<Family> {
-    let ready = parts.values().all(|report| report.condition.is_as_wanted());
-    let ready = Family::gauge("samspor_ready", "1 where every part works or was paused, else 0.").of(ready);
+    let ready = Family::gauge(
+        "samspor_ready",
+        "1 where every part works, was paused or warns only (`clock`, `scrubbing`), else 0.",
+    )
+    .of(is_ready(parts));
     let mut conditions = Family::gauge(
         "samspor_part_condition",
         "1 for the condition that the part is in, 0 for the others: starting, up, down, paused, stopped.",

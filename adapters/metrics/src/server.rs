@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -44,6 +44,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long the store may take to answer. Where it takes longer, the rest is told without it.
     pub store_timeout: Duration,
+    /// For how long it tells the same of what takes longer the more there is: control totals, and what is kept for
+    /// receipts.
+    pub slow_every: Duration,
     /// When the process started.
     pub started: Timestamp,
     /// The store's folder.
@@ -61,6 +64,7 @@ impl Settings {
             max_connections: 8,
             timeout: Duration::from_secs(15),
             store_timeout: Duration::from_secs(8),
+            slow_every: Duration::from_secs(30),
             started,
             store_dir: PathBuf::new(),
             store_files: Vec::new(),
@@ -99,13 +103,15 @@ pub struct Server {
     settings: Settings,
     handle: Handle,
     status: Status,
+    /// What took longer to find out, and when it was.
+    slow: Arc<Mutex<Option<(Instant, Vec<Family>)>>>,
 }
 
 impl Server {
     /// An endpoint that tells of the engine behind the handle, and of the parts on the status board.
     #[must_use]
     pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
-        Self { settings, handle, status }
+        Self { settings, handle, status, slow: Arc::default() }
     }
 
     /// Takes the address. From then on callers can connect; they are answered when it serves.
@@ -132,9 +138,22 @@ impl Server {
         let mut families = vec![build];
         families.extend(parts::families(&parts));
         let until = self.handle.purges_until();
+        let (last, slow_every) = (Arc::clone(&self.slow), self.settings.slow_every);
         let read = self.handle.read(move |read, vault| {
-            let mut families = figures::read(read, &targets, until)?;
-            families.push(figures::controls(&samspor_engine::controls(read, vault)?));
+            let mut families = figures::read(read, &targets)?;
+            let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let slow = match known.filter(|(at, _)| at.elapsed() < slow_every) {
+                Some((_, known)) => known,
+                None => {
+                    let totals = samspor_engine::controls(read, vault)?;
+                    let slow = figures::slow(read, &totals, until)?;
+                    // Also where it took longer than anybody waited for it.
+                    *last.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some((Instant::now(), slow.clone()));
+                    slow
+                }
+            };
+            families.extend(slow);
             Ok(families)
         });
         let figures = match timeout(self.settings.store_timeout, read).await {

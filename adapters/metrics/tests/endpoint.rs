@@ -264,7 +264,7 @@ async fn control(gateway: &Gateway, id: &str, count: u8, sum: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn control_totals_that_differ_are_told_by_source() {
     with_endpoint(
-        |_| (),
+        |settings| settings.slow_every = Duration::ZERO,
         async |address, gateway| {
             post(gateway, "opus", "P-1", "1.00").await;
             for (id, count, sum) in [("right", 1, "1.00"), ("sum", 1, "2.00"), ("count", 2, "1.00")] {
@@ -279,6 +279,22 @@ async fn control_totals_that_differ_are_told_by_source() {
             let (told, _) = Exposition::of(address).await.expect("it answers");
             let differ = told.value("samspor_control_totals", &[("source", "opus"), ("state", "differs")]);
             assert_eq!(differ, Some(2.0), "now the one agrees, and the other does not");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_totals_are_not_added_up_at_each_question() {
+    with_endpoint(
+        |settings| settings.slow_every = Duration::MAX,
+        async |address, gateway| {
+            for known in [1, 2] {
+                control(gateway, &format!("KT-{known}"), 0, "0.00").await;
+                let (told, text) = Exposition::of(address).await.expect("it answers");
+                let labels = [("source", "opus"), ("state", "agrees")];
+                assert_eq!(told.value("samspor_control_totals", &labels), Some(1.0), "{text}");
+            }
         },
     )
     .await;

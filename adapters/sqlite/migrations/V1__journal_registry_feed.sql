@@ -110,7 +110,7 @@ CREATE TABLE handed (
     receipt BLOB,
     PRIMARY KEY (posting, target)
 ) WITHOUT ROWID;
-CREATE INDEX handed_awaiting ON handed (target, at) WHERE stage = 1;
+CREATE INDEX handed_awaiting ON handed (target, change, at) WHERE stage = 1;
 
 -- Sums of what targets have. debit, credit: 128-bit sums; hash: keyed hashes of the postings' ids, added up.
 CREATE TABLE shelf (
@@ -138,6 +138,7 @@ CREATE TABLE parked (
     PRIMARY KEY (target, posting)
 ) WITHOUT ROWID;
 CREATE INDEX parked_posting ON parked (posting);
+CREATE INDEX parked_refused ON parked (target, released, posting, tries) WHERE tries > 0;
 
 -- reach: 0 a person, 1 unreferenced accounts, 2 a solution, 3 all tagged, 4 all.
 CREATE TABLE work (

@@ -110,6 +110,23 @@ pub(crate) fn asks_parked(index: &str, which: &str) -> String {
     )
 }
 
+/// What a target refused and nobody has released, as [`asks_parked`] takes it.
+pub(crate) const REFUSED: [&str; 2] =
+    ["INDEXED BY parked_refused", "p.target = ? AND p.released = 0 AND p.posting > ? AND p.tries > 0"];
+pub(crate) const COUNT_REFUSED: &str = "SELECT count(*) FROM parked INDEXED BY parked_refused \
+                                        WHERE target = (SELECT no FROM target WHERE name = ?) AND tries > 0";
+pub(crate) const COUNT_CLOSED: &str = "SELECT count(*) FROM parked INDEXED BY parked_month \
+                                       WHERE target = (SELECT no FROM target WHERE name = ?) AND month IS NOT NULL";
+
+/// How many receipts are awaited of a target for what it was handed up to an instant.
+pub(crate) const AWAITED: &str = "SELECT count(*) FROM handed WHERE stage = 1 AND change IN (0, 1) AND at <= ? \
+                                  AND target = (SELECT no FROM target WHERE name = ?)";
+/// How many of these are all that keeps a posting. Of all that is awaited only that of postings without a tag is looked
+/// at, by its index, whatever is known of the tables' sizes.
+pub(crate) const KEPT_FOR_RECEIPTS: &str = "SELECT count(*) FROM handed h INDEXED BY handed_awaiting CROSS JOIN posting p ON p.no = h.posting \
+     WHERE h.stage = 1 AND h.change = 1 AND p.solution IS NULL AND coalesce(p.citizen, p.granted) IS NOT NULL \
+     AND p.registered <= ? AND h.target = (SELECT no FROM target WHERE name = ?)";
+
 const RELEASED: [&str; 2] = ["INDEXED BY parked_released", "p.target = ? AND p.posting > ? AND p.released"];
 const OF_A_MONTH: [&str; 2] = ["INDEXED BY parked_month", "p.target = ? AND p.month = ? AND p.posting > ?"];
 
@@ -168,7 +185,7 @@ mod tests {
     fn what_is_to_be_tried_is_found_by_its_own_indexes() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Sqlite::open(directory.path()).expect("a store");
-        for [index, which] in [RELEASED, OF_A_MONTH] {
+        for [index, which] in [RELEASED, OF_A_MONTH, REFUSED] {
             let sql = format!("EXPLAIN QUERY PLAN {}", asks_parked(index, which));
             let values = vec![1; sql.matches('?').count()];
             let values = rusqlite::params_from_iter(values);
@@ -176,6 +193,25 @@ mod tests {
             assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
             let name = index.trim_start_matches("INDEXED BY ");
             assert!(plan.iter().any(|line| line.contains(name)), "{plan:?}");
+        }
+    }
+
+    /// However many records a target has, and however many receipts are awaited of it.
+    #[test]
+    fn what_is_told_at_each_look_is_counted_by_indexes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Sqlite::open(directory.path()).expect("a store");
+        for (sql, expected) in [
+            (AWAITED, "COVERING INDEX handed_awaiting (target=? AND change=? AND at<?)"),
+            (KEPT_FOR_RECEIPTS, "INDEX handed_awaiting (target=? AND change=?)"),
+            (COUNT_REFUSED, "COVERING INDEX parked_refused (target=?)"),
+            (COUNT_CLOSED, "COVERING INDEX parked_month (target=?"),
+        ] {
+            let values = vec![1; sql.matches('?').count()];
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let plan: Vec<String> =
+                store.all(&sql, rusqlite::params_from_iter(values), |row| row.get(3)).expect("a plan");
+            assert!(plan.iter().any(|line| line.contains(expected)), "{plan:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod code;
 mod quarantine;
 mod reach;
 mod read;
+mod unused;
 mod whole;
 mod wipe;
 mod write;

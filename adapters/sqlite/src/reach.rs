@@ -80,7 +80,7 @@ impl Sqlite {
     }
 
     /// The segments that hold postings after one; a single none where there are none to go through.
-    fn segments(&self, after: PostingNo, by_segment: bool) -> Result<Vec<Option<i64>>> {
+    pub(crate) fn segments(&self, after: PostingNo, by_segment: bool) -> Result<Vec<Option<i64>>> {
         if !by_segment {
             return Ok(vec![None]);
         }

@@ -251,18 +251,16 @@ impl Read for Sqlite {
     }
 
     fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64> {
-        let sql = "SELECT count(*) FROM handed WHERE stage = 1 AND at <= ? \
-                   AND target = (SELECT no FROM target WHERE name = ?)";
-        let count = self.one(sql, params![until.as_microsecond(), target.as_str()], |row| row.get(0))?;
+        let count =
+            self.one(books::AWAITED, params![until.as_microsecond(), target.as_str()], |row| row.get(0))?;
         Ok(count.unwrap_or(0))
     }
 
     fn kept_for_receipts(&mut self, target: &Text, until: Timestamp) -> Result<i64> {
-        // By the index of what is awaited, whatever is known of the tables' sizes.
-        let sql = "SELECT count(*) FROM handed h CROSS JOIN posting p ON p.no = h.posting WHERE h.stage = 1 \
-                   AND h.change = 1 AND p.solution IS NULL AND coalesce(p.citizen, p.granted) IS NOT NULL \
-                   AND p.registered <= ? AND h.target = (SELECT no FROM target WHERE name = ?)";
-        let count = self.one(sql, params![until.as_microsecond(), target.as_str()], |row| row.get(0))?;
+        let count =
+            self.one(books::KEPT_FOR_RECEIPTS, params![until.as_microsecond(), target.as_str()], |row| {
+                row.get(0)
+            })?;
         Ok(count.unwrap_or(0))
     }
 
@@ -270,6 +268,21 @@ impl Read for Sqlite {
         let sql = books::asks_parked("", "t.name = ? AND p.posting > ?");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(&sql, params![target.as_str(), after.0, limit], books::parked)
+    }
+
+    fn parked_refused(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>> {
+        let no = self.one("SELECT no FROM target WHERE name = ?", [target.as_str()], |row| row.get(0))?;
+        let Some(no): Option<i64> = no else { return Ok(Vec::new()) };
+        let sql = books::asks_parked(books::REFUSED[0], books::REFUSED[1]);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(&sql, params![no, after.0, limit], books::parked)
+    }
+
+    fn count_parked(&mut self, target: &Text) -> Result<(i64, i64)> {
+        let count = |sql: &str| -> Result<i64> {
+            Ok(self.one(sql, [target.as_str()], |row| row.get(0))?.unwrap_or_default())
+        };
+        Ok((count(books::COUNT_REFUSED)?, count(books::COUNT_CLOSED)?))
     }
 
     fn parked_to_try(

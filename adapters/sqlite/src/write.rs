@@ -14,7 +14,7 @@ use samspor_domain::{
     SourceNo, Span, Text, Why,
 };
 
-use crate::{BUSY, Sqlite, books, code, error, wipe};
+use crate::{BUSY, Sqlite, books, code, error, unused, wipe};
 
 impl Sqlite {
     pub(crate) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
@@ -134,30 +134,20 @@ impl Store for Sqlite {
         Ok(())
     }
 
-    fn erase_fact(&mut self, no: FactNo) -> Result<()> {
+    fn erase_fact(&mut self, no: FactNo) -> Result<Vec<PersonNo>> {
         self.run("UPDATE fact_version SET body = NULL WHERE fact = ? AND body IS NOT NULL", [no.0])?;
         let held =
             self.all("SELECT person FROM holds WHERE fact = ?", [no.0], |row| row.get(0).map(PersonNo))?;
         self.run("DELETE FROM holds WHERE fact = ?", [no.0])?;
-        self.drop_unused(&held)
+        Ok(held)
     }
 
     fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()> {
-        for person in persons {
-            self.run(
-                "WITH RECURSIVE segment (no) AS (SELECT (SELECT min(no) FROM posting) >> 14 UNION ALL \
-                     SELECT no + 1 FROM segment WHERE no < (SELECT max(no) FROM posting) >> 14) \
-                 DELETE FROM person WHERE no = ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM holds WHERE person = ?1) \
-                 AND NOT EXISTS (SELECT 1 FROM segment s CROSS JOIN posting p \
-                     ON p.no >> 14 = s.no AND coalesce(p.citizen, p.granted) = ?1) \
-                 AND NOT EXISTS (SELECT 1 FROM segment s CROSS JOIN posting p \
-                     ON p.no >> 14 = s.no AND p.granted = ?1 AND p.citizen IS NOT NULL) \
-                 AND NOT EXISTS (SELECT 1 FROM work WHERE reach = 0 AND a = ?1)",
-                [person.0],
-            )?;
-        }
-        Ok(())
+        persons.iter().try_for_each(|person| self.run(unused::DROP, [person.0]).map(drop))
+    }
+
+    fn persons_at_once(&mut self) -> Result<usize> {
+        unused::at_once(self)
     }
 
     fn post(&mut self, new: &NewPosting<'_>) -> Result<Posted> {
@@ -404,7 +394,7 @@ impl Store for Sqlite {
         self.run("INSERT INTO purged VALUES (?, ?, ?)", params![source.0, id.0, content.0]).map(drop)
     }
 
-    fn delete_posting(&mut self, no: PostingNo) -> Result<()> {
+    fn delete_posting(&mut self, no: PostingNo) -> Result<Vec<PersonNo>> {
         let named = self.one("SELECT citizen, granted FROM posting WHERE no = ?", [no.0], |row| {
             Ok([row.get::<_, Option<i64>>(0)?, row.get(1)?])
         })?;
@@ -412,8 +402,7 @@ impl Store for Sqlite {
         self.run("DELETE FROM feed WHERE posting = ?", [no.0])?;
         self.run("DELETE FROM handed WHERE posting = ?", [no.0])?;
         self.run("DELETE FROM parked WHERE posting = ?", [no.0])?;
-        let named: Vec<PersonNo> = named.into_iter().flatten().flatten().map(PersonNo).collect();
-        self.drop_unused(&named)
+        Ok(named.into_iter().flatten().flatten().map(PersonNo).collect())
     }
 
     fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>> {

@@ -115,6 +115,8 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn awaited(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
         fn kept_for_receipts(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
         fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
+        fn parked_refused(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
+        fn count_parked(&mut self, target: &Text) -> Result<(i64, i64)>;
         fn parked_to_try(&mut self, target: &Text, closed: &BTreeSet<Month>, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
         fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize>;
         fn work_of(&mut self, fact: FactNo) -> Result<Vec<Work>>;
@@ -175,8 +177,9 @@ impl Store for Faulty<dyn Store> {
         fn insert_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<FactNo>;
         fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool>;
         fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()>;
-        fn erase_fact(&mut self, no: FactNo) -> Result<()>;
+        fn erase_fact(&mut self, no: FactNo) -> Result<Vec<PersonNo>>;
         fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()>;
+        fn persons_at_once(&mut self) -> Result<usize>;
         fn set_standing(&mut self, no: PostingNo, standing: Standing) -> Result<()>;
         fn append(&mut self, posting: PostingNo, revision: i64, cause: Cause, registered: Timestamp, payload: &Sealed) -> Result<Seq>;
         fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
@@ -203,7 +206,7 @@ impl Store for Faulty<dyn Store> {
         fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
         fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
         fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
-        fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
+        fn delete_posting(&mut self, no: PostingNo) -> Result<Vec<PersonNo>>;
         fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>>;
     }
 }

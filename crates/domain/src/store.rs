@@ -442,7 +442,11 @@ pub trait Read: Send + ReadQuarantine {
     fn kept_for_receipts(&mut self, target: &Text, until: Timestamp) -> Result<i64>;
     /// What is parked of a target after a posting, by posting, at most `limit`.
     fn parked(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
-    /// The same of what is to be tried again: what somebody released, and what is of a month that is not `closed`. It
+    /// The same of what it refused and nobody has released. It costs what it finds, however much else is parked.
+    fn parked_refused(&mut self, target: &Text, after: PostingNo, limit: usize) -> Result<Vec<Parked>>;
+    /// How much is parked of a target because it refused it, and how much for a closed month.
+    fn count_parked(&mut self, target: &Text) -> Result<(i64, i64)>;
+    /// The same as `parked` of what is to be tried again: what somebody released, and what is of a month that is not `closed`. It
     /// costs what it finds, however much else is parked.
     fn parked_to_try(
         &mut self,
@@ -498,10 +502,14 @@ pub trait Store: Read + WriteQuarantine {
     fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool>;
     /// Makes a version the newest of its fact, holding these references.
     fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()>;
-    /// Erases what all versions of a fact say, which references they hold, and the persons that nothing else uses.
-    fn erase_fact(&mut self, no: FactNo) -> Result<()>;
-    /// Deletes those of these persons that nothing uses.
+    /// Erases what all versions of a fact say, and which references they hold. Answers whom it held: those that nothing
+    /// else uses are still to be dropped.
+    fn erase_fact(&mut self, no: FactNo) -> Result<Vec<PersonNo>>;
+    /// Deletes those of these persons that nothing uses. Each costs a look at the whole journal.
     fn drop_unused(&mut self, persons: &[PersonNo]) -> Result<()>;
+    /// How many persons can be looked for so that it takes a tenth of a second or so, however large the journal is; two
+    /// at least.
+    fn persons_at_once(&mut self) -> Result<usize>;
 
     /// Puts a posting in the journal, unless its source and id are there.
     fn post(&mut self, posting: &NewPosting<'_>) -> Result<Posted>;
@@ -569,9 +577,9 @@ pub trait Store: Read + WriteQuarantine {
     fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
     /// Keeps the keyed hashes of a purged posting's id and of what it said.
     fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
-    /// Deletes a posting, its feed records, what targets have of it, and the persons that nothing else uses. Balances
-    /// stay.
-    fn delete_posting(&mut self, no: PostingNo) -> Result<()>;
+    /// Deletes a posting, its feed records, and what targets have of it. Balances stay. Answers whom it named, two at
+    /// most: those that nothing else uses are still to be dropped.
+    fn delete_posting(&mut self, no: PostingNo) -> Result<Vec<PersonNo>>;
     /// Makes what was erased unrecoverable from the store's files: from a bounded part of them, after a place in them.
     /// Answers the place to go on after; none when all is done, the log included. Readers may hold up the log, and are
     /// waited for as long as the patience lasts; then it answers [`StoreError::Locked`].

@@ -108,7 +108,11 @@ impl Core {
     /// beginning, and its books balance, so that it may also come back.
     pub(crate) fn forget_target(&mut self, target: &Text, after: PostingNo) -> Result<Option<PostingNo>> {
         self.transaction(|core| {
-            let handed = core.store.handed_in(target, None, after, core.slice())?;
+            let mut handed = core.store.handed_in(target, None, after, core.slice())?;
+            // Whoever says where to go on may be wrong: while the books have anything, it begins at the beginning again.
+            if handed.is_empty() && core.has_any(target)? {
+                handed = core.store.handed_in(target, None, PostingNo::default(), core.slice())?;
+            }
             for (no, handed) in &handed {
                 let Some(row) = core.store.posting(*no)? else { continue };
                 let (entry, had) =
@@ -127,6 +131,12 @@ impl Core {
             core.purge_anew_all()?;
             Ok(None)
         })
+    }
+
+    /// Whether a target has anything, by its books.
+    fn has_any(&mut self, target: &Text) -> Result<bool> {
+        let shelves = self.store.shelves()?;
+        Ok(shelves.iter().any(|shelf| shelf.target == *target && shelf.sum.postings > 0))
     }
 
     /// Releases what is parked of a target, all or that of one posting, so that it is tried again. Answers how much.
@@ -149,18 +159,20 @@ impl Core {
     }
 
     fn release_postings(&mut self, target: &Text, posting: Option<PostingNo>) -> Result<usize> {
+        // What a closed month holds goes when the configuration opens the month.
         let (mut after, mut released) = (PostingNo::default(), 0);
+        if let Some(no) = posting {
+            after = PostingNo(no.0 - 1);
+        }
+        let most = if posting.is_some() { 1 } else { self.slice() };
         loop {
-            let page = self.store.parked(target, after, self.slice())?;
+            let mut page = self.store.parked_refused(target, after, most)?;
+            page.retain(|parked| posting.is_none_or(|no| no == parked.posting));
             let Some(last) = page.last() else { return Ok(released) };
             after = last.posting;
+            released += page.len();
             for parked in page {
-                let is_meant = posting.is_none_or(|no| no == parked.posting);
-                // What a closed month holds goes when the configuration opens the month.
-                if is_meant && !parked.is_released && parked.why != Why::ClosedMonth {
-                    self.store.park(&Parked { is_released: true, ..parked })?;
-                    released += 1;
-                }
+                self.store.park(&Parked { is_released: true, ..parked })?;
             }
         }
     }

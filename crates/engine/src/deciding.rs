@@ -169,7 +169,8 @@ impl Core {
         for no in told {
             self.store.erase_superseded(no)?;
         }
-        self.store.erase_fact(consent)?;
+        let held = self.store.erase_fact(consent)?;
+        self.store.drop_unused(&held)?;
         self.erased()
     }
 

@@ -51,6 +51,6 @@ pub use reconcile::{
     Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, controls, drill,
 };
 pub use scribe::{Audience, Scribe};
-pub use status::{Condition, Parts, Report, Status, source_part, target_part};
+pub use status::{Condition, Parts, Report, Status, is_ready, source_part, target_part};
 pub use supervise::{Ended, Gateway};
 pub use writer::{Handle, Unavailable};

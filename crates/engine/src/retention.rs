@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use samspor_domain::store::{FactRow, PostingRow, Reach, Result, Scope, Standing, Store, StoreError};
+use samspor_domain::store::{
+    FactRow, PersonNo, PostingRow, Reach, Result, Scope, Standing, Store, StoreError,
+};
 use samspor_domain::{
     CitizenRef, FactNo, Kind, Posting, PostingNo, Pseudonym, Receipted, Seq, SourceNo, Text,
 };
@@ -87,6 +89,21 @@ struct Slice {
     left: usize,
     /// Something had to be put off to the next slice.
     put_off: bool,
+    /// Whom it named, that was purged. Those that nothing else uses are dropped with it.
+    persons: BTreeSet<PersonNo>,
+    /// How many these may be.
+    most_persons: usize,
+}
+
+impl Slice {
+    fn is_full(&self) -> bool {
+        self.left == 0 || self.persons.len() >= self.most_persons
+    }
+
+    /// Whether so many postings can go yet. Each names two persons at most.
+    fn has_room_for(&self, postings: usize) -> bool {
+        postings <= self.left && self.persons.len() + 2 * postings <= self.most_persons
+    }
 }
 
 /// What came of looking at a posting and those that it stays or goes with.
@@ -138,7 +155,9 @@ impl Core {
 
     fn purge_slice(&mut self, until: Timestamp) -> Result<bool> {
         let progress = Progress::load(&mut *self.store)?;
-        let mut slice = Slice { progress: progress.clone(), until, left: self.slice(), put_off: false };
+        let (left, most_persons) = (self.slice(), self.store.persons_at_once()?);
+        let (put_off, persons) = (false, BTreeSet::new());
+        let mut slice = Slice { progress: progress.clone(), until, left, put_off, persons, most_persons };
         let erased = self.store.erase_quarantine(until, slice.left)?;
         if erased > 0 {
             self.erased()?;
@@ -146,22 +165,27 @@ impl Core {
         slice.left -= erased;
         self.purge_facts(&mut slice)?;
         self.purge_postings(&mut slice)?;
+        // Once for each, when all that named them is gone.
+        self.store.drop_unused(&slice.persons.iter().copied().collect::<Vec<_>>())?;
         if slice.progress != progress || !self.retention.begun {
             self.purging_came(&slice.progress)?;
         }
-        Ok(slice.put_off || slice.left == 0)
+        Ok(slice.put_off || slice.is_full())
     }
 
     fn purge_facts(&mut self, slice: &mut Slice) -> Result<()> {
         let (registered, no) = slice.progress.fact.unwrap_or((i64::MIN, 0));
         let after = (Timestamp::from_microsecond(registered).unwrap_or(Timestamp::MIN), FactNo(no));
         for (registered, no) in self.store.facts_by_registration(after, slice.until, slice.left)? {
+            if slice.is_full() {
+                break;
+            }
             slice.left -= 1;
             slice.progress.fact = Some((registered.as_microsecond(), no.0));
             let Some(row) = self.store.fact(no)? else { continue };
             // Where the newest version is younger, the fact comes up again with that.
             if row.newest.registered <= slice.until && !self.is_used(&row)? {
-                self.store.erase_fact(no)?;
+                slice.persons.extend(self.store.erase_fact(no)?);
                 self.erased()?;
             }
         }
@@ -217,7 +241,7 @@ impl Core {
         let is_due = next.first().is_some_and(|row| row.registered <= slice.until);
         let limit = if is_due { slice.left } else { 0 };
         for row in self.store.postings(&Reach::All, PostingNo(slice.progress.posting), limit)? {
-            if slice.left == 0 || row.registered > slice.until {
+            if slice.is_full() || row.registered > slice.until {
                 break;
             }
             let no = row.no;
@@ -241,7 +265,7 @@ impl Core {
         seen: &mut BTreeSet<PostingNo>,
     ) -> Result<bool> {
         while let Some(no) = slice.progress.again.first().copied() {
-            if slice.left == 0 {
+            if slice.is_full() {
                 return Ok(false);
             }
             match self.store.posting(PostingNo(no))? {
@@ -249,7 +273,9 @@ impl Core {
                     Looked::Done => {}
                     Looked::PutOff => return Ok(false),
                     Looked::Begun(_, last) => {
-                        slice.progress.again.insert(last.0);
+                        slice.progress.again.remove(&no);
+                        slice.progress.again.insert(last.0); // Which may be this one.
+                        return Ok(false);
                     }
                 },
                 // It is kept for longer than when it was passed by, and waits for its time.
@@ -284,18 +310,19 @@ impl Core {
                 slice.progress.wait(first, last);
                 slice.left -= 1;
             }
-            Fate::Goes if chain.len() > slice.left && slice.left < self.slice() => {
+            Fate::Goes if !slice.has_room_for(chain.len()) && slice.left < self.slice() => {
                 slice.put_off = true; // It fits, or at least begins, in a slice of its own.
                 return Ok(Looked::PutOff);
             }
             Fate::Goes => {
-                let is_whole = chain.len() <= slice.left;
                 // The last first, so that what is left are still answers of what is left.
-                for member in chain.iter().rev().take(slice.left) {
-                    self.purge_posting(member)?;
-                    slice.left -= 1;
+                let mut members = chain.iter().rev();
+                while !slice.is_full()
+                    && let Some(member) = members.next()
+                {
+                    self.purge_posting(member, slice)?;
                 }
-                if !is_whole {
+                if members.len() > 0 {
                     return Ok(Looked::Begun(first, last));
                 }
             }
@@ -390,10 +417,11 @@ impl Core {
         Ok(chain)
     }
 
-    fn purge_posting(&mut self, row: &PostingRow) -> Result<()> {
+    fn purge_posting(&mut self, row: &PostingRow, slice: &mut Slice) -> Result<()> {
         self.remember_purged(row.source, &row.posting)?;
         self.unhand(row)?;
-        self.store.delete_posting(row.no)?;
+        slice.persons.extend(self.store.delete_posting(row.no)?);
+        slice.left -= 1;
         self.erased()
     }
 

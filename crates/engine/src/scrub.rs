@@ -13,7 +13,7 @@ use crate::status::{Condition, Status};
 const OWED: &str = "scrub-owed";
 
 /// The name of its part on the status board, once it was held up for long.
-const PART: &str = "scrubbing";
+pub(crate) const PART: &str = "scrubbing";
 /// How long after readers held it up it is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// When it was held up for so long, readers are waited for.

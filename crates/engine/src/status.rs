@@ -54,6 +54,15 @@ pub struct Report {
 /// The parts by name: `source opus`, `target ledger`, `store`, `grpc`.
 pub type Parts = BTreeMap<String, Report>;
 
+/// The parts that warn only: somebody has something to set right, and everything works meanwhile.
+const WARNING: [&str; 2] = [crate::writer::CLOCK, crate::scrub::PART];
+
+/// Whether a gateway is ready: every part is as somebody wants it, but those that warn only.
+#[must_use]
+pub fn is_ready(parts: &Parts) -> bool {
+    parts.iter().all(|(part, report)| report.condition.is_as_wanted() || WARNING.contains(&part.as_str()))
+}
+
 /// The name of a source's part.
 #[must_use]
 pub fn source_part(name: &SourceName) -> String {

@@ -36,7 +36,7 @@ const KEPT_ADVANCES: usize = 64;
 /// The store's name on the status board.
 const PART: &str = "store";
 /// The clock's name on it, once it was behind what was registered.
-const CLOCK: &str = "clock";
+pub(crate) const CLOCK: &str = "clock";
 /// How often a clock that is behind is looked at.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
 

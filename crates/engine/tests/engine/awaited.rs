@@ -23,6 +23,17 @@ fn stage() -> Stage {
 
 /// The same with so many postings, and these without a receipt.
 fn stage_of(postings: i64, without: impl IntoIterator<Item = i64>) -> Stage {
+    let postings: Vec<String> = (0..postings).map(|i| posting(i, "100.00", "")).collect();
+    stage_with(&postings, without)
+}
+
+fn posting(i: i64, amount: &str, more: &str) -> String {
+    format!(
+        r#"{{"type":"posting","id":"P-{i}","date":"2026-01-05","account":"5.28.21.1","amount":"{amount}","citizen":{{"cpr":"6112801234"}}{more}}}"#
+    )
+}
+
+fn stage_with(postings: &[String], without: impl IntoIterator<Item = i64>) -> Stage {
     let mut stage = Stage::purging(30);
     for body in [
         r#"{"type":"solution","id":"s","version":1,"name":"S"}"#,
@@ -31,12 +42,10 @@ fn stage_of(postings: i64, without: impl IntoIterator<Item = i64>) -> Stage {
     ] {
         stage.send(THEN, "registry", body);
     }
-    for i in 0..postings {
-        let posting = format!(
-            r#"{{"type":"posting","id":"P-{i}","date":"2026-01-05","account":"5.28.21.1","amount":"100.00","citizen":{{"cpr":"6112801234"}}}}"#
-        );
-        stage.send(THEN, "opus", &posting);
+    for posting in postings {
+        stage.send(THEN, "opus", posting);
     }
+    let postings = i64::try_from(postings.len()).expect("a few");
     stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":2,"withdrawn":true}"#);
     let handed =
         Handed { revision: 2, change: Change::Untag, at: instant(THEN), receipt: Receipted::Awaited };
@@ -97,6 +106,19 @@ fn a_late_receipt_costs_the_posting_that_it_is_of_and_no_other() {
     }
     stage.purge(instant(LATER));
     assert_eq!(stage.ids(), ["P-99".to_owned()].into());
+}
+
+/// In slices that hold one of them, the posting that goes last is the one whose receipt came.
+#[test]
+fn a_posting_and_its_reversal_go_when_the_receipts_of_both_came() {
+    let postings = [posting(0, "100.00", ""), posting(1, "-100.00", r#","reverses":"P-0""#)];
+    let mut stage = stage_with(&postings, [1, 2]);
+    stage.open(Charts::default(), 1, Some(30));
+    for (received, left) in [(1, 2), (0, 0)] {
+        assert_eq!(receipt(&mut stage, received), Became::Receipt);
+        stage.purge(instant(LATER));
+        assert_eq!(stage.ids().len(), left);
+    }
 }
 
 struct Later;

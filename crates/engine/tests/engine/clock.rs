@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use samspor_domain::{Charts, Clock};
-use samspor_engine::{Condition, Gateway};
+use samspor_engine::{Condition, Gateway, is_ready};
 
 use crate::fakes::LIMIT;
 use crate::stage::{Stage, instant, prepare};
@@ -26,6 +26,7 @@ async fn a_clock_far_behind_what_was_registered_last_is_an_alarm_and_a_little_is
             let is_down = matches!(told, Some(Condition::Down(why)) if why.contains("2036-01-01"));
             assert_eq!((is_down, told.is_some()), (is_told, is_told), "{told:?}");
             assert_eq!(parts["store"].condition, Condition::Up, "it goes on all the same");
+            assert!(is_ready(&parts), "and is ready");
             gateway.handle().take_in(prepare("opus", &posting(id))).await.expect("it is taken in");
         }
         drop(control);

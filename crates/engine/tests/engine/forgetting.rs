@@ -85,15 +85,19 @@ async fn what_is_forgotten_is_gone_for_good_and_purging_goes_on() {
         "{refused:?}"
     );
     assert_eq!((left(&stage, "handed"), left(&stage, "parked")), (40, 9), "nothing has changed");
+    // A place beyond all is no place to go on after: it begins at the beginning.
+    let beyond = control.forget_target(&text("gone"), PostingNo(99), Duration::ZERO).await;
+    let beyond = beyond.expect("it answers").expect("there is more");
+    assert_eq!((beyond.after, beyond.left), (PostingNo(4), 16));
     // Told to go on whenever it has worked for a moment, as a caller whose calls have a deadline.
-    let (mut after, mut told) = (PostingNo(0), Vec::new());
+    let (mut after, mut told) = (PostingNo(99), Vec::new());
     while let Some(more) =
         control.forget_target(&text("gone"), after, Duration::ZERO).await.expect("it is forgotten")
     {
         told.push(more.left);
         after = more.after;
     }
-    assert_eq!(told, [16, 12, 8, 4, 0, 0, 0, 0], "one transaction each, and then what is parked");
+    assert_eq!(told, [12, 8, 4, 0, 0, 0, 0], "one transaction each, and then what is parked");
     let again = control.forget_target(&text("gone"), PostingNo(0), LIMIT).await;
     assert!(matches!(again, Err(ControlError::UnknownTarget { .. })), "{again:?}");
     drop(control);

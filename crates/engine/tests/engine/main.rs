@@ -21,3 +21,4 @@ mod simulation;
 mod stage;
 mod stopping;
 mod supervision;
+mod unused;
