@@ -98,13 +98,15 @@ pub enum Error {
     },
 }
 
+/// What took longer to find out, and when it was.
+type Slow = (Instant, Vec<Family>);
+
 /// The endpoint before it is bound.
 pub struct Server {
     settings: Settings,
     handle: Handle,
     status: Status,
-    /// What took longer to find out, and when it was.
-    slow: Arc<Mutex<Option<(Instant, Vec<Family>)>>>,
+    slow: Arc<Mutex<Option<Slow>>>,
 }
 
 impl Server {

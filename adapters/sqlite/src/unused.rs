@@ -20,8 +20,8 @@ pub(crate) const DROP: &str = "
     AND NOT EXISTS (SELECT 1 FROM segment s CROSS JOIN posting p
         ON p.no >> 14 = s.no AND p.granted = ?1 AND p.citizen IS NOT NULL)";
 
-/// How many times a segment can be asked in less than a tenth of a second.
-const LOOKS: usize = 250_000;
+/// How many times a segment can be asked in a tenth of a second, on a machine that is busy.
+const LOOKS: usize = 100_000;
 
 /// How many persons can be looked for in about that time. Each is looked for twice in every segment.
 pub(crate) fn at_once(store: &Sqlite) -> Result<usize> {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_more_segments_there_are_the_fewer_are_looked_for_at_once() {
-        for (segments, persons) in [(1, 62_500), (100, 1_237), (3_052, 40), (1_000_000, 2)] {
+        for (segments, persons) in [(1, 25_000), (100, 495), (3_052, 16), (1_000_000, 2)] {
             let directory = tempfile::tempdir().expect("a directory");
             assert_eq!(at_once(&store(directory.path(), segments)).expect("it answers"), persons);
         }

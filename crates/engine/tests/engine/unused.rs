@@ -10,7 +10,7 @@ use crate::stage::{Stage, instant};
 const THEN: &str = "2026-01-10T08:00:00Z";
 const LATER: &str = "2026-02-20T08:00:00Z";
 
-/// A journal that is as long as one of 200 million postings, and at its end these postings and cases of so many persons.
+/// A journal that is as long as one of 80 million postings, and at its end these postings and cases of so many persons.
 fn stage(persons: usize, postings: usize, cases: usize) -> Stage {
     let mut stage = Stage::new();
     stage.send(
@@ -19,7 +19,7 @@ fn stage(persons: usize, postings: usize, cases: usize) -> Stage {
         r#"{"type":"posting","id":"stays","date":"2026-01-05","account":"5.28.21.1","amount":"1.00"}"#,
     );
     let file = Connection::open(stage.dir.path().join("samspor.sqlite")).expect("the store's file");
-    file.execute("UPDATE sqlite_sequence SET seq = 12500 * 16384 WHERE name = 'posting'", [])
+    file.execute("UPDATE sqlite_sequence SET seq = 5000 * 16384 WHERE name = 'posting'", [])
         .expect("it does");
     let citizen = |i: usize| format!(r#""citizen":{{"cpr":"611280{}"}}"#, 1_000 + i % persons);
     for i in 0..postings {
