@@ -173,8 +173,8 @@ pub(crate) enum Command {
 
     /// List and release what targets do not get for now.
     ///
-    /// A record that a target refuses or puts off again and again is parked, as soon as a later one gets through, so that
-    /// the rest goes on. A record of a month that the configuration says is closed is parked until the month is open again. A newer
+    /// A record that a target refuses or puts off again and again is parked, as soon as another one gets through, so that
+    /// the rest goes on; one that was put off is tried again for a while, since that may be chance. A record of a month that the configuration says is closed is parked until the month is open again. A newer
     /// record of the same posting is tried in any case.
     Parked {
         /// What to do.

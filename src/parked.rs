@@ -75,8 +75,8 @@ fn list(arguments: &ParkedList) -> Result<ExitCode> {
 }
 
 fn state(parked: &Parked) -> String {
-    let released = if parked.is_released { "; released" } else { "" };
-    format!("{}{released}", why(&parked.why))
+    let again = if parked.is_released { "; is tried again" } else { "" };
+    format!("{}{again}", why(&parked.why))
 }
 
 fn release(arguments: &ParkedRelease) -> Result<ExitCode> {

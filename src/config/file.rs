@@ -349,10 +349,14 @@ pub(super) struct Target {
 }
 
 /// What is done about records that a target does not take. A record that fails is tried again, and those behind it
-/// wait. When it has failed `tries` times, those behind it are tried; when one of them gets through, the bad one is
-/// tried once more, and parked if that fails too; `samspor parked list` lists it, and the rest goes on. One that is
-/// refused in the very words in which another was that is parked has no more tries before that. When `failing` records in
-/// a row fail, it is the target that is out of order: nothing is parked, and it is tried again with growing waits.
+/// wait. When it has failed `tries` times, those behind it are tried, and where nothing else is left to try, something that
+/// the target has already is sent again under the same message id; when that gets through, the bad one is tried once
+/// more, and parked if that fails too; `samspor parked list` lists it, and the rest goes on. One that was put off then, or
+/// ended the connection, may have failed by chance: it goes on being tried in turns with the rest, and is given up only
+/// when it has failed four times as often. One that is refused in the very words in which another was that is parked has
+/// no more tries before those behind it. When more than `failing` records in a row fail, and the target does not take what
+/// it has already either, it is the target that is out of order: nothing is parked, and it is tried again with growing
+/// waits.
 #[derive(Debug, Deserialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [targets.delivery]")]

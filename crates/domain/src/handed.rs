@@ -111,7 +111,7 @@ pub struct Parked {
     pub why: Why,
     /// Since when.
     pub since: Timestamp,
-    /// Somebody has released it, and it is tried again.
+    /// It is tried again: somebody has released it, or it may have failed by chance.
     pub is_released: bool,
 }
 

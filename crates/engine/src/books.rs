@@ -40,6 +40,8 @@ pub(crate) struct Parking {
     pub(crate) posting: PostingNo,
     pub(crate) seq: Seq,
     pub(crate) why: Why,
+    /// Whether it goes on being tried.
+    pub(crate) is_released: bool,
 }
 
 impl Core {
@@ -58,14 +60,14 @@ impl Core {
                 self.purge_anew_all()?;
             }
         }
-        for Parking { posting, seq, why } in &advance.parked {
+        for Parking { posting, seq, why, is_released } in &advance.parked {
             // A newer record has come since, and is tried in its turn, or has gone already.
             if self.store.newest_record(*posting)?.is_none_or(|newest| newest.seq != *seq) {
                 self.store.unpark(target, *posting)?;
                 continue;
             }
-            let (target, why) = (target.clone(), why.clone());
-            let parked = Parked { target, posting: *posting, seq: *seq, why, since: now, is_released: false };
+            let (target, why, is_released) = (target.clone(), why.clone(), *is_released);
+            let parked = Parked { target, posting: *posting, seq: *seq, why, since: now, is_released };
             self.store.park(&parked)?;
         }
         self.store.advance(target, advance.to)

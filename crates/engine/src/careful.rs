@@ -1,6 +1,8 @@
 //! Delivering record by record after something went wrong, to tell a bad record from a receiver that is out of order:
-//! a record is parked when it has failed often enough, one that comes after it got through, **and** it failed once more
-//! after that.
+//! a record is parked when it has failed often enough, another one got through, **and** it failed once more after that.
+//! Where nothing behind it is left to try, that other one is something that the receiver has already and is sent again.
+//! A record whose last failure may have been chance gives way like that, and goes on being tried, as
+//! [`released`](crate::released) tries what is parked, until it has failed four times as often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +23,9 @@ const LOSSES: u32 = 2;
 /// Refusals that are remembered at most.
 const REFUSALS: usize = 100;
 
+/// How many times more often a record has to fail where that may be chance.
+const CHANCE: u32 = 4;
+
 /// Why a record failed that was on its way alone when the connection ended.
 const CUT: &str = "the connection ended while it was on its way";
 
@@ -39,11 +44,9 @@ pub(crate) enum How {
 }
 
 impl How {
-    /// Whether a record that failed so after another one got through has failed by its own fault. Where it may have been
-    /// chance, it has to have failed by what may be chance the time before as well.
-    fn is_telling(self, before: Self) -> bool {
-        let may_be_chance = |how| matches!(how, Self::Later | Self::Cut);
-        !may_be_chance(self) || may_be_chance(before)
+    /// Whether a record may fail so by no fault of its own.
+    pub(crate) fn may_be_chance(self) -> bool {
+        matches!(self, Self::Later | Self::Cut)
     }
 }
 
@@ -60,7 +63,7 @@ impl Fell {
         Self { why: CUT.into(), how: How::Cut, asked: None }
     }
 
-    fn of(sent: Sent) -> Option<Self> {
+    pub(crate) fn of(sent: Sent) -> Option<Self> {
         let (why, how, asked) = match sent {
             Sent::Delivered | Sent::Answered(_) => return None,
             Sent::Refused(why) => (why, How::Refused, None),
@@ -74,12 +77,15 @@ impl Fell {
 /// How a record failed.
 #[derive(Default)]
 pub(crate) struct Tries {
-    made: u32,
-    /// How many of those that it may have are used up.
+    pub(crate) made: u32,
+    /// How many of those that it may have are used up. Of the further ones only those count before which something else
+    /// got through.
     spent: u32,
+    /// Whether it has one more all the same.
+    has_one_more: bool,
     /// Why the last one failed.
     why: String,
-    how: How,
+    pub(crate) how: How,
     /// How often something else had been shown to get through by then.
     proofs: u64,
 }
@@ -89,12 +95,18 @@ impl Tries {
     /// that, and now it failed once more.
     pub(crate) fn fail(&mut self, fell: Fell, known: &BTreeSet<String>, proofs: u64, tries: u32) -> bool {
         let Fell { why, how, .. } = fell;
-        let is_bad = self.spent >= tries && proofs > self.proofs && how.is_telling(self.how);
+        let is_proven = proofs > self.proofs;
+        let enough = if how.may_be_chance() { tries.saturating_mul(CHANCE) } else { tries };
+        let is_bad = self.spent >= enough && is_proven;
         self.made += 1;
+        if self.spent < tries || is_proven {
+            self.spent = self.spent.saturating_add(1);
+        }
         // One more that fails like those that are parked needs no more tries to be suspected.
-        let is_known = how == How::Refused && known.contains(&why);
-        self.spent = if is_known { u32::MAX } else { self.spent.saturating_add(1) };
-        (self.why, self.how, self.proofs) = (why, how, proofs);
+        if how == How::Refused && known.contains(&why) {
+            self.spent = self.spent.max(tries);
+        }
+        (self.why, self.how, self.proofs, self.has_one_more) = (why, how, proofs, false);
         is_bad
     }
 
@@ -102,12 +114,17 @@ impl Tries {
     pub(crate) fn wants_proof(&self, tries: u32, proofs: u64) -> bool {
         self.spent >= tries && proofs == self.proofs
     }
+
+    /// Whether it was tried enough, and something got through since.
+    fn is_last(&self, tries: u32, proofs: u64) -> bool {
+        self.spent >= tries && proofs > self.proofs
+    }
 }
 
 /// What was on its way alone.
 pub(crate) enum InHand {
-    /// A record of the feed; and whether it was its last try.
-    Step(Seq, PostingNo, bool),
+    /// A record of the feed.
+    Step(Seq, PostingNo),
     /// One that is tried again.
     Again(Again),
     /// One that the receiver has already.
@@ -174,11 +191,11 @@ impl Doubts {
     }
 
     /// Why a record is parked that failed so, and so often before.
-    pub(crate) fn parks(&mut self, tries: Tries, before: u32) -> Why {
+    pub(crate) fn parks(&mut self, tries: &Tries, before: u32) -> Why {
         if self.known.len() < REFUSALS && tries.how == How::Refused {
             self.known.insert(tries.why.clone());
         }
-        Why::Refused(before.saturating_add(tries.made), tries.why)
+        Why::Refused(before.saturating_add(tries.made), tries.why.clone())
     }
 
     /// Whether records go one by one.
@@ -202,6 +219,7 @@ impl Doubts {
     /// A record after the position is delivered.
     pub(crate) fn delivered(&mut self, step: &Step) {
         self.delivered.insert(step.seq, step.posting);
+        self.good = Some((step.posting, step.seq));
     }
 
     /// The receiver answered a record with its receipt.
@@ -231,23 +249,37 @@ impl Doubts {
         self.proven(step);
     }
 
-    /// A record of the feed failed; `is_last` where it was tried since another one got through.
-    fn failed(&mut self, (seq, posting): (Seq, PostingNo), is_last: bool, fell: Fell) {
-        let (_, tries) = self.tries.entry(seq).or_insert((posting, Tries::default()));
-        if is_last && fell.how.is_telling(tries.how) {
+    /// A record of the feed failed.
+    fn failed(&mut self, seq: Seq, posting: PostingNo, fell: Fell, tries: u32) {
+        let (_, failed) = self.tries.entry(seq).or_insert((posting, Tries::default()));
+        if failed.is_last(tries, self.proofs) {
             self.condemned.insert(seq);
         }
-        tries.fail(fell, &self.known, self.proofs, 0);
+        failed.fail(fell, &self.known, self.proofs, tries);
     }
 
-    fn spent(&self, seq: Seq) -> u32 {
-        self.tries.get(&seq).map_or(0, |(_, tries)| tries.spent)
+    /// Whether a record of the feed is tried before those behind it.
+    fn has_tries_left(&self, seq: Seq, tries: u32) -> bool {
+        self.tries.get(&seq).is_none_or(|(_, failed)| failed.has_one_more || failed.spent < tries)
     }
 
-    /// Every record that was tried enough gets one more try.
-    fn once_more(&mut self, tries: u32) {
-        for (_, failed) in self.tries.values_mut() {
-            failed.spent = failed.spent.min(tries - 1);
+    /// Every record that failed gets one more try.
+    fn once_more(&mut self) {
+        self.tries.values_mut().for_each(|(_, failed)| failed.has_one_more = true);
+    }
+
+    /// Whether something got through since each of those failed that are not found to be bad.
+    fn is_proven(&self) -> bool {
+        let mut failed = self.tries.iter().filter(|(seq, _)| !self.condemned.contains(seq));
+        failed.all(|(_, (_, failed))| self.proofs > failed.proofs)
+    }
+
+    /// Why the last of those failed that did.
+    fn why(&self) -> Failure {
+        match self.tries.values().next_back() {
+            Some((_, Tries { how: How::Later, why, .. })) => Failure::Later(why.clone(), None),
+            Some((_, Tries { why, .. })) => Failure::Refused(why.clone()),
+            None => Failure::Refused(String::new()),
         }
     }
 }
@@ -257,7 +289,7 @@ impl Outlet {
     pub(crate) async fn note_cut(&self, means: &mut Means<'_>, doubts: &mut Doubts) {
         match doubts.in_hand.take() {
             None => {}
-            Some(InHand::Step(seq, posting, is_last)) => doubts.failed((seq, posting), is_last, Fell::cut()),
+            Some(InHand::Step(seq, posting)) => doubts.failed(seq, posting, Fell::cut(), self.policy.tries),
             Some(InHand::Again(again)) => self.failed_again(means, doubts, again, Fell::cut()).await,
             Some(InHand::Proof) => doubts.rounds.pause(None),
         }
@@ -272,7 +304,7 @@ impl Outlet {
         what: InHand,
         step: &Step,
     ) -> Result<Option<Fell>, Failure> {
-        doubts.in_hand = Some(what);
+        (doubts.in_hand, doubts.may_prove) = (Some(what), true);
         let mut messages = step.messages.clone();
         let span = self.span(means.handle, step, &mut messages);
         let sent = publisher.publish(messages).await?.await?;
@@ -290,16 +322,15 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
         step: &Step,
-        is_last: bool,
     ) -> Result<Option<How>, Failure> {
-        let what = InHand::Step(step.seq, step.posting, is_last);
+        let what = InHand::Step(step.seq, step.posting);
         let Some(fell) = self.publish_alone(publisher, means, doubts, what, step).await? else {
             doubts.went_through(step);
             return Ok(None);
         };
         let how = fell.how;
         let later = (how == How::Later).then(|| Failure::Later(fell.why.clone(), fell.asked));
-        doubts.failed((step.seq, step.posting), is_last, fell);
+        doubts.failed(step.seq, step.posting, fell, self.policy.tries);
         later.map_or(Ok(Some(how)), Err)
     }
 
@@ -312,7 +343,7 @@ impl Outlet {
     ) -> Result<(), Failure> {
         let mut newest = means.handle.newest();
         doubts.after = doubts.after.max(doubts.position);
-        // What failed, and nothing behind it got through yet.
+        // What failed, and nothing else got through yet.
         let mut failing = Vec::new();
         let mut steps = blocking::in_place(|| self.tried(means.reader, doubts))?;
         loop {
@@ -328,21 +359,23 @@ impl Outlet {
                     closed.push(step.park(Why::ClosedMonth));
                     continue;
                 }
-                let is_delivered = doubts.delivered.contains_key(&step.seq) || {
-                    let tried = self.try_step(publisher, means, doubts, &step).await;
-                    // Those before it have their turn again when the receiver has been left alone.
-                    if matches!(tried, Err(Failure::Later(..))) && failing.len() >= self.policy.failing {
-                        doubts.once_more(self.policy.tries);
-                    }
-                    tried?
-                };
+                let seq = step.seq;
+                let is_delivered = doubts.delivered.contains_key(&seq)
+                    || self.try_step(publisher, means, doubts, &step).await?;
+                if !is_delivered && means.stop.is_cancelled() {
+                    return Ok(());
+                }
                 failing.push(step);
-                if is_delivered {
-                    self.pass(publisher, means, doubts, &mut failing, &mut closed).await?;
-                } else if failing.len() > self.policy.failing {
-                    doubts.once_more(self.policy.tries);
-                    let why = doubts.tries.values().next_back().map(|(_, tries)| tries.why.clone());
-                    return Err(Failure::Refused(why.unwrap_or_default()));
+                let suspects = failing.iter().filter(|step| doubts.tries.contains_key(&step.seq)).count();
+                let are_enough = suspects > self.policy.failing;
+                // What was delivered before those before it failed says nothing of how the receiver is now.
+                if (is_delivered && doubts.is_proven())
+                    || (are_enough && self.takes_anything(publisher, means, doubts).await?)
+                {
+                    self.pass(publisher, means, doubts, seq, &mut failing, &mut closed).await?;
+                } else if are_enough {
+                    doubts.once_more();
+                    return Err(doubts.why());
                 }
             }
             let to = if failing.is_empty() { after } else { doubts.position };
@@ -353,21 +386,35 @@ impl Outlet {
             }
             newest.mark_unchanged();
             steps = blocking::in_place(|| self.read(means.reader, after))?;
+            if means.stop.is_cancelled() {
+                return Ok(());
+            }
             if steps.is_empty() {
                 if failing.is_empty() {
                     break;
+                }
+                if self.takes_anything(publisher, means, doubts).await? {
+                    self.pass(publisher, means, doubts, after, &mut failing, &mut Vec::new()).await?;
+                    continue;
                 }
                 self.wait_at_the_end(publisher, means, doubts, &mut newest).await?;
                 failing.clear();
                 steps = blocking::in_place(|| self.tried(means.reader, doubts))?;
             }
-            if means.stop.is_cancelled() {
-                break;
-            }
         }
         doubts.until = None;
         means.backoff.reset();
         Ok(())
+    }
+
+    /// Whether something got through since those failed that did, or what the receiver has already does so now.
+    async fn takes_anything(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        means: &mut Means<'_>,
+        doubts: &mut Doubts,
+    ) -> Result<bool, Failure> {
+        Ok(doubts.is_proven() || self.look_for_proof(publisher, means, doubts).await?)
     }
 
     /// What was tried and is not passed yet, as far as it is still its posting's newest record.
@@ -383,8 +430,9 @@ impl Outlet {
         Ok(steps)
     }
 
-    /// Nothing comes after those that failed, so there is no telling them from a receiver that is out of order. Until they
-    /// are tried once more, or something comes, what was released goes on, and has the time for it.
+    /// Nothing comes after those that failed and the receiver has nothing that it would take again, so there is no telling
+    /// them from a receiver that is out of order. Until they are tried once more, or something comes, what was released goes
+    /// on, and has the time for it.
     async fn wait_at_the_end(
         &mut self,
         publisher: &mut dyn Publisher,
@@ -403,15 +451,16 @@ impl Outlet {
             tokio::select! {
                 biased;
                 () = means.stop.cancelled() => {}
-                _ = newest.changed() => break,
+                changed = newest.changed() => {
+                    changed.map_err(|_| Failure::Gone)?;
+                    break;
+                }
                 () = tokio::time::sleep_until(until) => {
-                    doubts.once_more(self.policy.tries);
+                    doubts.once_more();
                     break;
                 }
                 changed = means.released.changed() => {
-                    if changed.is_err() {
-                        break; // The writer is gone.
-                    }
+                    changed.map_err(|_| Failure::Gone)?;
                     doubts.rounds.begin_anew();
                 }
                 () = doubts.rounds.due(), if !is_due => {}
@@ -452,14 +501,14 @@ impl Outlet {
         doubts: &mut Doubts,
         step: &Step,
     ) -> Result<bool, Failure> {
-        while doubts.spent(step.seq) < self.policy.tries {
-            let Some(how) = self.try_once(publisher, means, doubts, step, false).await? else {
+        while doubts.has_tries_left(step.seq, self.policy.tries) {
+            let Some(how) = self.try_once(publisher, means, doubts, step).await? else {
                 return Ok(true);
             };
             if how == How::Refused {
                 tracing::debug!(target = %self.name, "the receiver refused a record");
             }
-            if doubts.spent(step.seq) < self.policy.tries {
+            if doubts.has_tries_left(step.seq, self.policy.tries) {
                 means.backoff.wait(means.stop).await;
                 if means.stop.is_cancelled() {
                     return Ok(false);
@@ -469,23 +518,24 @@ impl Outlet {
         Ok(false)
     }
 
-    /// The last of these got through: the others are bad unless the receiver takes them now. `closed` goes with them.
+    /// Something got through after these had failed: they are bad unless the receiver takes them now. Everything `to` a
+    /// record is done with then; `closed` goes with it.
     async fn pass(
         &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
+        to: Seq,
         failing: &mut Vec<Step>,
         closed: &mut Vec<Parking>,
     ) -> Result<(), Failure> {
-        let to = failing.last().map(|step| step.seq).unwrap_or_default();
         // What is no longer its posting's newest record is passed over, as ever.
         let (mut behind, through): (Vec<_>, Vec<_>) =
             failing.drain(..).partition(|step| doubts.tries.contains_key(&step.seq));
         behind = still_newest(means.reader, behind)?;
         for step in &behind {
             if !doubts.condemned.contains(&step.seq) {
-                self.try_once(publisher, means, doubts, step, true).await?;
+                self.try_once(publisher, means, doubts, step).await?;
             }
         }
         let mut advance = self.no_advance();
@@ -493,8 +543,14 @@ impl Outlet {
         let mut parked = 0;
         for mut step in behind.into_iter().chain(through) {
             if let Some((_, tries)) = doubts.tries.remove(&step.seq) {
-                parked += 1;
-                advance.parked.push(step.park(doubts.parks(tries, 0)));
+                let why = doubts.parks(&tries, 0);
+                let is_released = tries.how.may_be_chance();
+                advance.parked.push(Parking { is_released, ..step.park(why) });
+                if is_released {
+                    doubts.rounds.go_on(&step, tries);
+                } else {
+                    parked += 1;
+                }
             } else {
                 advance.handed.extend(doubts.handing(&mut step));
             }

@@ -43,10 +43,10 @@ pub struct Outlet {
 /// What is done about records that a receiver does not take, and which ones it is not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// How often a record is tried before it is parked, 1 or more.
+    /// How often a record is tried before it is parked, 1 or more; four times as often where it may fail by chance.
     pub tries: u32,
-    /// How many records may fail one after the other. With more, it is the receiver that is out of order, none of them
-    /// is parked, and delivery waits.
+    /// How many records may fail one after the other. With more, unless it takes something that it has already, it is the
+    /// receiver that is out of order, none of them is parked, and delivery waits.
     pub failing: usize,
     /// The shortest and the longest wait between tries; they grow from one to the other.
     pub waits: (Duration, Duration),
@@ -79,6 +79,8 @@ pub(crate) enum Failure {
     Refused(String),
     #[error("the receiver takes nothing for now: {0}")]
     Later(String, Option<Duration>),
+    #[error("the writer is gone, and nothing new will come")]
+    Gone,
 }
 
 /// A record on its way.
@@ -123,6 +125,9 @@ impl Outlet {
         let part = target_part(&self.name);
         let mut backoff = Backoff::between(self.policy.waits);
         let mut doubts = Doubts::new(self.policy.waits);
+        // One for all connections: what is released between two of them is seen in the next.
+        let released = handle.released();
+        let mut means = Means { reader, handle, status, stop, backoff: &mut backoff, released };
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let connected = tokio::select! {
@@ -131,17 +136,17 @@ impl Outlet {
                 () = stop.cancelled() => break,
             };
             let outcome = match connected {
-                Ok(mut publisher) => {
-                    let released = handle.released();
-                    let mut means = Means { reader, handle, status, stop, backoff: &mut backoff, released };
-                    self.serve(&mut *publisher, &mut means, &mut doubts, &part).await
-                }
+                Ok(mut publisher) => self.serve(&mut *publisher, &mut means, &mut doubts, &part).await,
                 Err(error) => Err(Failure::Link(error)),
             };
             if let Err(error) = outcome {
                 status.set(&part, Condition::Down(explain(&error)));
-                let asked = if let Failure::Later(_, asked) = error { asked } else { None };
-                backoff.wait_as_asked(asked, stop).await;
+                let asked = match error {
+                    Failure::Later(_, asked) => asked,
+                    Failure::Gone => break,
+                    Failure::Link(_) | Failure::Store(_) | Failure::Refused(_) => None,
+                };
+                means.backoff.wait_as_asked(asked, stop).await;
             }
         }
     }
@@ -253,9 +258,7 @@ impl Outlet {
                     Flow::Blocked(why) => Condition::Down(format!("the receiver takes nothing for now: {why}")),
                 }),
                 changed = newest.changed(), if !stopping && in_flight.len() < IN_FLIGHT => {
-                    if changed.is_err() {
-                        return Ok(()); // The writer is gone, and nothing new will come.
-                    }
+                    changed.map_err(|_| Failure::Gone)?;
                 }
                 changed = means.released.changed(), if !stopping => {
                     if changed.is_ok() {
@@ -341,7 +344,7 @@ impl Outlet {
 
 impl Step {
     pub(crate) fn park(&self, why: Why) -> Parking {
-        Parking { posting: self.posting, seq: self.seq, why }
+        Parking { posting: self.posting, seq: self.seq, why, is_released: false }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Trying again what is parked: what somebody released, and what belongs to a month that is open again. It takes turns
-//! with the feed, one record alone at a time. Each record has its first try before any has its second, and then waits on
-//! its own. So nothing that it does holds up the feed or the others. It is parked again as [`careful`](crate::careful)
-//! parks: after as many tries, and only when it failed once more after another record got through.
+//! Trying again what is parked: what somebody released, what gave way to the feed because it may have failed by chance, and
+//! what belongs to a month that is open again. It takes turns with the feed, one record alone at a time. Each record has its
+//! first try before any has its second, and then waits on its own. So nothing that it does holds up the feed or the others,
+//! but for a receiver that asks to be left alone. It is parked for good after as many tries as [`careful`](crate::careful)
+//! says, four times as many where it may be chance, and only when it failed once more after another record got through.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,6 +45,8 @@ struct Failed {
     /// When it has its next try.
     due: Instant,
     backoff: Backoff,
+    /// The record, as long as the store may not say yet that it is parked.
+    is_new: Option<Seq>,
 }
 
 /// A record that is tried again.
@@ -72,6 +75,36 @@ impl Rounds {
         (self.walk, self.until) = (Some((now, PostingNo::default())), None);
         self.failed.values_mut().for_each(|failed| failed.due = now);
         self.backoff.reset();
+    }
+
+    /// A record of the feed gave way, and goes on being tried from where it is. That it is parked becomes durable later.
+    pub(crate) fn go_on(&mut self, step: &Step, mut tries: Tries) {
+        let mut backoff = Backoff::between(self.waits);
+        let due = Instant::now() + backoff.next_as_asked(None);
+        if self.failed.len() < REMEMBERED {
+            // Those that were made stand in the store.
+            tries.made = 0;
+            self.failed.insert(step.posting, Failed { tries, due, backoff, is_new: Some(step.seq) });
+        } else {
+            self.walk.get_or_insert((due, PostingNo::default()));
+            self.is_left = true;
+        }
+    }
+
+    /// A record was tried. The walk passes it if it is its first try.
+    fn tried(&mut self, posting: PostingNo) {
+        if !self.failed.contains_key(&posting)
+            && let Some((_, after)) = &mut self.walk
+        {
+            *after = posting.max(*after);
+        }
+    }
+
+    /// A record that failed waits for its next turn.
+    fn postpone(&mut self, posting: PostingNo) {
+        if let Some(failed) = self.failed.get_mut(&posting) {
+            failed.due = Instant::now() + failed.backoff.next_as_asked(None);
+        }
     }
 
     /// When the next turn is.
@@ -130,6 +163,10 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
+        if means.released.has_changed().is_ok_and(|has| has) {
+            means.released.mark_unchanged();
+            doubts.rounds.begin_anew();
+        }
         for _ in 0..TURN {
             if means.stop.is_cancelled() {
                 break;
@@ -160,7 +197,8 @@ impl Outlet {
                     continue;
                 }
                 if let Some(next) = self.again(means, doubts, &parked)? {
-                    doubts.rounds.walk = Some((at, parked.posting));
+                    // It is passed when it was tried, since something else may go wrong before that.
+                    doubts.rounds.walk = Some((at, PostingNo(parked.posting.0 - 1)));
                     return Ok(Some(next));
                 }
             }
@@ -171,9 +209,18 @@ impl Outlet {
             if let Some(parked) = parked.filter(|parked| parked.posting == posting)
                 && let Some(next) = self.again(means, doubts, &parked)?
             {
+                if let Some(failed) = doubts.rounds.failed.get_mut(&posting) {
+                    failed.is_new = None;
+                }
                 return Ok(Some(next));
             }
-            doubts.rounds.failed.remove(&posting);
+            let new = doubts.rounds.failed.get(&posting).and_then(|failed| failed.is_new);
+            let newest = means.reader.newest_record(posting)?.map(|record| record.seq);
+            if new.is_some() && new == newest {
+                doubts.rounds.postpone(posting);
+            } else {
+                doubts.rounds.failed.remove(&posting);
+            }
         }
         Ok(None)
     }
@@ -213,20 +260,27 @@ impl Outlet {
         mut step: Step,
     ) -> Result<bool, Failure> {
         let failed = doubts.rounds.failed.get(&again.posting);
-        let wants_proof =
-            failed.is_some_and(|failed| failed.tries.wants_proof(self.policy.tries, doubts.proofs));
+        let failed = failed.filter(|failed| failed.tries.wants_proof(self.policy.tries, doubts.proofs));
+        let before = failed.map(|failed| failed.tries.how);
         // After a pause it is seen first whether the receiver takes anything.
-        if wants_proof || doubts.rounds.until.is_some() {
-            self.look_for_proof(publisher, means, doubts).await?;
+        if (before.is_some() || doubts.rounds.until.is_some())
+            && self.look_for_proof(publisher, means, doubts).await?
+            && before == Some(How::Later)
+        {
+            // One that was put off does not go right behind another, which may be too soon for the receiver.
+            doubts.rounds.postpone(again.posting);
+            return Ok(false);
         }
-        doubts.may_prove = true;
         let fell = self.publish_alone(publisher, means, doubts, InHand::Again(again), &step).await?;
         if let Some(fell) = fell {
+            // What the receiver asks for holds for everything that it would get.
+            let later = fell.asked.map(|asked| Failure::Later(fell.why.clone(), Some(asked)));
             self.failed_again(means, doubts, again, fell).await;
-            return Ok(false);
+            return later.map_or(Ok(false), Err);
         }
         means.backoff.reset();
         doubts.proven(&step);
+        doubts.rounds.tried(again.posting);
         doubts.rounds.failed.remove(&again.posting);
         let mut advance = self.no_advance();
         advance.handed.extend(doubts.handing(&mut step));
@@ -244,6 +298,7 @@ impl Outlet {
     ) {
         let (how, asked) = (fell.how, fell.asked);
         let Doubts { rounds, known, proofs, .. } = doubts;
+        rounds.tried(again.posting);
         let failed = rounds.failed.remove(&again.posting);
         let (mut tries, mut backoff) = match failed {
             Some(Failed { tries, backoff, .. }) => (tries, backoff),
@@ -258,40 +313,44 @@ impl Outlet {
             tracing::warn!(target = %self.name, "parked a record again that the receiver does not take; \
                 `samspor parked` lists it");
             let mut advance = self.no_advance();
-            let why = doubts.parks(tries, again.before);
+            let why = doubts.parks(&tries, again.before);
             advance.parked.push(again.park(why));
             self.say(means.handle, doubts, advance).await;
             return;
         }
         if rounds.failed.len() < REMEMBERED {
             let due = Instant::now() + backoff.next_as_asked(asked);
-            rounds.failed.insert(again.posting, Failed { tries, due, backoff });
+            rounds.failed.insert(again.posting, Failed { tries, due, backoff, is_new: None });
         } else {
             rounds.is_left = true;
         }
     }
 
-    /// Sends something again that the receiver has, to see whether it takes anything.
-    async fn look_for_proof(
+    /// Sends something again that the receiver has, to see whether it takes anything. Answers whether it does.
+    pub(crate) async fn look_for_proof(
         &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         if !doubts.may_prove {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(mut step) = blocking::in_place(|| self.known(means, doubts))? else { return Ok(()) };
-        // Where this record ends the connection, the other one has its try first before this is sent again.
+        let Some(mut step) = blocking::in_place(|| self.known(means, doubts))? else { return Ok(false) };
+        // Where this does not get through either, something else has its try first before this is sent again.
         doubts.may_prove = false;
         doubts.in_hand = Some(InHand::Proof);
         let sent = publisher.publish(std::mem::take(&mut step.messages)).await?.await?;
         doubts.in_hand = None;
-        if sent.iter().all(Sent::is_delivered) {
+        let is_taken = sent.iter().all(Sent::is_delivered);
+        if is_taken {
             means.backoff.reset();
             doubts.proven(&step);
         }
-        Ok(())
+        match sent.into_iter().find_map(Fell::of) {
+            Some(Fell { why, asked: Some(asked), .. }) => Err(Failure::Later(why, Some(asked))),
+            _ => Ok(is_taken),
+        }
     }
 
     /// A record that the receiver has, which is its posting's newest.
@@ -315,6 +374,6 @@ impl Outlet {
 
 impl Again {
     fn park(self, why: Why) -> crate::books::Parking {
-        crate::books::Parking { posting: self.posting, seq: self.seq, why }
+        crate::books::Parking { posting: self.posting, seq: self.seq, why, is_released: false }
     }
 }

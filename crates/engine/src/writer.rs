@@ -160,9 +160,14 @@ impl Handle {
         target: Text,
         posting: Option<(SourceName, Text)>,
     ) -> Result<usize, Unavailable> {
-        let released = self.run(move |core, _| core.release_parked(&target, posting.as_ref())).await;
-        self.released.send_modify(|count| *count += 1);
-        released
+        let tell = Arc::clone(&self.released);
+        self.run(move |core, _| {
+            let released = core.release_parked(&target, posting.as_ref());
+            // Told here, since whoever asked may have gone by then.
+            tell.send_modify(|count| *count += 1);
+            released
+        })
+        .await
     }
 
     /// Lets a held version of a fact change what it would. Answers whether it was held.

@@ -14,7 +14,7 @@ use crate::delivery::{
 use crate::stage::{prepare, text};
 
 impl Running {
-    async fn send(&self, id: usize) {
+    pub(crate) async fn send(&self, id: usize) {
         let items = prepare("opus", &posting(&format!("P-{id}"), "2026-03-05"));
         self.handle.take_in(items).await.unwrap_or_else(|error| panic!("{error}"));
     }
@@ -37,8 +37,8 @@ impl Running {
     }
 }
 
-/// How much that was released is still parked.
-fn released(read: &mut dyn Read) -> usize {
+/// How much that is parked is still tried.
+pub(crate) fn released(read: &mut dyn Read) -> usize {
     let parked = read.parked(&text("ledger"), PostingNo(0), 1_000).expect("what is parked");
     parked.iter().filter(|parked| parked.is_released).count()
 }
@@ -191,7 +191,7 @@ async fn a_record_is_not_parked_because_the_connection_ended_when_it_was_tried_o
         }
     });
     let running = run(with_postings(0..10), &receiver, policy());
-    running.until("everything is delivered", has_all).await;
-    assert_eq!((running.parked().await, receiver.lock().tries["P-3"]), (vec![], 6));
+    running.until("everything is delivered", |read| has_all(read) && parked(read).is_empty()).await;
+    assert_eq!(receiver.lock().tries["P-3"], 6);
     running.stop().await;
 }

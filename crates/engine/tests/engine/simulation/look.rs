@@ -14,8 +14,8 @@ use samspor_engine::{Condition, Parts, books, held, newest_tag};
 use samspor_vault::{Purpose, Vault};
 
 use super::purging::{self, is_purged};
-use super::receiver::{Came, Receiver};
-use super::run::Run;
+use super::receiver::{Came, FULL, Receiver};
+use super::run::{Run, TRIES};
 use super::town::{self, Letter, RECEIPTS, Sort};
 use crate::stage::text;
 
@@ -189,7 +189,7 @@ fn is_parked_for_a_reason(read: &mut dyn Read, run: &Run, receiver: &Receiver) -
         let Some((row, records)) = records(read, parked.posting)? else {
             return Err("a posting that is not there is parked".into());
         };
-        let Why::Refused(made, _) = &parked.why else {
+        let Why::Refused(made, why) = &parked.why else {
             if run.ever_closed.contains(&row.posting.date.first_of_month()) {
                 continue;
             }
@@ -205,6 +205,11 @@ fn is_parked_for_a_reason(read: &mut dyn Read, run: &Run, receiver: &Receiver) -
         let (Some(first), Some(last)) = (fails.first(), fails.last()) else {
             return Err(format!("{} parks a record that never failed", receiver.name));
         };
+        // What may be chance is given up only after more of it; where others were refused so, a few tries were enough before.
+        let may_be_chance = why == FULL || why.starts_with("the connection ended");
+        if may_be_chance && !parked.is_released && *made <= 3 * TRIES {
+            return Err(format!("{} gives a record up after {made} tries: {why}", receiver.name));
+        }
         let got_through = tries[*first..*last].iter().any(|(_, came)| *came == Came::Confirmed);
         if fails.len() < usize::try_from(*made).unwrap_or(usize::MAX) || !got_through {
             return Err(format!(
@@ -272,10 +277,22 @@ fn wrongly_parked(read: &mut dyn Read, run: &Run, receiver: &Receiver) -> Checke
     Ok(None)
 }
 
-/// Whether anything is parked that its receiver takes.
-pub(crate) fn holds_wrongly_parked(run: &Run) -> bool {
+/// What is parked for good that its receiver takes.
+pub(crate) fn wrongly_refused(run: &Run) -> Vec<(&'static str, SourceName, Text, Seq)> {
     let read = &mut **run.reader();
-    run.receivers.iter().any(|receiver| matches!(wrongly_parked(read, run, receiver), Ok(Some(_))))
+    let names = sources(read).unwrap_or_default();
+    let mut refused = Vec::new();
+    for receiver in &run.receivers {
+        let parked = read.parked(&text(receiver.name), PostingNo(0), usize::MAX).unwrap_or_default();
+        for parked in parked.into_iter().filter(|p| !p.is_released && p.why != Why::ClosedMonth) {
+            let Ok(Some(row)) = read.posting(parked.posting) else { continue };
+            let source = &names[&row.source];
+            if !receiver.is_bad(&format!("{}:", called(run, receiver, source, &row.posting.id))) {
+                refused.push((receiver.name, source.clone(), row.posting.id, parked.seq));
+            }
+        }
+    }
+    refused
 }
 
 /// Whether anything open lies in quarantine that is understood by now.

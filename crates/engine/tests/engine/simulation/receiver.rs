@@ -16,6 +16,9 @@ use super::world::{World, break_down, broken, lock};
 /// Within this a receiver answers, or the connection counts as lost; in milliseconds.
 const TIME_LIMIT: usize = 30_000;
 
+/// What it says when it puts a message off.
+pub(crate) const FULL: &str = "it is full";
+
 /// How a receiver is for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -349,7 +352,7 @@ impl Publisher for Line {
             let is_put_off = is_bad && lock(&receiver.state).puts_off;
             let is_bad = is_bad || mood == Mood::Refuses;
             if mood == Mood::Later || is_put_off || receiver.strikes(|state| state.refusing) {
-                answers.push(Sent::Later("it is full".into(), None));
+                answers.push(Sent::Later(FULL.into(), None));
             } else if is_bad || receiver.strikes(|state| state.refusing) {
                 answers.push(Sent::Refused(receiver.chance(|chance| {
                     chance.of(&["it is not to its taste", "the account is closed"]).to_owned()

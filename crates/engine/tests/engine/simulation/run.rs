@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use samspor_conformance::{Chance, Faulty};
 use samspor_domain::quarantine::Filter;
 use samspor_domain::store::{EntryNo, Month, Read};
-use samspor_domain::{Clock, Decode, Encode};
+use samspor_domain::{Clock, Decode, Encode, Seq};
 use samspor_engine::{
     Audience, Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy,
     Scribe, Unavailable, held,
@@ -77,6 +77,8 @@ pub(crate) struct Run {
     pub(crate) conflicting: BTreeMap<usize, usize>,
     /// How far it has come in becoming quiet.
     phase: usize,
+    /// What was released since then, by target.
+    released: BTreeSet<(&'static str, Seq)>,
     disk: Arc<Disk>,
     steps: std::vec::IntoIter<(u64, Step)>,
     /// A reload of which nobody knows whether it was done.
@@ -155,6 +157,7 @@ impl Run {
             before: RefCell::default(),
             conflicting: BTreeMap::new(),
             phase: 0,
+            released: BTreeSet::new(),
             queues,
             receivers,
             charts: 0,
@@ -509,8 +512,13 @@ impl Run {
             }
         }
         self.release_held(operator).await?;
-        if look::holds_wrongly_parked(self) {
-            self.release_parked(operator).await?;
+        for (target, source, posting, seq) in look::wrongly_refused(self) {
+            let what = (target, seq);
+            // Each once: what was released is the gateway's to try.
+            if !self.released.contains(&what) {
+                operator.handle.release_parked(text(target), Some((source, posting))).await?;
+                self.released.insert(what);
+            }
         }
         if look::holds_understandable(self) {
             self.release_quarantine(operator).await?;
