@@ -147,7 +147,10 @@ async fn a_gateway_without_its_broker_says_so_and_takes_another_one_at_a_reload(
 /// between. Nothing is lost, and nothing is taken in or delivered twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Result<()> {
-    let town = Town::new(Settings { families: 12, background_citizens: 10, ..Settings::demo(17) });
+    // A broker gives back what was out to a source that changed in an order of its own, and of two postings that contradict
+    // each other the one stays that comes first: so there are none.
+    let settings = Settings { families: 12, background_citizens: 10, faulty: false, ..Settings::demo(17) };
+    let town = Town::new(settings);
     let expected = town.expected();
     let deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
     let mut running = deployment.start().await?;
