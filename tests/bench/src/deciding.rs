@@ -6,10 +6,10 @@ use anyhow::Result;
 use samspor_domain::{Amount, CitizenRef, Cpr, Share, Text, split};
 use samspor_vault::Purpose;
 
-use crate::Work;
 use crate::storing::{Gateway, Whom};
+use crate::{Listed, Work};
 
-pub(crate) const STAGES: [(&str, fn() -> Result<Work>); 6] = [
+pub(crate) const STAGES: [Listed; 6] = [
     ("pseudonym", pseudonym),
     ("decide-tagged", || deciding(Whom::Enrolled)),
     ("decide-untagged", || deciding(Whom::Others)),

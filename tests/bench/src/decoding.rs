@@ -7,9 +7,9 @@ use samspor_domain::{Decode, Delivery, Text};
 use samspor_formats::{g69, json, oio};
 use samspor_town::{Settings, Town, source};
 
-use crate::Work;
+use crate::{Listed, Work};
 
-pub(crate) const STAGES: [(&str, fn() -> Result<Work>); 4] = [
+pub(crate) const STAGES: [Listed; 4] = [
     ("decode-json-postings", || decoding(source::OPUS, &json::Decoder)),
     ("decode-json-facts", || decoding(source::REGISTRY, &json::Decoder)),
     ("decode-oio", || {

@@ -14,6 +14,9 @@ pub struct Stage {
     make: fn() -> Result<Work>,
 }
 
+/// A stage by name, and how its work is made.
+type Listed = (&'static str, fn() -> Result<Work>);
+
 /// What a stage does in one round.
 pub struct Work {
     /// How many items one round is.

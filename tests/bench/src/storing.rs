@@ -13,9 +13,9 @@ use samspor_sqlite::Sqlite;
 use samspor_vault::{Master, Vault};
 use tempfile::TempDir;
 
-use crate::{Round, Work};
+use crate::{Listed, Round, Work};
 
-pub(crate) const STAGES: [(&str, fn() -> Result<Work>); 4] = [
+pub(crate) const STAGES: [Listed; 4] = [
     ("take-in-untagged", || taking_in(Whom::Others)),
     ("take-in-tagged", || taking_in(Whom::Enrolled)),
     ("read-feed", reading),
