@@ -17,7 +17,7 @@ use super::stages::Stages;
 use crate::build;
 
 /// What the figures say and where the limit is, in words that no run makes.
-const WORDS: &str = include_str!("words.md");
+const LIMITS: &str = include_str!("limits.md");
 
 fn dir() -> PathBuf {
     build::root().join("docs/performance")
@@ -46,7 +46,7 @@ pub(super) fn write() -> Result<()> {
          run, and machines differ.\n\n",
     );
     page += &aims(bench.as_ref(), growth.as_ref(), stages.as_ref());
-    page += WORDS;
+    page += LIMITS;
     if let Some(bench) = &bench {
         page += &beside_others(bench, &dir())?;
     }
