@@ -1,6 +1,6 @@
 //! Lines of G69, whole or broken: numbers of fields, and the forms of values.
 
-use super::mask;
+use super::{mask, plain};
 use crate::{calendar, g69};
 
 /// How many lines are looked at.
@@ -38,11 +38,11 @@ fn line(line: &str) -> String {
 
 fn value(number: u16, value: &str) -> String {
     let text = value.trim_ascii();
-    let is_plain = match number {
+    let tells_of_nobody = match number {
         110 => calendar::compact_date(text).is_some_and(|date| (1970..2100).contains(&date.year())),
         113 => matches!(text, "D" | "K"),
         132 => matches!(text, "02" | "03"),
         _ => false,
     };
-    if is_plain { value.replace('\r', "") } else { mask(value) }
+    if tells_of_nobody { plain(&value.replace('\r', "")) } else { mask(value) }
 }

@@ -2,7 +2,7 @@
 
 use samspor_domain::Kind;
 
-use super::{form, mask, name};
+use super::{form, mask, name, plain};
 use crate::calendar;
 
 /// A version with more digits may be something else.
@@ -87,7 +87,7 @@ impl<'t> Reader<'t> {
             self.field = string;
             name(string)
         } else if tells_of_nobody(self.field, string) {
-            string.to_owned()
+            plain(string)
         } else {
             mask(string)
         };

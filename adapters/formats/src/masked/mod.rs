@@ -73,6 +73,12 @@ fn mask(text: &str) -> String {
     text.chars().map(form).collect()
 }
 
+/// A text that tells of nobody, as it stands; what a terminal would obey is shown by its form here too, since what is read
+/// as a date or a word may have control characters around it.
+fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { form(character) } else { character }).collect()
+}
+
 /// What stands for a character. No more than this is ever shown of one that is not known to tell of nobody, and nothing
 /// that a terminal would obey.
 fn form(character: char) -> char {
@@ -112,5 +118,5 @@ fn shown_type(content_type: &str) -> String {
         .split(';')
         .filter(|parameter| !parameter.trim().is_empty())
         .all(|parameter| charset(parameter) == Some(true));
-    if is_known && parameters_are { content_type.to_owned() } else { mask(content_type) }
+    if is_known && parameters_are { plain(content_type) } else { mask(content_type) }
 }

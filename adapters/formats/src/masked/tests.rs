@@ -51,6 +51,10 @@ fn what_is_wrong_is_seen_and_nothing_of_whom_it_is_about() {
             "012G69Anna&10300123&11020260314&112000001245,00&113D&13202&133611280-1234&999x&Anna",
             "999G69Aaaa&10399999&11020260314&112999999999,99&113D&13202&133999999-9999&999a&Aaaa",
         ),
+        // Around what stands as it is, nothing stands that a terminal obeys.
+        ("<Startdato>\r2026-01-05\u{c}</Startdato>", "<Startdato>·2026-01-05·</Startdato>"),
+        ("<?xml encoding='\u{c}utf-8\r'?>", "<?xml encoding='·utf-8·'?>"),
+        ("012G69&110\u{c}20260314\r\n&113D\u{c}", "999G69&110·20260314\n&113D·"),
         ("Anna Holm, 611280-1234\u{1b}[2J", "Aaaa Aaaa, 999999-9999·[9A"),
         ("６１１２８０１２３４ Æbelø", "9999999999 Aaaaa"),
     ] {
@@ -66,6 +70,7 @@ fn content_types_are_shown_where_they_are_known() {
     }
     for (other, masked) in [
         ("application/json; name=6112801234", "aaaaaaaaaaa/aaaa; aaaa=9999999999"),
+        ("application/json\u{c};\rcharset=\u{c}utf-8", "application/json·;·charset=·utf-8"),
         ("text/plain; charset=Anna", "aaaa/aaaaa; aaaaaaa=Aaaa"),
         ("Anna", "Aaaa"),
     ] {
@@ -145,6 +150,12 @@ fn piece() -> impl Strategy<Value = String> {
         "name",
         "Base64",
         "xmlns",
+        "<Startdato>",
+        "2026-01-05",
+        "encoding=",
+        "utf-8",
+        "\r",
+        "\u{c}",
     ]);
     let person = prop::sample::select(vec![
         "6112801234",

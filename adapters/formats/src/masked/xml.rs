@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use encoding_rs::Encoding;
 
-use super::{mask, name, text};
+use super::{mask, name, plain, text};
 use crate::calendar;
 
 /// Namespaces that are shown as they are.
@@ -110,11 +110,7 @@ fn tag(tag: &str) -> (String, &str) {
                 let end = inner.find(character);
                 let quoted = &inner[..end.unwrap_or(inner.len())];
                 shown.push(character);
-                if is_plain(attribute, quoted) {
-                    shown.push_str(quoted)
-                } else {
-                    shown.push_str(&mask(quoted))
-                }
+                shown.push_str(&if is_plain(attribute, quoted) { plain(quoted) } else { mask(quoted) });
                 if end.is_some() {
                     shown.push(character);
                 }
@@ -151,10 +147,10 @@ fn is_plain(attribute: &str, value: &str) -> bool {
 /// What is shown of an element's text.
 fn value(element: &str, content: &str, depth: usize) -> String {
     let trimmed = content.trim_ascii();
-    let is_plain = (DATES.contains(&element) && calendar::date(trimmed).is_some())
+    let tells_of_nobody = (DATES.contains(&element) && calendar::date(trimmed).is_some())
         || (element == "LivscyklusKode" && LIFECYCLE.contains(&trimmed));
-    if is_plain {
-        return content.to_owned();
+    if tells_of_nobody {
+        return plain(content);
     }
     if element == "Base64" && depth < MAX_DEPTH {
         let bytes: Vec<u8> = content.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
