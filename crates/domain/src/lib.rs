@@ -16,6 +16,7 @@ mod port;
 pub mod quarantine;
 mod reference;
 mod rule;
+mod solution;
 mod split;
 pub mod store;
 mod sum;
@@ -35,10 +36,8 @@ pub use fault::{Fault, Reason};
 pub use feed::{Cause, Change, FilterKey, LedgerRecord, LisRecord, Record, Revision};
 pub use handed::{Handed, Parked, Receipted, Shelf, Stage, Verdict, Why};
 pub use message::{
-    Body, Budget, Case, Condition, Consent, ControlTotal, CostKind, Enrolment, Estimate, Expected, Fact,
-    Grant, Identity, IdentityKind, InvestmentCase, Kind, Message, Payment, Period, Posting, PowerRule,
-    Powers, Progress, Rank, Rate, Receipt, Share, Side, SideRule, Solution, Span, Split, State,
-    Target as TargetGoal,
+    Body, Case, Consent, ControlTotal, Enrolment, Fact, Grant, Identity, IdentityKind, Kind, Message,
+    Payment, Period, Posting, Progress, Rank, Rate, Receipt, Span, State,
 };
 pub use money::{Amount, AmountError, MAX_ORE};
 pub use personal::{check_names, may_identify};
@@ -48,6 +47,10 @@ pub use port::{
 };
 pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};
 pub use rule::best;
+pub use solution::{
+    Budget, Condition, CostKind, Estimate, Expected, InvestmentCase, PowerRule, Powers, Share, Side,
+    SideRule, Solution, Split, Target as TargetGoal,
+};
 pub use split::split;
 pub use store::{EntryNo, FactNo, PostingNo, Scope, Seq, SetNo, SourceNo};
 pub use sum::Sum;
