@@ -6,7 +6,7 @@ use super::{form, mask, name, plain};
 use crate::calendar;
 
 /// A version with more digits may be something else.
-const MAX_VERSION_DIGITS: usize = 6;
+const MAX_VERSION_DIGITS: usize = 4;
 
 /// What is shown of a text that begins as JSON does.
 pub(super) fn masked(text: &str) -> String {
@@ -23,7 +23,7 @@ struct Reader<'t> {
     open: Vec<bool>,
     /// A string that stands here may be a key.
     key_may_come: bool,
-    /// The key of the value that stands here.
+    /// The key of the value that stands here. It has one value: what follows that, in a broken text, is nobody's.
     field: &'t str,
 }
 
@@ -83,10 +83,11 @@ impl<'t> Reader<'t> {
         let string = self.take(end);
         self.take(1);
         let is_key = self.key_may_come && self.rest.trim_ascii_start().starts_with(':');
+        let field = std::mem::take(&mut self.field);
         let shown = if is_key {
             self.field = string;
             name(string)
-        } else if tells_of_nobody(self.field, string) {
+        } else if tells_of_nobody(field, string) {
             plain(string)
         } else {
             mask(string)
@@ -101,7 +102,7 @@ impl<'t> Reader<'t> {
     fn bare(&mut self) {
         let ends = |character: char| character.is_whitespace() || "{}[],:\"".contains(character);
         let token = self.take(self.rest.find(ends).unwrap_or(self.rest.len()));
-        let is_version = self.field == "version"
+        let is_version = std::mem::take(&mut self.field) == "version"
             && token.len() <= MAX_VERSION_DIGITS
             && token.bytes().all(|byte| byte.is_ascii_digit());
         if is_version || matches!(token, "true" | "false" | "null") {
