@@ -28,8 +28,9 @@ pub(crate) struct Options {
 type Counts = BTreeMap<String, u64>;
 
 const BASELINE: &str = "tests/bench/counts.toml";
-/// By how many hundredths a stage may take more than its baseline; processors and C libraries differ by less.
-const MORE: u64 = 5;
+/// By how many hundredths a stage may take more than its baseline. Processors and C libraries differ by less, and so does what
+/// the compiler makes of the same code in another file: that alone has been 6.
+const MORE: u64 = 10;
 /// Rounds that are counted.
 const ROUNDS: u64 = 4;
 
