@@ -33,7 +33,10 @@ fn what_is_wrong_is_seen_and_nothing_of_whom_it_is_about() {
         // Broken: a quote is missing, so what follows is out of phase; a value that follows no key; the end is missing.
         (r#"{"name:"Anna Holm","cpr":"6112801234"}"#, r#"{"aaaa:"Aaaa Aaaa","aaa":"9999999999"}"#),
         (r#"{"version":6112 80"1234":1, 80 1234}"#, r#"{"version":6112 99"9999":9, 99 9999}"#),
-        (r#"{"type":"case" "case","on":"2026-01-05""2026-01-05"}"#, r#"{"type":"case" "aaaa","on":"2026-01-05""9999-99-99"}"#),
+        (
+            r#"{"type":"case" "case","on":"2026-01-05""2026-01-05"}"#,
+            r#"{"type":"case" "aaaa","on":"2026-01-05""9999-99-99"}"#,
+        ),
         (r#"{"citizen":{"cpr":"6112801234","#, r#"{"citizen":{"cpr":"9999999999","#),
         (r#"{"citizen":{"cpr":"61128012"#, r#"{"citizen":{"cpr":"99999999"#),
         (r#"["posting","2026-01-05",NaN,-1.5e3,true]"#, r#"["aaaaaaa","9999-99-99",AaA,-9.9a9,true]"#),
