@@ -99,7 +99,7 @@ fn charts_alone_are_a_configuration() {
     assert_eq!(config.charts.0[&2026].rules[0].kind, CostKind::Service);
     assert_eq!(config.engine.slice_postings, 2_000);
     assert_eq!(config.engine.shutdown_deadline, Duration::from_secs(20));
-    let missing = "[store], [vault], [brokers.NAME], [[sources]], [[targets]]";
+    let missing = "[store], [vault], [[sources]], [[targets]]";
     assert_eq!(config.missing_to_serve().join(", "), missing);
     let problem = config.to_serve().expect_err("it cannot serve").to_string();
     assert_eq!(problem, format!("{}: `samspor serve` also needs {missing}", folder.path().display()));
@@ -116,8 +116,13 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
 
     let [opus, sapa] = &config.sources[..] else { panic!("two sources") };
     assert_eq!(opus.format, Format::G69 { encoding: Encoding::Latin1 });
-    assert_eq!((opus.prefetch, opus.batch), (100, 100), "a batch is never above the prefetch");
-    assert_eq!((opus.queue_type, opus.topology), (QueueType::Quorum, Topology::Check));
+    let queue = |source: &Source| match &source.way {
+        SourceWay::Amqp(queue) => queue.clone(),
+        SourceWay::Folder(_) => panic!("it comes from a broker"),
+    };
+    let from = queue(opus);
+    assert_eq!((from.prefetch, from.batch), (100, 100), "a batch is never above the prefetch");
+    assert_eq!((from.queue_type, from.topology), (QueueType::Quorum, Topology::Check));
     assert!(opus.may_send.postings && opus.may_send.facts.contains(&Kind::Progress));
     assert!(!opus.may_send.facts.contains(&Kind::Consent));
     let types = [("01234567-89ab-cdef-0123-456789abcdef", Payload::Case), ("urn:oio:grant", Payload::Grant)];
@@ -127,11 +132,11 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
         sapa.may_send,
         MaySend { postings: false, facts: [Kind::Case, Kind::Grant].into(), receipts_of: None }
     );
-    assert_eq!((sapa.prefetch, sapa.batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
+    assert_eq!((queue(sapa).prefetch, queue(sapa).batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
 
     let route = |target: &Target| match &target.way {
         Way::Amqp(amqp) => amqp.route.clone(),
-        Way::Http(_) => panic!("it goes to a broker"),
+        Way::Http(_) | Way::Folder(_) => panic!("it goes to a broker"),
     };
     let routes: Vec<Route> = config.targets.iter().map(route).collect();
     assert_eq!(
