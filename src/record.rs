@@ -64,7 +64,11 @@ fn chosen<'a>(config: &'a Config, names: &[SourceName]) -> Result<Vec<(&'a Sourc
         match &source.way {
             SourceWay::Amqp(queue) => chosen.push((source, queue)),
             SourceWay::Folder(folder) if !names.is_empty() => {
-                bail!("{} takes files from {}, and has no queue to record from", source.name, folder.dir.display())
+                bail!(
+                    "{} takes files from {}, and has no queue to record from",
+                    source.name,
+                    folder.dir.display()
+                )
             }
             SourceWay::Folder(_) => {}
         }
@@ -75,11 +79,7 @@ fn chosen<'a>(config: &'a Config, names: &[SourceName]) -> Result<Vec<(&'a Sourc
     Ok(chosen)
 }
 
-async fn record(
-    config: &Config,
-    sources: &[(&Source, &Consumed)],
-    arguments: &Record,
-) -> Result<Vec<Queue>> {
+async fn record(config: &Config, sources: &[(&Source, &Consumed)], arguments: &Record) -> Result<Vec<Queue>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let taps = sources.iter().map(async |(source, consumed)| -> Result<_> {
         let tap = wiring::tap(config, source, consumed, arguments.limit)?;

@@ -24,7 +24,7 @@ use crate::open::MachineClock;
 /// The largest body of a source that no configuration names, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// How many records a folder may be handed at a time.
+/// How many records a folder is handed at a time, at most; never more than fit in one file.
 const FOLDER_WINDOW: usize = 10_000;
 
 /// What the brokers' own listings call the connections of somebody who only looks.

@@ -38,7 +38,10 @@ impl Resolver {
             }
             (None, None) => {
                 self.reading
-                    .fault(source.name.span(), "this source comes from nowhere: one of `amqp` and `folder` is missing")
+                    .fault(
+                        source.name.span(),
+                        "this source comes from nowhere: one of `amqp` and `folder` is missing",
+                    )
                     .help("add [sources.amqp] with a broker and a queue, or [sources.folder] with a dir");
                 None
             }

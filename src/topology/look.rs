@@ -129,7 +129,11 @@ fn node_timeout(config: &Config, broker: &Text) -> Finding {
         SourceWay::Amqp(queue) => Some(queue),
         SourceWay::Folder(_) => None,
     });
-    let needed = queues.filter(|queue| queue.broker == *broker).map(rules::acknowledges_within).max().unwrap_or_default();
+    let needed = queues
+        .filter(|queue| queue.broker == *broker)
+        .map(rules::acknowledges_within)
+        .max()
+        .unwrap_or_default();
     let says = format!(
         "the nodes' own consumer_timeout cannot be seen from here; it is {} ms unless rabbitmq.conf says otherwise",
         rules::DEFAULT_TIMEOUT.as_millis()

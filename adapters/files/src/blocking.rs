@@ -9,7 +9,10 @@ use crate::failed;
 pub(crate) type Work<T> = JoinHandle<T>;
 
 /// Begins some work.
-#[expect(clippy::disallowed_methods, reason = "whoever calls this waits for it, and every step of it has an end")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever calls this waits for it, and every step of it has an end"
+)]
 pub(crate) fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Work<T> {
     tokio::task::spawn_blocking(work)
 }

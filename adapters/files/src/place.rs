@@ -175,7 +175,8 @@ mod tests {
             let moved = move_into(&from.join("a.xml"), &to, OsStr::new("a.xml"), Timestamp::UNIX_EPOCH)?;
             contents.push((moved.file_name().map(OsStr::to_owned), fs::read_to_string(&moved)?));
         }
-        let names = ["a.xml", "a.xml.19700101T000000Z", "a.xml.19700101T000000Z.2", "a.xml.19700101T000000Z.3"];
+        let names =
+            ["a.xml", "a.xml.19700101T000000Z", "a.xml.19700101T000000Z.2", "a.xml.19700101T000000Z.3"];
         let expected = names.into_iter().zip(["one", "two", "three", "four"]);
         let expected: Vec<_> =
             expected.map(|(name, content)| (Some(OsString::from(name)), content.to_owned())).collect();

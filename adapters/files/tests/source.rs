@@ -89,7 +89,9 @@ async fn take(subscription: &mut dyn Subscription, count: usize) -> Result<Vec<S
     let mut bodies = Vec::new();
     while bodies.len() < count {
         let batch = next(subscription).await?;
-        bodies.extend(batch.deliveries.iter().map(|delivery| String::from_utf8_lossy(&delivery.body).into_owned()));
+        bodies.extend(
+            batch.deliveries.iter().map(|delivery| String::from_utf8_lossy(&delivery.body).into_owned()),
+        );
         batch.token.accept().await?;
     }
     Ok(bodies)
@@ -98,13 +100,16 @@ async fn take(subscription: &mut dyn Subscription, count: usize) -> Result<Vec<S
 #[tokio::test(flavor = "multi_thread")]
 async fn files_come_by_name_and_end_in_done() -> Result {
     let place = Place::new()?;
-    for name in ["b.xml", "a.json", "c.g69", "left.txt", ".hidden.xml", "a.xml.part", "b.xml.TMP", "c.filepart"] {
+    for name in
+        ["b.xml", "a.json", "c.g69", "left.txt", ".hidden.xml", "a.xml.part", "b.xml.TMP", "c.filepart"]
+    {
         place.write(name, name)?;
     }
     fs::create_dir(place.path("folder.xml"))?;
     let mut subscription = place.subscribe(settled()).await?;
     let batch = next(&mut *subscription).await?;
-    let said: Vec<_> = batch.deliveries.iter().map(|d| (d.body.as_ref(), d.content_type.as_deref())).collect();
+    let said: Vec<_> =
+        batch.deliveries.iter().map(|d| (d.body.as_ref(), d.content_type.as_deref())).collect();
     let expected: [(&[u8], Option<&str>); 3] =
         [(b"a.json", Some("application/json")), (b"b.xml", Some("application/xml")), (b"c.g69", None)];
     assert_eq!(said, expected);
@@ -290,7 +295,8 @@ async fn whatever_senders_do_files_come_whole() -> Result {
                     0 => drop(batch),
                     1 => subscription = place.subscribe(whole.clone()).await?,
                     _ => {
-                        let bodies = batch.deliveries.iter().map(|d| String::from_utf8_lossy(&d.body).into_owned());
+                        let bodies =
+                            batch.deliveries.iter().map(|d| String::from_utf8_lossy(&d.body).into_owned());
                         came.extend(bodies);
                         batch.token.accept().await?;
                     }

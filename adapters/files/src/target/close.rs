@@ -17,8 +17,12 @@ use crate::place;
 pub(super) fn hand_over(settings: &Settings, stem: &str, now: Timestamp) -> io::Result<()> {
     let hidden = |what: &str| settings.dir.join(format!(".{stem}.{what}.tmp"));
     let name = format!("{stem}.{}", settings.format.extension());
-    let mut records = Records { lines: BufReader::new(File::open(open::path(&settings.dir, stem))?).lines(), totals: Totals::default() };
-    let mut out = Counted { inner: BufWriter::new(File::create(hidden("data"))?), hash: Sha256::new(), bytes: 0 };
+    let mut records = Records {
+        lines: BufReader::new(File::open(open::path(&settings.dir, stem))?).lines(),
+        totals: Totals::default(),
+    };
+    let mut out =
+        Counted { inner: BufWriter::new(File::create(hidden("data"))?), hash: Sha256::new(), bytes: 0 };
     let rows = match settings.format {
         Format::Ndjson => {
             for record in records.by_ref() {

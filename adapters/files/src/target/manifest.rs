@@ -59,7 +59,8 @@ impl Total {
 
 impl Serialize for Total {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({ "records": self.records, "ore": self.ore.to_string(), "kr": kroner(self.ore) }).serialize(serializer)
+        json!({ "records": self.records, "ore": self.ore.to_string(), "kr": kroner(self.ore) })
+            .serialize(serializer)
     }
 }
 

@@ -70,8 +70,9 @@ impl Spool {
         if self.due().is_some_and(|due| due <= Instant::now()) { self.close() } else { Ok(()) }
     }
 
-    /// Makes records safe in the open file, and closes it as often as it is full. A record that is in it already, or that
-    /// comes as several messages for several topics, is in it once.
+    /// Makes records safe in the open file. A record that is in it already, or that comes as several messages for several
+    /// topics, is in it once. What comes together is in one file, as long as it fits in: were a part of it handed over and
+    /// the rest not safe, that part would come again, in another file.
     pub(super) fn append(&mut self, messages: Vec<Outgoing>) -> Result<(), LinkError> {
         let mut last: Option<Outgoing> = None;
         let mut records = Vec::with_capacity(messages.len());
@@ -81,12 +82,18 @@ impl Spool {
             last = Some(message);
         }
         records.extend(last);
+        if let Some(open) = &self.open {
+            records.retain(|record| !open.ids.contains(&record.message_id));
+            if open.ids.len() + records.len() > self.settings.max_records {
+                self.close()?;
+            }
+        }
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
-            self.close_if_due()?;
             self.append_some(&mut records)?;
+            self.close_if_due()?;
         }
-        self.close_if_due()
+        Ok(())
     }
 
     fn append_some(&mut self, records: &mut impl Iterator<Item = Outgoing>) -> Result<(), LinkError> {

@@ -30,16 +30,23 @@ pub(super) fn write(
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let columns = columns(kind);
     let schema = schema(columns).map_err(io::Error::other)?;
-    let mut writer = SerializedFileWriter::new(out, schema, Arc::new(properties)).map_err(io::Error::other)?;
+    let mut writer =
+        SerializedFileWriter::new(out, schema, Arc::new(properties)).map_err(io::Error::other)?;
     let (mut records, mut count) = (records.peekable(), 0);
     while records.peek().is_some() {
-        let some: Vec<Record> =
-            records.by_ref().take(RECORDS_IN_GROUP).map(|read| read.map(|(_, record)| record)).collect::<io::Result<_>>()?;
+        let some: Vec<Record> = records
+            .by_ref()
+            .take(RECORDS_IN_GROUP)
+            .map(|read| read.map(|(_, record)| record))
+            .collect::<io::Result<_>>()?;
         let rows: Vec<Vec<Value<'_>>> = some.iter().flat_map(|record| record.rows(kind)).collect();
         count += u64::try_from(rows.len()).unwrap_or(u64::MAX);
         let mut group = writer.next_row_group().map_err(io::Error::other)?;
         for (no, column) in columns.iter().enumerate() {
-            let mut out = group.next_column().map_err(io::Error::other)?.ok_or_else(|| io::Error::other("a column is missing"))?;
+            let mut out = group
+                .next_column()
+                .map_err(io::Error::other)?
+                .ok_or_else(|| io::Error::other("a column is missing"))?;
             put(&mut out, column.kind, rows.iter().map(|row| &row[no])).map_err(io::Error::other)?;
             out.close().map_err(io::Error::other)?;
         }
@@ -91,7 +98,9 @@ fn put<'a>(
         _ => None,
     });
     match kind {
-        Kind::Text => out.typed::<ByteArrayType>().write_batch(&texts.collect::<Vec<_>>(), Some(&is_there), None),
+        Kind::Text => {
+            out.typed::<ByteArrayType>().write_batch(&texts.collect::<Vec<_>>(), Some(&is_there), None)
+        }
         Kind::Whole | Kind::Amount => {
             out.typed::<Int64Type>().write_batch(&numbers.collect::<Vec<_>>(), Some(&is_there), None)
         }

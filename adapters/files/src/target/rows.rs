@@ -98,7 +98,8 @@ impl Record {
 
     /// Its rows, one at least.
     pub(super) fn rows(&self, columns: Columns) -> impl Iterator<Item = Vec<Value<'_>>> {
-        (0..self.parts.len().max(1)).map(move |no| super::rows::columns(columns).iter().map(|column| (column.of)(self, no)).collect())
+        (0..self.parts.len().max(1))
+            .map(move |no| super::rows::columns(columns).iter().map(|column| (column.of)(self, no)).collect())
     }
 
     fn tag<'a>(&'a self, of: impl FnOnce(&'a Tag) -> &'a str) -> Value<'a> {
@@ -204,21 +205,68 @@ const PARTS: Column = column("parts", Kind::Whole, |r, _| count(r.parts.len()));
 const PART: Column = column("part", Kind::Whole, |_, no| count(no + 1));
 const PART_AREA: Column =
     column("part_area", Kind::Text, |r, no| text(r.part(no).map(|(part, _)| part.area.as_str())));
-const PART_WEIGHT: Column =
-    column("part_weight", Kind::Whole, |r, no| r.part(no).map_or(Value::None, |(part, _)| Value::Whole(part.weight)));
-const PART_AMOUNT: Column =
-    column("part_amount", Kind::Amount, |r, no| r.part(no).map_or(Value::None, |(_, amount)| Value::Amount(amount)));
+const PART_WEIGHT: Column = column("part_weight", Kind::Whole, |r, no| {
+    r.part(no).map_or(Value::None, |(part, _)| Value::Whole(part.weight))
+});
+const PART_AMOUNT: Column = column("part_amount", Kind::Amount, |r, no| {
+    r.part(no).map_or(Value::None, |(_, amount)| Value::Amount(amount))
+});
 
 /// The ledger's.
 static LEDGER: [Column; 26] = [
-    SOURCE, POSTING, REVISION, CHANGE, DATE, ACCOUNT, AMOUNT, VOUCHER, SOLUTION, FAMILY, ENROLMENT, PHASE, BASIS, AREA,
-    KIND, SIDE, GRANTS, PAYS, SPLIT, FLAGS, OTHER, PARTS, PART, PART_AREA, PART_WEIGHT,
+    SOURCE,
+    POSTING,
+    REVISION,
+    CHANGE,
+    DATE,
+    ACCOUNT,
+    AMOUNT,
+    VOUCHER,
+    SOLUTION,
+    FAMILY,
+    ENROLMENT,
+    PHASE,
+    BASIS,
+    AREA,
+    KIND,
+    SIDE,
+    GRANTS,
+    PAYS,
+    SPLIT,
+    FLAGS,
+    OTHER,
+    PARTS,
+    PART,
+    PART_AREA,
+    PART_WEIGHT,
     PART_AMOUNT,
 ];
 /// An LIS'.
 static LIS: [Column; 24] = [
-    SOURCE, POSTING, REVISION, CHANGE, MONTH, ACCOUNT, AMOUNT, SOLUTION, FAMILY, CITIZEN, PHASE, BASIS, AREA, KIND, SIDE,
-    GRANTS, PAYS, SPLIT, FLAGS, PARTS, PART, PART_AREA, PART_WEIGHT, PART_AMOUNT,
+    SOURCE,
+    POSTING,
+    REVISION,
+    CHANGE,
+    MONTH,
+    ACCOUNT,
+    AMOUNT,
+    SOLUTION,
+    FAMILY,
+    CITIZEN,
+    PHASE,
+    BASIS,
+    AREA,
+    KIND,
+    SIDE,
+    GRANTS,
+    PAYS,
+    SPLIT,
+    FLAGS,
+    PARTS,
+    PART,
+    PART_AREA,
+    PART_WEIGHT,
+    PART_AMOUNT,
 ];
 
 /// The columns, in their order.

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
 use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use ::parquet::record::{Field, RowAccessor as _};
+use bytes::Bytes;
+use jiff::Timestamp;
 use samspor_domain::{Clock, Outgoing, Target as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -42,7 +42,8 @@ fn target(dir: &Path, format: Format, max_records: usize, at: Timestamp) -> Targ
 
 /// A posting of so many øre, in two parts where they are many.
 fn record(no: i64, ore: i64) -> Outgoing {
-    let kroner = |ore: i64| samspor_domain::Amount::from_ore(ore).map(|amount| amount.to_string()).unwrap_or_default();
+    let kroner =
+        |ore: i64| samspor_domain::Amount::from_ore(ore).map(|amount| amount.to_string()).unwrap_or_default();
     let posting = format!("=P;\"{no}\"\næøå");
     let mut body = json!({"source": "opus", "posting": posting, "revision": 1, "change": "tag", "decision": "tagged",
         "date": "2026-03-14", "account": "5.28.21.1", "amount": kroner(ore), "voucher": null});
@@ -51,8 +52,10 @@ fn record(no: i64, ore: i64) -> Outgoing {
     } else {
         let mut parts = vec![json!({"area": "a", "weight": 1, "amount": kroner(ore)})];
         if no % 2 == 0 {
-            parts = vec![json!({"area": "a", "weight": 1, "amount": kroner(ore / 3)}),
-                         json!({"area": "b", "weight": 2, "amount": kroner(ore - ore / 3)})];
+            parts = vec![
+                json!({"area": "a", "weight": 1, "amount": kroner(ore / 3)}),
+                json!({"area": "b", "weight": 2, "amount": kroner(ore - ore / 3)}),
+            ];
         }
         body["tag"] = json!({"solution": "sb", "family": "F-1", "enrolment": null, "phase": "during", "basis": "citizen",
             "area": "a", "kind": "service", "side": "inside", "grants": "solution", "pays": "area", "parts": parts,
@@ -88,7 +91,8 @@ fn manifests(dir: &Path) -> Result<Vec<Value>> {
     for (name, text) in &files {
         if name.ends_with(".manifest.json") {
             let manifest: Value = serde_json::from_slice(text)?;
-            let (_, data) = files.iter().find(|(name, _)| manifest["file"] == **name).ok_or("its file is there")?;
+            let (_, data) =
+                files.iter().find(|(name, _)| manifest["file"] == **name).ok_or("its file is there")?;
             assert_eq!(manifest["bytes"], data.len());
             assert_eq!(manifest["sha256"], hex::encode(Sha256::digest(data)));
             manifests.push(manifest);
@@ -142,12 +146,18 @@ print(json.dumps({
     let read = python(SCRIPT, &file)?;
     let (all, tag) = sums(100);
     assert_eq!((&read["all"], &read["tag"], &read["harmless"]), (&json!(all), &json!(tag), &json!(true)));
-    assert_eq!((&manifest["all"]["ore"], &manifest["tag"]["ore"]), (&json!(all.to_string()), &json!(tag.to_string())));
+    assert_eq!(
+        (&manifest["all"]["ore"], &manifest["tag"]["ore"]),
+        (&json!(all.to_string()), &json!(tag.to_string()))
+    );
     assert_eq!((&manifest["rows"], &manifest["all"]["records"]), (&read["rows"], &json!(100)));
     let columns = manifest["columns"].as_array().into_iter().flatten().map(|column| column["name"].clone());
     assert_eq!(read["columns"], Value::from_iter(columns));
     assert_eq!(read["first"]["posting"], "'=P;\"1\"\næøå");
-    assert_eq!((&read["first"]["amount"], &read["first"]["flags"]), (&json!("-920,81"), &json!("over-ceiling,other-solution")));
+    assert_eq!(
+        (&read["first"]["amount"], &read["first"]["flags"]),
+        (&json!("-920,81"), &json!("over-ceiling,other-solution"))
+    );
     Ok(())
 }
 
@@ -176,10 +186,14 @@ print(json.dumps({
     let (mut rows, mut sum, mut parts) = (0, 0, 0);
     for row in reader.get_row_iter(None)? {
         let row = row?;
-        let field = |name: &str| row.get_column_iter().find(|(column, _)| *column == name).map(|(_, field)| field.clone());
+        let field = |name: &str| {
+            row.get_column_iter().find(|(column, _)| *column == name).map(|(_, field)| field.clone())
+        };
         let ore = |field: Option<Field>| match field {
             Some(Field::Decimal(decimal)) => {
-                decimal.data().iter().fold(i64::from(decimal.data()[0].cast_signed() >> 7), |sum, byte| sum << 8 | i64::from(*byte))
+                decimal.data().iter().fold(i64::from(decimal.data()[0].cast_signed() >> 7), |sum, byte| {
+                    sum << 8 | i64::from(*byte)
+                })
             }
             _ => 0,
         };
@@ -200,7 +214,10 @@ print(json.dumps({
     }
     assert_eq!((&read["all"], &read["tag"], &read["rows"]), (&json!(all), &json!(tag), &manifest["rows"]));
     assert_eq!(read["types"]["amount"], "decimal128(15, 2)");
-    assert_eq!((&read["types"]["date"], &read["types"]["posting"]), (&json!("date32[day]"), &json!("string")));
+    assert_eq!(
+        (&read["types"]["date"], &read["types"]["posting"]),
+        (&json!("date32[day]"), &json!("string"))
+    );
     assert_eq!((&read["date"], &read["posting"]), (&json!("2026-03-14"), &json!("=P;\"1\"\næøå")));
     Ok(())
 }
@@ -219,14 +236,18 @@ async fn files_are_closed_when_they_are_full_and_what_comes_twice_is_in_them_onc
     assert_eq!(publisher.publish(more).await?.await?.len(), 11);
     let manifests = manifests(dir.path())?;
     let records: Vec<&Value> = manifests.iter().map(|manifest| &manifest["all"]["records"]).collect();
-    assert_eq!(records, [&json!(4), &json!(4)]);
+    assert_eq!(
+        records,
+        [&json!(3), &json!(4)],
+        "what comes together is not put in two files that could be one"
+    );
     let lines: Vec<String> = visible(dir.path())?
         .into_iter()
         .filter(|(name, _)| name.ends_with(".ndjson"))
         .flat_map(|(_, text)| String::from_utf8_lossy(&text).lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     let expected: Vec<String> =
-        (1..=8).map(|no| String::from_utf8_lossy(&record(no, no).body).into_owned()).collect();
+        (1..=7).map(|no| String::from_utf8_lossy(&record(no, no).body).into_owned()).collect();
     assert_eq!(lines, expected);
     Ok(())
 }
@@ -271,9 +292,12 @@ async fn a_crash_at_any_step_leaves_nothing_half_and_loses_nothing() -> Result {
         let right = visible(dir.path())?;
         assert_eq!(manifests(dir.path())?[0]["all"]["records"], 20);
 
-        let [data, manifest] = [0, 1].map(|no| right.iter().find(|(name, _)| name.contains(".manifest.") == (no == 1)));
+        let [data, manifest] =
+            [0, 1].map(|no| right.iter().find(|(name, _)| name.contains(".manifest.") == (no == 1)));
         let (data, manifest) = data.zip(manifest).ok_or("both are there")?;
-        let hidden = |what: &str| format!(".{}.{what}.tmp", data.0.trim_end_matches(&format!(".{}", format.extension())));
+        let hidden = |what: &str| {
+            format!(".{}.{what}.tmp", data.0.trim_end_matches(&format!(".{}", format.extension())))
+        };
         let (hidden_data, hidden_manifest) = (hidden("data"), hidden("manifest"));
         let half = &data.1[..data.1.len() / 2];
         // What there is beside the open file when it dies.
