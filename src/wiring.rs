@@ -171,8 +171,9 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         Audience::Ledger => samspor_engine::Audience::Ledger,
         Audience::Lis => samspor_engine::Audience::Lis,
     };
-    let encoder: Arc<dyn Encode> = match target.format {
-        TargetFormat::Json => Arc::new(json::Encoder),
+    let encoder: Arc<dyn Encode> = match (&target.way, target.format) {
+        // Files are made from JSON records, whatever they are written in.
+        (Way::Folder(_), _) | (_, TargetFormat::Json) => Arc::new(json::Encoder),
     };
     Ok(Outlet {
         name: target.name.clone(),

@@ -521,7 +521,7 @@ pub(super) struct TargetFolder {
     pub(super) prefix: Option<At<String>>,
     /// With how many records a file is full.
     #[serde(default)]
-    pub(super) max_records: Number<10_000, 1, 1_000_000>,
+    pub(super) max_records: Number<10_000, 1, 200_000>,
     /// For how long a file is open after its first record, in seconds.
     #[serde(default)]
     pub(super) max_age_s: Number<3_600, 1, 604_800>,

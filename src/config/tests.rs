@@ -558,7 +558,7 @@ fn problems_of_folders_stand_at_their_place() {
         ("\"lis-1\"", "\"../x\"", "18:54: `../x` must be 1 to 64 letters"),
         ("parquet", "xml", "18:34: "),
         ("folder = { dir = \"in/dubu\", marker = \".done\" }", "", "11:8: this source comes from nowhere"),
-        ("= 500", "= 0", "18:77: 0 is out of bounds: expected 1 to 1000000"),
+        ("= 500", "= 0", "18:77: 0 is out of bounds: expected 1 to 200000"),
     ] {
         assert!(FOLDERS.contains(old), "{old}");
         let problems = Folder::new(&FOLDERS.replacen(old, new, 1)).problems();

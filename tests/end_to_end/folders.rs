@@ -183,6 +183,13 @@ async fn files_come_whole_and_once_however_slowly_they_are_written_and_whenever_
     let config = configure(dir.path())?;
     let checked = samspor([Path::new("check"), Path::new("--config"), &config])?.ended(0)?.stdout;
     assert!(checked.contains("CSV files in") && !checked.contains("now:"), "{checked}");
+    let look = || samspor([Path::new("check"), Path::new("--broker"), Path::new("--config"), &config]);
+    let looked = look()?.ended(0)?.stdout;
+    assert!(looked.contains("target lis") && looked.contains("files can be made there"), "{looked}");
+    fs::remove_dir(dir.path().join("out/lis"))?;
+    let looked = look()?.ended(2)?.stdout;
+    assert!(looked.contains("is not there: make it"), "{looked}");
+    fs::create_dir(dir.path().join("out/lis"))?;
     let environment = vec![("SAMSPOR_LOG".into(), "trace".into())];
     let program = Program { binary: env!("CARGO_BIN_EXE_samspor").into(), config, environment };
     let log = dir.path().join("gateway.log");

@@ -98,10 +98,10 @@ impl Source {
         Self { shared: Arc::new(Shared { settings, clock }) }
     }
 
-    /// Makes the folders that are missing, and sees whether files can be moved to them in one step.
+    /// Sees whether files can be moved in one step to where they end, as far as those folders are there.
     pub async fn check(&self) -> Result<(), LinkError> {
         let shared = Arc::clone(&self.shared);
-        end(&mut begin(move || shared.settings.prepare())).await?
+        end(&mut begin(move || shared.settings.probe())).await?
     }
 }
 
@@ -117,25 +117,31 @@ impl Settings {
         [done, failed].into_iter().filter_map(|to| place::fault(to, true, Some(dir))).collect()
     }
 
-    fn prepare(&self) -> Result<(), LinkError> {
-        let Self { dir, done, failed: unread, .. } = self;
-        if let Some(fault) = place::fault(dir, false, None) {
+    fn probe(&self) -> Result<(), LinkError> {
+        let Self { dir, done, failed, .. } = self;
+        if let Some(fault) = self.faults().into_iter().next() {
             return Err(LinkError { doing: fault, source: None });
         }
-        for to in [done, unread] {
+        [dir, done, failed].into_iter().filter(|to| to.is_dir()).try_for_each(|to| place::probe(dir, to))
+    }
+
+    /// Makes the folders that are missing, and sees whether they can be used.
+    fn prepare(&self) -> Result<(), LinkError> {
+        self.probe()?;
+        for to in [&self.done, &self.failed] {
             fs::create_dir_all(to).map_err(|error| {
                 failed(format!("making the folder {} (may the gateway's user do that?)", to.display()), error)
             })?;
-            place::probe(dir, to)?;
         }
-        Ok(())
+        self.probe()
     }
 }
 
 #[async_trait]
 impl domain::Source for Source {
     async fn subscribe(&self) -> Result<Box<dyn domain::Subscription>, LinkError> {
-        self.check().await?;
+        let shared = Arc::clone(&self.shared);
+        end(&mut begin(move || shared.settings.prepare())).await??;
         let claimed = Claimed::default();
         let looker = Looker::new(Arc::clone(&self.shared), claimed.clone());
         Ok(Box::new(Subscription { state: State::Idle(looker), claimed, shared: Arc::clone(&self.shared) }))

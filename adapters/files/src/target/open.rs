@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ use super::rows::Key;
 use super::{Settings, close};
 use crate::{failed, place};
 
+/// Whoever writes into the folder holds a lock on this.
+const LOCK: &str = ".samspor.lock";
+
 /// How the names of open files end; they begin with `.`.
 const OPEN: &str = ".open";
 
@@ -28,6 +31,8 @@ pub(super) struct Spool {
     settings: Arc<Settings>,
     clock: Arc<dyn Clock>,
     open: Option<Open>,
+    /// Held for as long as this lives: what somebody else still closes must not be written to.
+    _lock: File,
 }
 
 struct Open {
@@ -45,7 +50,8 @@ impl Spool {
     /// What an earlier run left open is gone on with, or closed if it is time.
     pub(super) fn recover(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Result<Self, LinkError> {
         let doing = format!("going on with the open file in the folder {}", settings.dir.display());
-        let mut spool = Self { settings, clock, open: None };
+        let _lock = lock(&settings.dir)?;
+        let mut spool = Self { settings, clock, open: None, _lock };
         let stems = spool.left_open().map_err(|error| failed(doing.clone(), error))?;
         for stem in stems {
             // One target writes one file at a time; of several, a prefix was changed or the clock set back.
@@ -159,16 +165,15 @@ impl Spool {
     /// Goes on with an open file. One without a record is taken away.
     fn reopen(&self, stem: String) -> io::Result<Option<Open>> {
         let path = path(&self.settings.dir, &stem);
-        let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        // A crash may have left a piece of a line, which nobody was told is there.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let mut ids = BTreeSet::new();
-        for line in text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            ids.insert(Key::of(line)?.message_id());
+        let file = OpenOptions::new().read(true).append(true).open(&path)?;
+        let (mut lines, mut line) = (BufReader::new(&file), Vec::new());
+        let (mut ids, mut length) = (BTreeSet::new(), 0);
+        // A crash may have left a piece of a line at the end, which nobody was told is there.
+        while lines.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            ids.insert(Key::of(&line)?.message_id());
+            length += u64::try_from(line.len()).unwrap_or(u64::MAX);
+            line.clear();
         }
-        let length = u64::try_from(whole).unwrap_or(u64::MAX);
         if ids.is_empty() {
             close::forget(&self.settings, &stem)?;
             return Ok(None);
@@ -183,6 +188,15 @@ impl Spool {
         let due = Instant::now() + self.settings.max_age.saturating_sub(age);
         Ok(Some(Open { file, stem, length, ids, due }))
     }
+}
+
+/// Sees to it that nobody else writes into a folder: another gateway, or what is left of an earlier connection.
+fn lock(dir: &Path) -> Result<File, LinkError> {
+    let doing = || format!("locking the folder {} (does another gateway put files there?)", dir.display());
+    let lock = File::options().create(true).append(true).open(dir.join(LOCK));
+    let lock = lock.map_err(|error| failed(doing(), error))?;
+    lock.try_lock().map_err(|error| failed(doing(), error))?;
+    Ok(lock)
 }
 
 /// Begins a file under a name that no other has or had.

@@ -229,6 +229,8 @@ async fn files_are_closed_when_they_are_full_and_what_comes_twice_is_in_them_onc
     let mut publisher = target.connect().await?;
     drop(publisher.publish((1..=3).map(|no| record(no, no)).collect()).await?);
     assert!(visible(dir.path())?.is_empty(), "it is open");
+    assert!(target.connect().await.is_err(), "two do not write into one folder");
+    drop(publisher);
     // The answer was lost, and they come again, with more.
     let mut publisher = target.connect().await?;
     let mut more: Vec<Outgoing> = (1..=10).map(|no| record(no, no)).collect();
@@ -284,7 +286,8 @@ async fn a_crash_at_any_step_leaves_nothing_half_and_loses_nothing() -> Result {
         let mut publisher = target(dir.path(), format, 100, Timestamp::UNIX_EPOCH).connect().await?;
         drop(publisher.publish((1..=20).map(|no| record(no, no)).collect()).await?);
         drop(publisher);
-        let open = fs::read_dir(dir.path())?.next().ok_or("the open file")??.path();
+        let mut files = fs::read_dir(dir.path())?.filter_map(|entry| Some(entry.ok()?.path()));
+        let open = files.find(|path| path.extension().is_some_and(|end| end == "open")).ok_or("the open file")?;
         let whole = fs::read(&open)?;
         let later = Timestamp::UNIX_EPOCH + Duration::from_secs(3_600);
         drop(target(dir.path(), format, 100, later).connect().await?);
