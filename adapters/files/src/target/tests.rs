@@ -287,7 +287,8 @@ async fn a_crash_at_any_step_leaves_nothing_half_and_loses_nothing() -> Result {
         drop(publisher.publish((1..=20).map(|no| record(no, no)).collect()).await?);
         drop(publisher);
         let mut files = fs::read_dir(dir.path())?.filter_map(|entry| Some(entry.ok()?.path()));
-        let open = files.find(|path| path.extension().is_some_and(|end| end == "open")).ok_or("the open file")?;
+        let open =
+            files.find(|path| path.extension().is_some_and(|end| end == "open")).ok_or("the open file")?;
         let whole = fs::read(&open)?;
         let later = Timestamp::UNIX_EPOCH + Duration::from_secs(3_600);
         drop(target(dir.path(), format, 100, later).connect().await?);
