@@ -7,10 +7,11 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, Target, Topology,
-    Way,
+    self, Amqp, Audience, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay, Target,
+    Topology, Way,
 };
 use crate::{FAULTY, open, topology};
+use samspor_files::source::Whole;
 
 /// Prints what the configuration means, or what its brokers show, on standard output; or what is wrong with it on
 /// standard error.
@@ -110,13 +111,45 @@ fn source(source: &Source) -> String {
         Format::G69 { encoding: Encoding::Utf8 } => "G69 in UTF-8".to_owned(),
         Format::G69 { encoding: Encoding::Latin1 } => "G69 in ISO-8859-1".to_owned(),
     };
-    let queue = format!("queue {} of {} ({})", source.queue, source.broker, made_by(source.topology));
+    let (from, taking) = match &source.way {
+        SourceWay::Amqp(queue) => (
+            format!("queue {} of {} ({})", queue.queue, queue.broker, made_by(queue.topology)),
+            format!("prefetch {}, batch {}, ", queue.prefetch, queue.batch),
+        ),
+        SourceWay::Folder(folder) => (inbox(folder), String::new()),
+    };
+    let (may_send, bytes) = (words(&source.may_send), source.max_body_bytes);
+    format!("{format} from {from}; may send {may_send}; {taking}bodies up to {bytes} bytes")
+}
+
+fn inbox(folder: &samspor_files::source::Settings) -> String {
+    let whole = match &folder.whole {
+        Whole::Settled(settle) => format!("unchanged for {settle:?}"),
+        Whole::Marked(marker) => format!("marked by NAME{marker}"),
+    };
     format!(
-        "{format} from {queue}; may send {}; prefetch {}, batch {}, bodies up to {} bytes",
-        words(&source.may_send),
-        source.prefetch,
-        source.batch,
-        source.max_body_bytes
+        "files {} in {}, when {whole}, looked for every {:?}, moved to {}{}",
+        folder.pattern,
+        folder.dir.display(),
+        folder.poll,
+        folder.done.display(),
+        faults(folder.faults())
+    )
+}
+
+/// What is wrong with a folder now, which may be otherwise when the gateway starts.
+fn faults(faults: Vec<String>) -> String {
+    faults.into_iter().map(|fault| format!(" (now: {fault})")).collect()
+}
+
+fn outbox(folder: &samspor_files::target::Settings) -> String {
+    format!(
+        "{} files in {}, closed with {} records or after {:?}{}",
+        folder.format,
+        folder.dir.display(),
+        folder.max_records,
+        folder.max_age,
+        faults(folder.faults())
     )
 }
 
@@ -133,6 +166,7 @@ fn target(target: &Target) -> String {
     let way = match &target.way {
         Way::Amqp(amqp) => self::amqp(amqp),
         Way::Http(http) => self::http(http),
+        Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
     };
     format!("{audience}, JSON to {way}")
 }

@@ -15,7 +15,7 @@ use samspor_domain::{Batch, Clock, Delivery, LinkError, Source as _, SourceName,
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Record;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, Queue as Consumed, Source, SourceWay};
 use crate::recording::{self, Recorded};
 use crate::{open, replay, wiring};
 
@@ -48,7 +48,7 @@ struct Queue {
     recorded: usize,
 }
 
-fn chosen<'a>(config: &'a Config, names: &[SourceName]) -> Result<Vec<&'a Source>> {
+fn chosen<'a>(config: &'a Config, names: &[SourceName]) -> Result<Vec<(&'a Source, &'a Consumed)>> {
     if config.sources.is_empty() {
         bail!("the configuration names no [[sources]], so there are no queues to record from");
     }
@@ -59,20 +59,37 @@ fn chosen<'a>(config: &'a Config, names: &[SourceName]) -> Result<Vec<&'a Source
         }
     }
     let wanted = |source: &&Source| names.is_empty() || names.contains(&source.name);
-    Ok(config.sources.iter().filter(wanted).collect())
+    let mut chosen = Vec::new();
+    for source in config.sources.iter().filter(wanted) {
+        match &source.way {
+            SourceWay::Amqp(queue) => chosen.push((source, queue)),
+            SourceWay::Folder(folder) if !names.is_empty() => {
+                bail!(
+                    "{} takes files from {}, and has no queue to record from",
+                    source.name,
+                    folder.dir.display()
+                )
+            }
+            SourceWay::Folder(_) => {}
+        }
+    }
+    if chosen.is_empty() {
+        bail!("the sources take files from folders, so there are no queues to record from");
+    }
+    Ok(chosen)
 }
 
-async fn record(config: &Config, sources: &[&Source], arguments: &Record) -> Result<Vec<Queue>> {
+async fn record(config: &Config, sources: &[(&Source, &Consumed)], arguments: &Record) -> Result<Vec<Queue>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let taps = sources.iter().map(async |source| -> Result<_> {
-        let tap = wiring::tap(config, source, arguments.limit)?;
+    let taps = sources.iter().map(async |(source, consumed)| -> Result<_> {
+        let tap = wiring::tap(config, source, consumed, arguments.limit)?;
         let subscription = tap.subscribe().await.with_context(|| format!("source {}", source.name))?;
         Ok(deliveries(source.name.clone(), subscription, arguments.limit))
     });
     let mut taps = stream::select_all(try_join_all(taps).await?);
     let mut output = Output::open(arguments.output.as_deref())?;
     let mut queues: Vec<Queue> =
-        sources.iter().map(|source| Queue { source: source.name.clone(), recorded: 0 }).collect();
+        sources.iter().map(|(source, _)| Queue { source: source.name.clone(), recorded: 0 }).collect();
     let progress = replay::progress();
     let quiet = Duration::from_millis(arguments.wait_ms);
     loop {

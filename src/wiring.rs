@@ -9,18 +9,23 @@ use anyhow::{Context, Result};
 use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode, Text};
 use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
+use samspor_files as files;
 use samspor_formats::{g69, json, oio};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Config, Encoding, Format, Http, Payload, QueueType, Route, Source, Target,
-    TargetFormat, Topology, Way,
+    Amqp, Audience, Broker, Config, Encoding, Format, Http, Payload, Queue, QueueType, Route, Source,
+    SourceWay, Target, TargetFormat, Topology, Way,
 };
+use crate::open::MachineClock;
 
 /// The largest body of a source that no configuration names, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// How many records a folder is handed at a time, at most; never more than fit in one file.
+const FOLDER_WINDOW: usize = 10_000;
 
 /// What the brokers' own listings call the connections of somebody who only looks.
 const PROBE: &str = "samspor check";
@@ -61,22 +66,38 @@ pub(crate) fn intake(source: &Source) -> Intake {
 
 /// A source as it runs.
 pub(crate) fn inlet(config: &Config, source: &Source) -> Result<Inlet> {
-    let queue = queue(config, source, &source_connection(source), queue_settings(source))?;
-    Ok(Inlet { intake: intake(source), source: Arc::new(queue) })
+    let way: Arc<dyn samspor_domain::Source> = match &source.way {
+        SourceWay::Amqp(consumed) => {
+            let settings = queue_settings(consumed);
+            Arc::new(queue(config, source, consumed, &source_connection(source), settings)?)
+        }
+        SourceWay::Folder(settings) => Arc::new(inbox(settings)),
+    };
+    Ok(Inlet { intake: intake(source), source: way })
+}
+
+/// A folder that a source's files are left in.
+pub(crate) fn inbox(settings: &files::source::Settings) -> files::source::Source {
+    files::source::Source::new(settings.clone(), Arc::new(MachineClock))
+}
+
+/// A folder that a target's files are put into.
+pub(crate) fn outbox(settings: &files::target::Settings) -> files::target::Target {
+    files::target::Target::new(settings.clone(), Arc::new(MachineClock))
 }
 
 /// A source's queue for somebody who reads up to `limit` of its messages and acknowledges none. Nothing is declared.
-pub(crate) fn tap(config: &Config, source: &Source, limit: u16) -> Result<amqp::Source> {
+pub(crate) fn tap(config: &Config, source: &Source, consumed: &Queue, limit: u16) -> Result<amqp::Source> {
     let settings = amqp::source::Settings {
         topology: amqp::Topology::Check,
         prefetch: limit,
-        batch: source.batch.min(usize::from(limit)),
-        ..queue_settings(source)
+        batch: consumed.batch.min(usize::from(limit)),
+        ..queue_settings(consumed)
     };
-    queue(config, source, &format!("samspor record {}", source.name), settings)
+    queue(config, source, consumed, &format!("samspor record {}", source.name), settings)
 }
 
-fn queue_settings(source: &Source) -> amqp::source::Settings {
+fn queue_settings(source: &Queue) -> amqp::source::Settings {
     amqp::source::Settings {
         queue: source.queue.clone(),
         queue_type: queue_type(source.queue_type),
@@ -91,10 +112,11 @@ fn queue_settings(source: &Source) -> amqp::source::Settings {
 fn queue(
     config: &Config,
     source: &Source,
+    consumed: &Queue,
     name: &str,
     settings: amqp::source::Settings,
 ) -> Result<amqp::Source> {
-    let broker = broker(config.broker(&source.broker), name)?;
+    let broker = broker(config.broker(&consumed.broker), name)?;
     amqp::Source::new(broker, settings).with_context(|| format!("source {}", source.name))
 }
 
@@ -104,8 +126,8 @@ pub(crate) fn source_connection(source: &Source) -> String {
 }
 
 /// A source's queue for somebody who looks whether it is there, where the gateway does not declare it.
-pub(crate) fn source_probe(config: &Config, source: &Source) -> Result<amqp::Source> {
-    queue(config, source, PROBE, queue_settings(source))
+pub(crate) fn source_probe(config: &Config, source: &Source, consumed: &Queue) -> Result<amqp::Source> {
+    queue(config, source, consumed, PROBE, queue_settings(consumed))
 }
 
 /// A target's queue or exchange for somebody who looks whether it is there, where the gateway does not declare it.
@@ -139,6 +161,7 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         }
         // One request at a time: of each it is known what became of it before the next one goes.
         Way::Http(http) => (Arc::new(poster(target, http)?), 1),
+        Way::Folder(settings) => (Arc::new(outbox(settings)), settings.max_records.min(FOLDER_WINDOW)),
     };
     let answers: Option<Arc<dyn Decode>> = match &target.way {
         Way::Http(_) if target.policy.receipt_within.is_some() => Some(Arc::new(json::Decoder)),
@@ -148,8 +171,9 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         Audience::Ledger => samspor_engine::Audience::Ledger,
         Audience::Lis => samspor_engine::Audience::Lis,
     };
-    let encoder: Arc<dyn Encode> = match target.format {
-        TargetFormat::Json => Arc::new(json::Encoder),
+    let encoder: Arc<dyn Encode> = match (&target.way, target.format) {
+        // Files are made from JSON records, whatever they are written in.
+        (Way::Folder(_), _) | (_, TargetFormat::Json) => Arc::new(json::Encoder),
     };
     Ok(Outlet {
         name: target.name.clone(),
@@ -196,6 +220,9 @@ pub(crate) enum Made {
     Source(Source, amqp::Broker),
     Target(Target, amqp::Broker),
     Http(Target, http::Settings),
+    /// A folder has no secret, nor anything else that does not stand in the configuration.
+    Inbox(Source),
+    Outbox(Target),
 }
 
 /// Every source and target of a configuration, by the name of its part.
@@ -203,12 +230,17 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
     let url = |name| broker(config.broker(name), "samspor");
     let mut made = BTreeMap::new();
     for source in &config.sources {
-        made.insert(source_part(&source.name), Made::Source(source.clone(), url(&source.broker)?));
+        let way = match &source.way {
+            SourceWay::Amqp(queue) => Made::Source(source.clone(), url(&queue.broker)?),
+            SourceWay::Folder(_) => Made::Inbox(source.clone()),
+        };
+        made.insert(source_part(&source.name), way);
     }
     for target in &config.targets {
         let way = match &target.way {
             Way::Amqp(amqp) => Made::Target(target.clone(), url(&amqp.broker)?),
             Way::Http(http) => Made::Http(target.clone(), http_settings(http)?),
+            Way::Folder(_) => Made::Outbox(target.clone()),
         };
         made.insert(target_part(&target.name), way);
     }

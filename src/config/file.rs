@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::at::{At, Day, Number};
 
 /// A file in TOML. Paths in it are relative to the file itself. Only `[charts]` must be there: that is enough
-/// for `samspor replay`. `samspor serve` also needs `[store]`, `[vault]`, a broker, a source and a target.
+/// for `samspor replay`. `samspor serve` also needs `[store]`, `[vault]`, a source and a target.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a configuration")]
@@ -202,8 +202,10 @@ pub(super) struct Source {
     /// The largest body, in bytes. A larger one goes to quarantine as `too-large`.
     #[serde(default)]
     pub(super) max_body_bytes: Number<1_048_576, 1_024, 134_217_728>,
-    /// The queue that its messages come from.
-    pub(super) amqp: SourceAmqp,
+    /// The queue that its messages come from. A source has this or `folder`.
+    pub(super) amqp: Option<SourceAmqp>,
+    /// The folder that its files are left in. A source has this or `amqp`.
+    pub(super) folder: Option<At<SourceFolder>>,
     /// How its envelopes are read.
     pub(super) oio: Option<At<Oio>>,
     /// How its lines are read.
@@ -248,6 +250,34 @@ pub(super) struct SourceAmqp {
     /// How many messages are committed together at most; not more than `prefetch`. Without it: 500, or
     /// `prefetch` where that is less. With a megabyte of them no more are taken either.
     pub(super) batch: Option<Number<0, 1, 65_535>>,
+}
+
+/// The folder that its files are left in, as an SFTP server does. A file is one message, and of two files the one with the
+/// lesser name goes first. It counts as whole when nothing in it has changed for `settle_s`, or with `marker` when its
+/// marker is there; and never while its name begins with `.` or ends with `.part`, `.tmp` or `.filepart`. When all that
+/// came of it is stored, it is moved away. `docs/files.md` says more. No two sources take the same files.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [sources.folder]")]
+pub(super) struct SourceFolder {
+    /// The folder. It must be there; folders inside it are left alone.
+    pub(super) dir: At<PathBuf>,
+    /// The names of the files, such as `*.xml` or `postings-*.{g69,txt}`; upper and lower case differ. Without it: `*`.
+    pub(super) pattern: Option<At<String>>,
+    /// For how long nothing in a file may have changed, in seconds, for it to be whole: longer than its sender ever pauses
+    /// while it writes. Without it and without `marker`: 10.
+    pub(super) settle_s: Option<Number<10, 1, 86_400>>,
+    /// What is put behind a file's name in that of its marker: with `.done`, `a.xml` is taken when `a.xml.done` is there
+    /// beside it, which is not older. Nothing needs to settle then.
+    pub(super) marker: Option<At<String>>,
+    /// How often the folder is looked into, in seconds.
+    #[serde(default)]
+    pub(super) poll_s: Number<5, 1, 3_600>,
+    /// Where files are moved that were taken, on the same file system. It is made if it is missing. Without it: `done` in
+    /// `dir`.
+    pub(super) done: Option<At<PathBuf>>,
+    /// The same for files that cannot be read, or are too large. Without it: `failed` in `dir`.
+    pub(super) failed: Option<At<PathBuf>>,
 }
 
 /// What kind of queue.
@@ -333,10 +363,12 @@ pub(super) struct Target {
     /// What records are written in.
     #[serde(default)]
     pub(super) format: TargetFormat,
-    /// The queue or exchange that it reads from. A target has this or `http`.
+    /// The queue or exchange that it reads from. A target has this, `http` or `folder`.
     pub(super) amqp: Option<At<TargetAmqp>>,
-    /// The URL at which it takes records. A target has this or `amqp`.
+    /// The URL at which it takes records. A target has this, `amqp` or `folder`.
     pub(super) http: Option<At<TargetHttp>>,
+    /// The folder in which it finds files of records. A target has this, `amqp` or `http`.
+    pub(super) folder: Option<At<TargetFolder>>,
     /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
     /// `samspor parked list`, and delivered when a start finds the month open again.
     #[serde(default)]
@@ -471,6 +503,42 @@ pub(super) struct TargetHttp {
     /// The longest answer that is read, in bytes. A receipt that is longer stays awaited.
     #[serde(default)]
     pub(super) max_answer_bytes: Number<65_536, 1_024, 1_048_576>,
+}
+
+/// Where files of records are put. Records are collected in an open file, whose name begins with `.`; a record is delivered
+/// when it is safe in there. The file is closed when it is full or old enough, and handed over with a manifest, as
+/// `docs/files.md` has it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.folder]")]
+pub(super) struct TargetFolder {
+    /// The folder. It must be there, and no other target has the same one.
+    pub(super) dir: At<PathBuf>,
+    /// What the files are written in.
+    #[serde(default)]
+    pub(super) format: FileFormat,
+    /// How the files' names begin: letters, digits, `-`, `_` and `.`. Without it: `records`.
+    pub(super) prefix: Option<At<String>>,
+    /// With how many records a file is full.
+    #[serde(default)]
+    pub(super) max_records: Number<10_000, 1, 200_000>,
+    /// For how long a file is open after its first record, in seconds.
+    #[serde(default)]
+    pub(super) max_age_s: Number<3_600, 1, 604_800>,
+}
+
+/// What files of records are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FileFormat {
+    /// The gateway's own JSON, a record a line.
+    #[default]
+    Ndjson,
+    /// A row for each part of a record, as a Danish spreadsheet opens it: `;` and decimal commas.
+    Csv,
+    /// The same rows with types, in Apache Parquet.
+    Parquet,
 }
 
 /// One year's chart, `YYYY.toml`.

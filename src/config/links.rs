@@ -8,7 +8,7 @@ use samspor_domain::{Kind, Text};
 use super::at::At;
 use super::reading::Reading;
 use super::resolve::Resolver;
-use super::{Amqp, Format, MaySend, Payload, Route, Source, Target, Topology, Way, file};
+use super::{Amqp, Format, MaySend, Payload, Queue, Route, Source, SourceWay, Target, Topology, Way, file};
 
 /// By what an exchange routes unless the target says otherwise.
 const DEFAULT_ROUTING_KEY: &str = "{solution}.{area}";
@@ -18,10 +18,37 @@ const MAX_AMQP_NAME_BYTES: usize = 255;
 
 impl Resolver {
     pub(super) fn source(&mut self, source: &file::Source) -> Option<Source> {
-        let amqp = &source.amqp;
         let name = self.reading.text(&source.name);
         let format = self.format(source);
         let may_send = self.may_send(source);
+        let max_body_bytes = self.reading.number(&source.max_body_bytes);
+        let way = self.source_way(source, max_body_bytes);
+        Some(Source { name: name?, format: format?, may_send: may_send?, max_body_bytes, way: way? })
+    }
+
+    fn source_way(&mut self, source: &file::Source, max_body_bytes: usize) -> Option<SourceWay> {
+        match (&source.amqp, &source.folder) {
+            (Some(amqp), None) => self.queue(amqp).map(SourceWay::Amqp),
+            (None, Some(folder)) => self.inbox(folder, max_body_bytes).map(SourceWay::Folder),
+            (Some(_), Some(folder)) => {
+                self.reading
+                    .fault(folder.span(), "`amqp` and `folder` exclude each other")
+                    .help("make two sources of it, each with a name of its own");
+                None
+            }
+            (None, None) => {
+                self.reading
+                    .fault(
+                        source.name.span(),
+                        "this source comes from nowhere: one of `amqp` and `folder` is missing",
+                    )
+                    .help("add [sources.amqp] with a broker and a queue, or [sources.folder] with a dir");
+                None
+            }
+        }
+    }
+
+    fn queue(&mut self, amqp: &file::SourceAmqp) -> Option<Queue> {
         let broker = self.broker_named(&amqp.broker);
         let queue = self.amqp_name(&amqp.queue, amqp.topology);
         let prefetch: u16 = self.reading.number(&amqp.prefetch);
@@ -37,11 +64,7 @@ impl Resolver {
                 format!("{batch} is more than `prefetch`, {prefetch}: the broker never hands over so many");
             self.reading.fault(written.span(), message);
         }
-        Some(Source {
-            name: name?,
-            format: format?,
-            may_send: may_send?,
-            max_body_bytes: self.reading.number(&source.max_body_bytes),
+        Some(Queue {
             broker: broker?,
             queue: queue?,
             queue_type: amqp.queue_type,
@@ -168,20 +191,34 @@ impl Resolver {
     }
 
     fn way(&mut self, target: &file::Target) -> Option<Way> {
-        match (&target.amqp, &target.http) {
-            (Some(amqp), None) => self.amqp(amqp).map(Way::Amqp),
-            (None, Some(http)) => self.http(http).map(Way::Http),
-            (Some(amqp), Some(http)) => {
+        match (&target.amqp, &target.http, &target.folder) {
+            (Some(amqp), None, None) => self.amqp(amqp).map(Way::Amqp),
+            (None, Some(http), None) => self.http(http).map(Way::Http),
+            (None, None, Some(folder)) => self.outbox(folder, target.audience).map(Way::Folder),
+            (None, None, None) => {
                 self.reading
-                    .fault(http.span(), "`amqp` and `http` exclude each other")
-                    .also(amqp.span(), "and here")
-                    .help("make two targets of it, if both are to have the records");
+                    .fault(
+                        target.name.span(),
+                        "this target says nowhere to go: one of `amqp`, `http` and `folder` is missing",
+                    )
+                    .help(
+                        "add [targets.amqp] with a broker and a queue or exchange, [targets.http] with a url, or \
+                         [targets.folder] with a dir",
+                    );
                 None
             }
-            (None, None) => {
+            (amqp, http, folder) => {
+                let ways = [
+                    ("amqp", amqp.as_ref().map(At::span)),
+                    ("http", http.as_ref().map(At::span)),
+                    ("folder", folder.as_ref().map(At::span)),
+                ];
+                let mut there = ways.into_iter().filter_map(|(way, at)| Some((way, at?)));
+                let (first, second) = (there.next()?, there.next()?);
                 self.reading
-                    .fault(target.name.span(), "this target says nowhere to go: one of `amqp` and `http` is missing")
-                    .help("add [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url");
+                    .fault(second.1, format!("`{}` and `{}` exclude each other", first.0, second.0))
+                    .also(first.1, "and here")
+                    .help("make two targets of it, if both are to have the records");
                 None
             }
         }
@@ -333,7 +370,7 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
         if source.name.as_str() == samspor_grpc::SOURCE {
             reading.fault(source.name.span(), "the gateway counts what comes over gRPC under this name");
         }
-        let amqp = &source.amqp;
+        let Some(amqp) = &source.amqp else { continue };
         if let Some(first) = consumed.insert((amqp.broker.as_str(), amqp.queue.as_str()), amqp.queue.span()) {
             reading
                 .fault(
@@ -344,6 +381,7 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
         }
     }
     receipts(sources, targets, reading);
+    super::folder::check(sources, targets, reading);
     for target in targets {
         let Some(amqp) = &target.amqp else { continue };
         let Some(queue) = &amqp.queue else { continue };

@@ -6,6 +6,7 @@
 mod at;
 mod charts;
 mod file;
+mod folder;
 mod http;
 mod links;
 mod problem;
@@ -163,9 +164,25 @@ pub(crate) struct Source {
     pub(crate) may_send: MaySend,
     /// The largest body in bytes.
     pub(crate) max_body_bytes: usize,
+    /// Where they come from.
+    pub(crate) way: SourceWay,
+}
+
+/// Where a source's messages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SourceWay {
+    /// From a broker.
+    Amqp(Queue),
+    /// From a folder.
+    Folder(samspor_files::source::Settings),
+}
+
+/// A queue to consume from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queue {
     /// The name of its broker, which there is.
     pub(crate) broker: Text,
-    /// Its queue.
+    /// Its name.
     pub(crate) queue: String,
     /// What kind of queue is declared.
     pub(crate) queue_type: QueueType,
@@ -227,6 +244,8 @@ pub(crate) enum Way {
     Amqp(Amqp),
     /// By requests.
     Http(Http),
+    /// In files.
+    Folder(samspor_files::target::Settings),
 }
 
 /// Where to publish on a broker.
@@ -289,7 +308,6 @@ impl Config {
         let needed = [
             ("[store]", self.store.is_some()),
             ("[vault]", self.vault.is_some()),
-            ("[brokers.NAME]", !self.brokers.is_empty()),
             ("[[sources]]", !self.sources.is_empty()),
             ("[[targets]]", !self.targets.is_empty()),
         ];

@@ -99,7 +99,7 @@ fn charts_alone_are_a_configuration() {
     assert_eq!(config.charts.0[&2026].rules[0].kind, CostKind::Service);
     assert_eq!(config.engine.slice_postings, 2_000);
     assert_eq!(config.engine.shutdown_deadline, Duration::from_secs(20));
-    let missing = "[store], [vault], [brokers.NAME], [[sources]], [[targets]]";
+    let missing = "[store], [vault], [[sources]], [[targets]]";
     assert_eq!(config.missing_to_serve().join(", "), missing);
     let problem = config.to_serve().expect_err("it cannot serve").to_string();
     assert_eq!(problem, format!("{}: `samspor serve` also needs {missing}", folder.path().display()));
@@ -116,8 +116,13 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
 
     let [opus, sapa] = &config.sources[..] else { panic!("two sources") };
     assert_eq!(opus.format, Format::G69 { encoding: Encoding::Latin1 });
-    assert_eq!((opus.prefetch, opus.batch), (100, 100), "a batch is never above the prefetch");
-    assert_eq!((opus.queue_type, opus.topology), (QueueType::Quorum, Topology::Check));
+    let queue = |source: &Source| match &source.way {
+        SourceWay::Amqp(queue) => queue.clone(),
+        SourceWay::Folder(_) => panic!("it comes from a broker"),
+    };
+    let from = queue(opus);
+    assert_eq!((from.prefetch, from.batch), (100, 100), "a batch is never above the prefetch");
+    assert_eq!((from.queue_type, from.topology), (QueueType::Quorum, Topology::Check));
     assert!(opus.may_send.postings && opus.may_send.facts.contains(&Kind::Progress));
     assert!(!opus.may_send.facts.contains(&Kind::Consent));
     let types = [("01234567-89ab-cdef-0123-456789abcdef", Payload::Case), ("urn:oio:grant", Payload::Grant)];
@@ -127,11 +132,11 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
         sapa.may_send,
         MaySend { postings: false, facts: [Kind::Case, Kind::Grant].into(), receipts_of: None }
     );
-    assert_eq!((sapa.prefetch, sapa.batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
+    assert_eq!((queue(sapa).prefetch, queue(sapa).batch, sapa.max_body_bytes), (1_000, 500, 1_048_576));
 
     let route = |target: &Target| match &target.way {
         Way::Amqp(amqp) => amqp.route.clone(),
-        Way::Http(_) => panic!("it goes to a broker"),
+        Way::Http(_) | Way::Folder(_) => panic!("it goes to a broker"),
     };
     let routes: Vec<Route> = config.targets.iter().map(route).collect();
     assert_eq!(
@@ -484,9 +489,82 @@ answer_timeout_ms = 5000
         let error = load(&folder.path()).expect_err("it has problems");
         assert!(!format!("{error} {error:?} {}", error.render()).contains("hemmelig"));
     }
-    let nowhere = "43:8: this target says nowhere to go: one of `amqp` and `http` is missing; add [targets.amqp] with a \
-                   broker and a queue or exchange, or [targets.http] with a url";
+    let nowhere = "43:8: this target says nowhere to go: one of `amqp`, `http` and `folder` is missing; add \
+                   [targets.amqp] with a broker and a queue or exchange, [targets.http] with a url, or [targets.folder] \
+                   with a dir";
     assert_eq!(with(lis, "").problems(), [format!("gateway.toml:{nowhere}")]);
+}
+
+const FOLDERS: &str = r#"charts.dir = "charts"
+store.dir = "data"
+vault.master_key_file = "key"
+
+[[sources]]
+name = "opus"
+format = "g69"
+folder = { dir = "in", pattern = "*.{g69,txt}", settle_s = 30, failed = "bad" }
+
+[[sources]]
+name = "dubu"
+format = "json"
+folder = { dir = "in/dubu", marker = ".done" }
+
+[[targets]]
+name = "lis"
+audience = "lis"
+folder = { dir = "out", format = "parquet", prefix = "lis-1", max_records = 500 }
+"#;
+
+#[test]
+fn folders_need_no_broker() {
+    let folder = Folder::new(FOLDERS);
+    let config = load(&folder.path()).expect("good");
+    config.to_serve().expect("complete");
+    let at = |name: &str| folder.0.path().join(name);
+    let inbox = |no: usize| match &config.sources[no].way {
+        SourceWay::Folder(inbox) => inbox.clone(),
+        SourceWay::Amqp(_) => panic!("it is a folder"),
+    };
+    let (opus, dubu) = (inbox(0), inbox(1));
+    assert_eq!((&opus.dir, &opus.done, &opus.failed), (&at("in"), &at("in/done"), &at("bad")));
+    assert_eq!(opus.pattern.to_string(), "*.{g69,txt}");
+    use samspor_files::{source::Whole, target};
+    assert_eq!(opus.whole, Whole::Settled(Duration::from_secs(30)));
+    assert_eq!((opus.poll, opus.max_body_bytes), (Duration::from_secs(5), 1_048_576));
+    assert_eq!((dubu.whole, dubu.pattern.to_string()), (Whole::Marked(".done".into()), "*".into()));
+    let Way::Folder(outbox) = &config.targets[0].way else { panic!("it is a folder") };
+    assert_eq!((outbox.format, outbox.columns), (target::Format::Parquet, target::Columns::Lis));
+    assert_eq!((outbox.max_records, outbox.max_age), (500, Duration::from_secs(3_600)));
+}
+
+#[test]
+fn problems_of_folders_stand_at_their_place() {
+    for (old, new, expected) in [
+        ("*.{g69,txt}", "*.{g69", "8:34: `*.{g69` is no pattern of file names: "),
+        (
+            "*.{g69,txt}",
+            "sub/*",
+            "8:34: `sub/*` is no pattern of file names: it stands for names, without folders",
+        ),
+        (
+            "marker = ",
+            "settle_s = 5, marker = ",
+            "13:40: `settle_s` and `marker` exclude each other; keep `marker`",
+        ),
+        ("\".done\"", "\"a/b\"", "13:38: this is not the end of a file's name"),
+        ("in/dubu\"", "in\", pattern = \"*.{g69,txt}\"", "13:18: two sources take the same files"),
+        ("\"bad\"", "\"in\"", "8:73: this is the folder that files are taken from"),
+        ("\"out\"", "\"in\"", "18:18: a target puts files into a folder that a source takes files from"),
+        ("\"lis-1\"", "\"../x\"", "18:54: `../x` must be 1 to 64 letters"),
+        ("parquet", "xml", "18:34: "),
+        ("folder = { dir = \"in/dubu\", marker = \".done\" }", "", "11:8: this source comes from nowhere"),
+        ("= 500", "= 0", "18:77: 0 is out of bounds: expected 1 to 200000"),
+    ] {
+        assert!(FOLDERS.contains(old), "{old}");
+        let problems = Folder::new(&FOLDERS.replacen(old, new, 1)).problems();
+        let is_there = problems.iter().any(|p| p.starts_with(&format!("gateway.toml:{expected}")));
+        assert!(is_there, "{expected}: {problems:?}");
+    }
 }
 
 #[test]

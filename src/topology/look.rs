@@ -6,10 +6,11 @@ use samspor_amqp as amqp;
 use samspor_domain::Text;
 use samspor_http::management::{self, Client, Queue, Version};
 
+use super::folder;
 use super::keys::{Fit, Keys};
 use super::report::{Finding, Part, Report};
 use super::rules::{self, Bound, Consumer, DeadLetters, Seen, SourceSeen, TargetPlace, TargetSeen};
-use crate::config::{Amqp, Broker, Config, Http, Route, Source, Target, Way};
+use crate::config::{Amqp, Broker, Config, Http, Queue as Consumed, Route, Source, SourceWay, Target, Way};
 use crate::wiring;
 
 /// How many sources and targets are looked at at a time.
@@ -27,15 +28,18 @@ pub(crate) async fn look(config: &Config) -> Report {
         managed.extend(found.map(|found| (name, found)));
     }
     let managed = |name: &Text| managed.iter().find(|(of, _)| *of == name).map(|(_, managed)| managed);
-    let sources =
-        stream::iter(&config.sources).map(|source| look_at_source(config, source, managed(&source.broker)));
+    let sources = stream::iter(&config.sources).map(async |source| match &source.way {
+        SourceWay::Amqp(queue) => look_at_source(config, source, queue, managed(&queue.broker)).await,
+        SourceWay::Folder(settings) => folder::source(source, settings).await,
+    });
     parts.extend(sources.buffered(AT_ONCE).collect::<Vec<_>>().await);
     let targets = stream::iter(&config.targets).map(async |target| match &target.way {
         Way::Amqp(amqp) => look_at_target(config, target, amqp, managed(&amqp.broker)).await,
         Way::Http(http) => look_at_url(target, http).await,
+        Way::Folder(settings) => folder::target(target, settings).await,
     });
     parts.extend(targets.buffered(AT_ONCE).collect::<Vec<_>>().await);
-    if config.brokers.is_empty() {
+    if config.brokers.is_empty() && config.sources.is_empty() && config.targets.is_empty() {
         let says = "the configuration names no broker, so there is nothing to look at";
         let findings = vec![Finding::fault("configuration", says, "add [brokers.NAME], sources and targets")];
         let place = config.path.display().to_string();
@@ -121,8 +125,15 @@ async fn manage(client: Client, url: &amqp::Url, findings: &mut Vec<Finding>) ->
 
 /// What the nodes themselves say of acknowledgements, which their interface does not tell.
 fn node_timeout(config: &Config, broker: &Text) -> Finding {
-    let sources = config.sources.iter().filter(|source| source.broker == *broker);
-    let needed = sources.map(rules::acknowledges_within).max().unwrap_or_default();
+    let queues = config.sources.iter().filter_map(|source| match &source.way {
+        SourceWay::Amqp(queue) => Some(queue),
+        SourceWay::Folder(_) => None,
+    });
+    let needed = queues
+        .filter(|queue| queue.broker == *broker)
+        .map(rules::acknowledges_within)
+        .max()
+        .unwrap_or_default();
     let says = format!(
         "the nodes' own consumer_timeout cannot be seen from here; it is {} ms unless rabbitmq.conf says otherwise",
         rules::DEFAULT_TIMEOUT.as_millis()
@@ -131,23 +142,28 @@ fn node_timeout(config: &Config, broker: &Text) -> Finding {
     Finding::notice("node-consumer-timeout", says, advice)
 }
 
-async fn look_at_source(config: &Config, source: &Source, managed: Option<&Managed>) -> Part {
-    let reached = match wiring::source_probe(config, source) {
+async fn look_at_source(
+    config: &Config,
+    source: &Source,
+    queue: &Consumed,
+    managed: Option<&Managed>,
+) -> Part {
+    let reached = match wiring::source_probe(config, source, queue) {
         Ok(probe) => probe.check().await.map_err(explain),
         Err(error) => Err(format!("{error:#}")),
     };
     let mut findings = Vec::new();
     let mut is_missing = false;
     if let Some(managed) = managed {
-        let seen = managed.source(source).await;
+        let seen = managed.source(queue).await;
         is_missing = matches!(seen.queue, Ok(None));
-        findings = rules::source(source, &seen, &wiring::source_connection(source));
+        findings = rules::source(queue, &seen, &wiring::source_connection(source));
     }
-    add_reached(&mut findings, reached, is_missing, source.topology == crate::config::Topology::Declare);
+    add_reached(&mut findings, reached, is_missing, queue.topology == crate::config::Topology::Declare);
     Part {
         kind: "source",
         name: source.name.to_string(),
-        place: format!("queue {} of {}", source.queue, source.broker),
+        place: format!("queue {} of {}", queue.queue, queue.broker),
         findings,
     }
 }
@@ -227,12 +243,12 @@ fn add_reached(findings: &mut Vec<Finding>, reached: Result<(), String>, is_miss
 }
 
 /// An error with its causes, in one line.
-fn explain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+pub(super) fn explain(error: impl std::error::Error + Send + Sync + 'static) -> String {
     format!("{:#}", anyhow::Error::new(error))
 }
 
 impl Managed {
-    async fn source(&self, source: &Source) -> SourceSeen {
+    async fn source(&self, source: &Consumed) -> SourceSeen {
         let queue = self.queue(&source.queue).await;
         let mut dead_letters = DeadLetters::None;
         let (mut consumers, mut bindings) = (Vec::new(), Ok(0));

@@ -4,6 +4,7 @@ mod commands;
 mod conflicts;
 mod deployment;
 mod faults;
+mod folders;
 mod http;
 mod metrics;
 mod operations;

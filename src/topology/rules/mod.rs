@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use samspor_http::management::{Exchange, Permissions, Queue, Version};
 
-use crate::config::Source;
+use crate::config;
 pub(crate) use queue::dead_letters_to;
 pub(crate) use source::source;
 pub(crate) use target::{keys, target};
@@ -98,7 +98,7 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// How long a source may need to acknowledge a message: as many batches as the prefetch lets come may lie before it. A
 /// batch that the store does not take is given back and not held, so that tries again take no part in it.
-pub(crate) fn acknowledges_within(source: &Source) -> Duration {
+pub(crate) fn acknowledges_within(source: &config::Queue) -> Duration {
     let batches = usize::from(source.prefetch).div_ceil(source.batch.max(1));
     LEAST_TIMEOUT.max(PER_BATCH.saturating_mul(u32::try_from(batches).unwrap_or(u32::MAX)))
 }

@@ -3,11 +3,11 @@
 use super::permission::{Right, permission};
 use super::queue::{self, Role};
 use super::{Consumer, DEFAULT_TIMEOUT, SourceSeen, acknowledges_within};
-use crate::config::{Source, Topology};
+use crate::config::{Queue, Topology};
 use crate::topology::report::Finding;
 
 /// What was seen of a source, graded.
-pub(crate) fn source(source: &Source, seen: &SourceSeen, own_name: &str) -> Vec<Finding> {
+pub(crate) fn source(source: &Queue, seen: &SourceSeen, own_name: &str) -> Vec<Finding> {
     let declares = source.topology == Topology::Declare;
     let mut needs = vec![(Right::Read, source.queue.as_str())];
     if declares {
@@ -63,7 +63,7 @@ fn binding(bindings: &Result<usize, String>) -> Finding {
 }
 
 /// The acknowledgement timeout against what the gateway may need.
-fn timeout(source: &Source, timeout: Option<&samspor_http::management::Setting<i64>>) -> Option<Finding> {
+fn timeout(source: &Queue, timeout: Option<&samspor_http::management::Setting<i64>>) -> Option<Finding> {
     const CHECK: &str = "consumer-timeout";
     let needed = acknowledges_within(source);
     let needs = format!(

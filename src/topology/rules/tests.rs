@@ -33,7 +33,14 @@ amqp = { broker = "bf", exchange = "lis" }
 fn amqp(target: &config::Target) -> &config::Amqp {
     match &target.way {
         config::Way::Amqp(amqp) => amqp,
-        config::Way::Http(_) => panic!("it goes to a broker"),
+        config::Way::Http(_) | config::Way::Folder(_) => panic!("it goes to a broker"),
+    }
+}
+
+fn of_queue(source: &config::Source) -> &config::Queue {
+    match &source.way {
+        config::SourceWay::Amqp(queue) => queue,
+        config::SourceWay::Folder(_) => panic!("it comes from a broker"),
     }
 }
 
@@ -91,7 +98,7 @@ fn not_good(findings: &[Finding]) -> Vec<(&'static str, Grade)> {
 }
 
 fn of_source(change: (&str, &str), seen: &SourceSeen) -> Vec<(&'static str, Grade)> {
-    not_good(&source(&configuration(change.0, change.1).sources[0], seen, OWN))
+    not_good(&source(of_queue(&configuration(change.0, change.1).sources[0]), seen, OWN))
 }
 
 const AS_IT_IS: (&str, &str) = ("", "");
@@ -100,7 +107,7 @@ const AS_IT_IS: (&str, &str) = ("", "");
 fn a_sound_source_is_good() {
     assert_eq!(of_source(AS_IT_IS, &sound()), []);
     let config = configuration("", "");
-    assert!(source(&config.sources[0], &sound(), OWN).len() >= 5, "what is good is said");
+    assert!(source(of_queue(&config.sources[0]), &sound(), OWN).len() >= 5, "what is good is said");
 }
 
 #[test]

@@ -35,6 +35,12 @@ impl SmallDisk {
         Ok(done.is_ok_and(|status| status.success()).then_some(Self { mount }))
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.mount.path()
+    }
+
     fn filler(&self) -> PathBuf {
         self.mount.path().join("filler")
     }

@@ -1,0 +1,236 @@
+//! The open file: records as they come, one a line. What is in it survives a crash, and is found at the next start.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use samspor_domain::{Clock, LinkError, Outgoing};
+use tokio::time::Instant;
+
+use super::rows::Key;
+use super::{Settings, close};
+use crate::{failed, place};
+
+/// Whoever writes into the folder holds a lock on this.
+const LOCK: &str = ".samspor.lock";
+
+/// How the names of open files end; they begin with `.`.
+const OPEN: &str = ".open";
+
+/// The time in a name, to the microsecond, so that names follow each other.
+const TIME: &str = "%Y%m%dT%H%M%S%.6fZ";
+
+/// The open file, if there is one, and what makes one.
+pub(super) struct Spool {
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    open: Option<Open>,
+    /// Held for as long as this lives: what somebody else still closes must not be written to.
+    _lock: File,
+}
+
+struct Open {
+    file: File,
+    /// What the files that it becomes are called, without what comes behind.
+    stem: String,
+    /// How much of it is whole and safe.
+    length: u64,
+    /// The message ids of the records in it.
+    ids: BTreeSet<String>,
+    due: Instant,
+}
+
+impl Spool {
+    /// What an earlier run left open is gone on with, or closed if it is time.
+    pub(super) fn recover(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Result<Self, LinkError> {
+        let doing = format!("going on with the open file in the folder {}", settings.dir.display());
+        let _lock = lock(&settings.dir)?;
+        let mut spool = Self { settings, clock, open: None, _lock };
+        let stems = spool.left_open().map_err(|error| failed(doing.clone(), error))?;
+        for stem in stems {
+            // One target writes one file at a time; of several, a prefix was changed or the clock set back.
+            spool.close()?;
+            if close::is_handed_over(&spool.settings, &stem).map_err(|error| failed(doing.clone(), error))? {
+                close::forget(&spool.settings, &stem).map_err(|error| failed(doing.clone(), error))?;
+                continue;
+            }
+            spool.open = spool.reopen(stem).map_err(|error| failed(doing.clone(), error))?;
+        }
+        spool.close_if_due()?;
+        Ok(spool)
+    }
+
+    /// When the open file is to be closed.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| if self.is_full(open) { Instant::now() } else { open.due })
+    }
+
+    /// Closes the open file, if it is full or old enough.
+    pub(super) fn close_if_due(&mut self) -> Result<(), LinkError> {
+        if self.due().is_some_and(|due| due <= Instant::now()) { self.close() } else { Ok(()) }
+    }
+
+    /// Makes records safe in the open file. A record that is in it already, or that comes as several messages for several
+    /// topics, is in it once. What comes together is in one file, as long as it fits in: were a part of it handed over and
+    /// the rest not safe, that part would come again, in another file.
+    pub(super) fn append(&mut self, messages: Vec<Outgoing>) -> Result<(), LinkError> {
+        let mut last: Option<Outgoing> = None;
+        let mut records = Vec::with_capacity(messages.len());
+        for message in messages {
+            // Of one record the last message is the one that holds now.
+            records.extend(last.take().filter(|last| last.message_id != message.message_id));
+            last = Some(message);
+        }
+        records.extend(last);
+        if let Some(open) = &self.open {
+            records.retain(|record| !open.ids.contains(&record.message_id));
+            if open.ids.len() + records.len() > self.settings.max_records {
+                self.close()?;
+            }
+        }
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            self.append_some(&mut records)?;
+            self.close_if_due()?;
+        }
+        Ok(())
+    }
+
+    fn append_some(&mut self, records: &mut impl Iterator<Item = Outgoing>) -> Result<(), LinkError> {
+        let doing = |settings: &Settings| {
+            let dir = settings.dir.display();
+            format!("writing to the open file in the folder {dir} (is there room?)")
+        };
+        let max_records = self.settings.max_records.max(1);
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let begun = begin(&self.settings, self.clock.now());
+                none.insert(begun.map_err(|error| failed(doing(&self.settings), error))?)
+            }
+        };
+        let (mut lines, mut ids) = (Vec::new(), Vec::new());
+        while open.ids.len() < max_records
+            && let Some(record) = records.next()
+        {
+            if open.ids.insert(record.message_id.clone()) {
+                ids.push(record.message_id);
+                lines.extend_from_slice(&record.body);
+                lines.push(b'\n');
+            }
+        }
+        let written = open.file.write_all(&lines).and_then(|()| open.file.sync_data());
+        written.map_err(|error| {
+            // None of them counts, so none of them stays. Where that fails too, those that are whole are found again.
+            let _ = open.file.set_len(open.length).and_then(|()| open.file.sync_data());
+            for id in ids {
+                open.ids.remove(&id);
+            }
+            failed(doing(&self.settings), error)
+        })?;
+        open.length += u64::try_from(lines.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// Closes the open file, if there is one: it is handed over in its format, with a manifest.
+    fn close(&mut self) -> Result<(), LinkError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let dir = self.settings.dir.display();
+        close::hand_over(&self.settings, &open.stem, self.clock.now())
+            .map_err(|error| failed(format!("closing a file in the folder {dir} (is there room?)"), error))?;
+        self.open = None;
+        Ok(())
+    }
+
+    fn is_full(&self, open: &Open) -> bool {
+        open.ids.len() >= self.settings.max_records.max(1)
+    }
+
+    /// The names of all that is open, the oldest first.
+    fn left_open(&self) -> io::Result<BTreeSet<String>> {
+        let mut stems = BTreeSet::new();
+        for entry in fs::read_dir(&self.settings.dir)? {
+            let name = entry?.file_name();
+            stems.extend(stem_of_open(&name).map(str::to_owned));
+        }
+        Ok(stems)
+    }
+
+    /// Goes on with an open file. One without a record is taken away.
+    fn reopen(&self, stem: String) -> io::Result<Option<Open>> {
+        let path = path(&self.settings.dir, &stem);
+        let file = OpenOptions::new().read(true).append(true).open(&path)?;
+        let (mut lines, mut line) = (BufReader::new(&file), Vec::new());
+        let (mut ids, mut length) = (BTreeSet::new(), 0);
+        // A crash may have left a piece of a line at the end, which nobody was told is there.
+        while lines.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            ids.insert(Key::of(&line)?.message_id());
+            length += u64::try_from(line.len()).unwrap_or(u64::MAX);
+            line.clear();
+        }
+        if ids.is_empty() {
+            close::forget(&self.settings, &stem)?;
+            return Ok(None);
+        }
+        file.set_len(length)?;
+        file.sync_all()?;
+        place::sync(&self.settings.dir)?;
+        // A clock that was set back does not hold it open for longer.
+        let age = begun(&stem).map_or(self.settings.max_age, |begun| {
+            Duration::try_from(self.clock.now().duration_since(begun)).unwrap_or_default()
+        });
+        let due = Instant::now() + self.settings.max_age.saturating_sub(age);
+        Ok(Some(Open { file, stem, length, ids, due }))
+    }
+}
+
+/// Sees to it that nobody else writes into a folder: another gateway, or what is left of an earlier connection.
+fn lock(dir: &Path) -> Result<File, LinkError> {
+    let doing = || format!("locking the folder {} (does another gateway put files there?)", dir.display());
+    let lock = File::options().create(true).append(true).open(dir.join(LOCK));
+    let lock = lock.map_err(|error| failed(doing(), error))?;
+    lock.try_lock().map_err(|error| failed(doing(), error))?;
+    Ok(lock)
+}
+
+/// Begins a file under a name that no other has or had.
+fn begin(settings: &Settings, now: Timestamp) -> io::Result<Open> {
+    let mut at = now;
+    let (stem, file) = loop {
+        let stem = format!("{}-{}", settings.prefix.0, at.strftime(TIME));
+        if !close::is_handed_over(settings, &stem)? {
+            let made = OpenOptions::new().append(true).create_new(true).open(path(&settings.dir, &stem));
+            match made {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => break (stem, made?),
+            }
+        }
+        at = at.checked_add(Duration::from_micros(1)).map_err(io::Error::other)?;
+    };
+    place::sync(&settings.dir)?;
+    let due = Instant::now() + settings.max_age;
+    Ok(Open { file, stem, length: 0, ids: BTreeSet::new(), due })
+}
+
+/// When a file was begun, by its name.
+pub(super) fn begun(stem: &str) -> Option<Timestamp> {
+    let (_, time) = stem.rsplit_once('-')?;
+    let time = jiff::civil::DateTime::strptime(TIME, time).ok()?;
+    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+pub(super) fn path(dir: &Path, stem: &str) -> PathBuf {
+    dir.join(format!(".{stem}{OPEN}"))
+}
+
+fn stem_of_open(name: &OsStr) -> Option<&str> {
+    let stem = name.as_bytes().strip_prefix(b".")?.strip_suffix(OPEN.as_bytes())?;
+    let stem = std::str::from_utf8(stem).ok()?;
+    begun(stem).map(|_| stem)
+}
