@@ -154,7 +154,7 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
     Ok(Outlet {
         name: target.name.clone(),
         target: way,
-        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder),
+        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder).filtered(target.filter.clone()),
         window,
         policy: target.policy.clone(),
         answers,

@@ -337,6 +337,8 @@ pub(super) struct Target {
     pub(super) amqp: Option<At<TargetAmqp>>,
     /// The URL at which it takes records. A target has this or `amqp`.
     pub(super) http: Option<At<TargetHttp>>,
+    /// Which tags it is given; without it, all.
+    pub(super) filter: Option<At<Filter>>,
     /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
     /// `samspor parked list`, and delivered when a start finds the month open again.
     #[serde(default)]
@@ -346,6 +348,26 @@ pub(super) struct Target {
     pub(super) delivery: Delivery,
     /// That its books give receipts.
     pub(super) receipts: Option<At<Receipts>>,
+}
+
+/// Which tags a target is given. Of each list that is there, one word must be the tag's. A posting whose tag is not, or is
+/// no longer, one of these goes to the target as an `untag` if an earlier one was, and not at all if none ever was. What a
+/// target is given is kept with what it has, so it does not change later: a target with another filter needs another
+/// name, or `samspor targets forget` first.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.filter]")]
+pub(super) struct Filter {
+    /// The solutions' ids.
+    pub(super) solutions: Option<At<Vec<At<String>>>>,
+    /// The sector areas of the charts; `unmapped` is that of accounts which no chart knows.
+    pub(super) areas: Option<At<Vec<At<String>>>>,
+    /// `inside` and `outside`. A closed finance solution takes `inside` only.
+    pub(super) sides: Option<At<Vec<At<String>>>>,
+    /// `before`, `during` and `after` an enrolment.
+    pub(super) phases: Option<At<Vec<At<String>>>>,
+    /// `service`, `transfer`, and `unmapped` for accounts of which no chart says the kind.
+    pub(super) kinds: Option<At<Vec<At<String>>>>,
 }
 
 /// What is done about records that a target does not take. A record that fails is tried again, and those behind it

@@ -158,11 +158,13 @@ impl Resolver {
         let name = self.reading.text(&target.name);
         let way = self.way(target);
         let policy = self.policy(target);
+        let filter = self.filter(target.filter.as_ref());
         Some(Target {
             name: name?,
             audience: target.audience,
             format: target.format,
             way: way?,
+            filter: filter?,
             policy: policy?,
         })
     }

@@ -6,6 +6,7 @@
 mod at;
 mod charts;
 mod file;
+mod filter;
 mod http;
 mod links;
 mod problem;
@@ -22,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use samspor_domain::{Charts, Kind, SourceName, Text};
+use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
 pub(crate) use problem::{Problem, Problems};
@@ -216,6 +217,8 @@ pub(crate) struct Target {
     pub(crate) format: TargetFormat,
     /// How it gets them.
     pub(crate) way: Way,
+    /// Which of them.
+    pub(crate) filter: TagFilter,
     /// What is done about records that it does not take, and its closed months.
     pub(crate) policy: samspor_engine::Policy,
 }
