@@ -136,7 +136,7 @@ fn target(target: &Target) -> String {
         Way::Amqp(amqp) => self::amqp(amqp),
         Way::Http(http) => self::http(http),
     };
-    format!("{audience}, JSON to {way}{}", filter(&target.filter))
+    format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
 }
 
 /// What a target is given, if that is not everything.
@@ -168,6 +168,9 @@ fn http(http: &Http) -> String {
     }
     if let Some(bearer) = &http.bearer {
         whom.push(format!("bearer token in {}", secret(bearer)));
+    }
+    if http.batch > 1 {
+        whom.push(format!("up to {} records a request", http.batch));
     }
     whom.push(format!(
         "connects within {:?}, answered within {:?}",

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode, Text};
-use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
-use samspor_formats::{g69, json, oio};
+use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
+use samspor_formats::{csv, g69, json, oio, xml};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -138,7 +138,10 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
             (Arc::new(exchange), amqp.window)
         }
         // One request at a time: of each it is known what became of it before the next one goes.
-        Way::Http(http) => (Arc::new(poster(target, http)?), 1),
+        Way::Http(http) => {
+            let window = if http.batch > 1 { http.batch * IN_FLIGHT } else { 1 };
+            (Arc::new(poster(target, http)?), window)
+        }
     };
     let answers: Option<Arc<dyn Decode>> = match &target.way {
         Way::Http(_) if target.policy.receipt_within.is_some() => Some(Arc::new(json::Decoder)),
@@ -150,11 +153,15 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
     };
     let encoder: Arc<dyn Encode> = match target.format {
         TargetFormat::Json => Arc::new(json::Encoder),
+        TargetFormat::Xml => Arc::new(xml::Encoder),
+        TargetFormat::Protobuf => Arc::new(samspor_grpc::Encoder),
+        TargetFormat::Csv => Arc::new(csv::Encoder),
     };
     Ok(Outlet {
         name: target.name.clone(),
         target: way,
-        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder).filtered(target.filter.clone()),
+        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder)
+            .filtered(target.filter.clone()),
         window,
         policy: target.policy.clone(),
         answers,
@@ -186,6 +193,7 @@ fn http_settings(http: &Http) -> Result<http::Settings> {
         connect_timeout: http.connect_timeout,
         answer_timeout: http.answer_timeout,
         max_answer_bytes: http.max_answer_bytes,
+        batch: http.batch,
     })
 }
 

@@ -428,6 +428,24 @@ pub(crate) enum TargetFormat {
     /// The gateway's own JSON.
     #[default]
     Json,
+    /// XML by the schema `config/schemas/record.xsd`.
+    Xml,
+    /// The message `TargetRecord` of `proto/samspor/v1/records.proto`.
+    Protobuf,
+    /// CSV in the Danish way: `;` between fields and a decimal comma, one line for each part.
+    Csv,
+}
+
+impl TargetFormat {
+    /// As it is called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+            Self::Protobuf => "protobuf",
+            Self::Csv => "CSV",
+        }
+    }
 }
 
 /// Where to publish: either to a `queue`, or to an `exchange` with or without a `routing_key`. Records are
@@ -463,8 +481,8 @@ pub(super) struct TargetAmqp {
     pub(super) window: Number<1_000, 1, 65_535>,
 }
 
-/// Where to post: each record is one request, one after the other, and the answer says what becomes of it, as
-/// `docs/http.md` has it.
+/// Where to post: each record is one request, or some are with `batch`, one after the other, and the answer says what
+/// becomes of it, as `docs/http.md` has it.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [targets.http]")]
@@ -493,6 +511,11 @@ pub(super) struct TargetHttp {
     /// The longest answer that is read, in bytes. A receipt that is longer stays awaited.
     #[serde(default)]
     pub(super) max_answer_bytes: Number<65_536, 1_024, 1_048_576>,
+    /// How many records one request has at most. With more than 1 they are lines of JSON (`application/x-ndjson`), and the
+    /// answer is one for all; of a request that fails, each record goes alone. Only with `format = "json"`, and without
+    /// `[targets.receipts]`.
+    #[serde(default)]
+    pub(super) batch: Number<1, 1, 1_000>,
 }
 
 /// One year's chart, `YYYY.toml`.

@@ -26,9 +26,9 @@ impl Resolver {
         let Some(filter) = filter else { return Some(TagFilter::default()) };
         let lists = [&filter.solutions, &filter.areas, &filter.sides, &filter.phases, &filter.kinds];
         if lists.iter().all(|list| list.is_none()) {
-            self.reading
-                .fault(filter.span(), "this filter lets everything through: it has no list")
-                .help("add `solutions`, `areas`, `sides`, `phases` or `kinds`, or take [targets.filter] away");
+            self.reading.fault(filter.span(), "this filter lets everything through: it has no list").help(
+                "add `solutions`, `areas`, `sides`, `phases` or `kinds`, or take [targets.filter] away",
+            );
             return None;
         }
         let solutions = self.words(&filter.solutions, |resolver, word| resolver.reading.text(word));
@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_filter_is_what_its_lists_say() {
-        let filter = "filter = { sides = [\"inside\"], kinds = [\"service\", \"unmapped\"], areas = [\"health\"] }\n";
+        let filter =
+            "filter = { sides = [\"inside\"], kinds = [\"service\", \"unmapped\"], areas = [\"health\"] }\n";
         let config = with(LIS, &format!("{LIS}{filter}")).load();
         let [ledger, lis] = &config.targets[..] else { panic!("two targets") };
         assert!(ledger.filter.is_everything());
@@ -100,12 +101,21 @@ mod tests {
     #[test]
     fn every_faulty_word_and_list_is_reported() {
         for (filter, expected) in [
-            ("filter = {}", "46:10: this filter lets everything through: it has no list; add `solutions`, `areas`, \
-                             `sides`, `phases` or `kinds`, or take [targets.filter] away"),
-            ("filter = { areas = [] }", "46:20: this list is empty, so the filter lets nothing through; name what goes \
-                                         through, or take the list away: then everything does"),
+            (
+                "filter = {}",
+                "46:10: this filter lets everything through: it has no list; add `solutions`, `areas`, \
+                             `sides`, `phases` or `kinds`, or take [targets.filter] away",
+            ),
+            (
+                "filter = { areas = [] }",
+                "46:20: this list is empty, so the filter lets nothing through; name what goes \
+                                         through, or take the list away: then everything does",
+            ),
             ("filter = { sides = [\"in\"] }", "46:21: there is no such word; there are inside, outside"),
-            ("filter = { kinds = [\"\"] }", "46:21: there is no such word; there are service, transfer, unmapped"),
+            (
+                "filter = { kinds = [\"\"] }",
+                "46:21: there is no such word; there are service, transfer, unmapped",
+            ),
             ("filter = { solutions = [\"\"] }", "46:25: this must be 1 to 120 bytes long, and has 0"),
         ] {
             let problems = with(LIS, &format!("{LIS}{filter}\n")).problems();

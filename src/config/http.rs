@@ -47,7 +47,27 @@ impl Resolver {
             connect_timeout: self.milliseconds(&http.connect_timeout_ms),
             answer_timeout: self.milliseconds(&http.answer_timeout_ms),
             max_answer_bytes: self.reading.number(&http.max_answer_bytes),
+            batch: self.reading.number(&http.batch),
         })
+    }
+
+    /// Records in batches are lines of JSON, and have no receipts.
+    pub(super) fn batches(&mut self, target: &file::Target) {
+        let Some(http) = target.http.as_ref().filter(|http| http.batch.get().is_ok_and(|most| most > 1))
+        else {
+            return;
+        };
+        if target.format != file::TargetFormat::Json {
+            self.reading
+                .fault(http.batch.span(), "only records in JSON go several in one request")
+                .help("let `batch` be 1, or `format` be \"json\"");
+        }
+        if let Some(receipts) = &target.receipts {
+            self.reading
+                .fault(http.batch.span(), "a receipt belongs to one record, and the answer to several is one")
+                .also(receipts.span(), "these receipts")
+                .help("let `batch` be 1, or take [targets.receipts] away");
+        }
     }
 
     /// The gateway's own certificate and where its key is, if it has one; none where that is a problem.

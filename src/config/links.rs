@@ -170,6 +170,7 @@ impl Resolver {
     }
 
     fn way(&mut self, target: &file::Target) -> Option<Way> {
+        self.batches(target);
         match (&target.amqp, &target.http) {
             (Some(amqp), None) => self.amqp(amqp).map(Way::Amqp),
             (None, Some(http)) => self.http(http).map(Way::Http),

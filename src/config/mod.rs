@@ -268,6 +268,8 @@ pub(crate) struct Http {
     pub(crate) answer_timeout: Duration,
     /// The longest answer that is read.
     pub(crate) max_answer_bytes: usize,
+    /// How many records a request has at most.
+    pub(crate) batch: usize,
 }
 
 /// Where to publish.

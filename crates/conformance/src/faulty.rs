@@ -10,7 +10,8 @@ use jiff::civil::Date;
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
     Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, NewPosting, PersonNo, Posted,
-    PostingRow, Quarantined, Reach, Read, Result, Sealed, Standing, Store, TaggedSum, Work, WorkNo, WorkPhase,
+    PostingRow, Quarantined, Reach, Read, Result, Sealed, Standing, Store, TaggedSum, Work, WorkNo,
+    WorkPhase,
 };
 use samspor_domain::{
     Cause, EntryNo, FactNo, Fault, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, SetNo, Shelf,

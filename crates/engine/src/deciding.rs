@@ -7,8 +7,8 @@ use samspor_domain::store::{
     FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError, WorkPhase,
 };
 use samspor_domain::{
-    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, FilterKey, Posting, PostingNo, Pseudonym, Rank, Revision,
-    Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, decide, follows,
+    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, FilterKey, Posting, PostingNo, Pseudonym, Rank,
+    Revision, Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, decide, follows,
 };
 use samspor_vault::Purpose;
 

@@ -21,8 +21,8 @@ use crate::supervise::Backoff;
 use crate::trace;
 use crate::writer::{Handle, explain};
 
-/// Batches that may wait for their confirms at once.
-const IN_FLIGHT: usize = 4;
+/// Batches that may wait for their confirms at once, each of them a part of the window.
+pub const IN_FLIGHT: usize = 4;
 
 /// Records that are looked at in one go, at most, for some that a filter does not let pass by.
 const LOOKED_AT: usize = 1_000;

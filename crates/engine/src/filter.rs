@@ -114,11 +114,7 @@ impl Core {
             for row in rows {
                 let tag = kept::newest_tag(&mut *self.store, &self.keyring.vault, row.no)?
                     .ok_or_else(|| StoreError::Damaged("a tagged posting has no tag in the feed".into()))?;
-                self.tally.retagged(
-                    self.entry(row.source, &row.posting),
-                    None,
-                    Some(FilterKey::from(&tag)),
-                );
+                self.tally.retagged(self.entry(row.source, &row.posting), None, Some(FilterKey::from(&tag)));
             }
         }
         self.store.set_meta(ADDED_UP, &[])

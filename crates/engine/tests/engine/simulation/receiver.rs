@@ -124,7 +124,16 @@ impl Receiver {
             given: BTreeSet::new(),
             wrong: None,
         };
-        Self { world, name, filter, part, state: Mutex::new(state), changed: Notify::new(), receipts, answers }
+        Self {
+            world,
+            name,
+            filter,
+            part,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            receipts,
+            answers,
+        }
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {

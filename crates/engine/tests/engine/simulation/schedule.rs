@@ -74,9 +74,10 @@ pub(crate) const TARGETS: [&str; 3] = ["ledger", "lis", "part"];
 fn part_of_the_feed(which: usize) -> (Audience, TagFilter) {
     let everything = TagFilter::default();
     match which {
-        0 => {
-            (Audience::Ledger, TagFilter { solutions: Some([text("s-1"), text("last")].into()), ..everything })
-        }
+        0 => (
+            Audience::Ledger,
+            TagFilter { solutions: Some([text("s-1"), text("last")].into()), ..everything },
+        ),
         1 => (Audience::Lis, TagFilter { sides: Some([Side::Outside].into()), ..everything }),
         2 => {
             let (areas, phases) = (Some([text("unmapped")].into()), Some([Phase::During].into()));
