@@ -7,6 +7,7 @@ mod faults;
 mod http;
 mod metrics;
 mod operations;
+mod parts;
 mod quarantine;
 mod record;
 mod samspor;

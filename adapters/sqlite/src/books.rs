@@ -198,7 +198,11 @@ pub(crate) fn add_tagged(store: &Sqlite, tagged: &TaggedSum) -> Result<()> {
     let no: Option<i64> = store.one(sql, [tagged.key.0], |row| row.get(0))?;
     let month = date(tagged.month);
     let key: [(&str, &dyn ToSql); 3] = [("source", &tagged.source.0), ("month", &month), ("filter_key", &no)];
-    store.add("tagged", &key, tagged.sum)
+    store.add("tagged", &key, tagged.sum)?;
+    // Nothing tells that something was tagged so once.
+    let sql = "DELETE FROM tagged WHERE source = ? AND month = ? AND filter_key = ? AND postings = 0 \
+               AND hash = zeroblob(16)";
+    store.run(sql, params![tagged.source.0, month, no]).map(drop)
 }
 
 #[cfg(test)]

@@ -318,20 +318,21 @@ impl Outlet {
         if self.scribe.filter().is_everything() {
             return self.read_page(reader, after, limit);
         }
-        let (mut steps, mut last, mut looked) = (Vec::new(), None, 0);
+        let (mut steps, mut passed, mut looked, mut after) = (Vec::new(), None, 0, after);
         while steps.len() < limit && looked < LOOKED_AT {
-            let after = last.as_ref().map_or(after, |last: &Step| last.seq);
             let page = self.read_page(reader, after, limit - steps.len())?;
-            if page.is_empty() {
-                break;
-            }
-            looked += page.len();
-            steps.extend(last.take().filter(|last| !last.passes_by));
+            let Some(last) = page.last() else { break };
+            (after, looked) = (last.seq, looked + page.len());
             for step in page {
-                steps.extend(last.replace(step).filter(|before| !before.passes_by));
+                if step.passes_by {
+                    passed = Some(step);
+                } else {
+                    passed = None;
+                    steps.push(step);
+                }
             }
         }
-        steps.extend(last);
+        steps.extend(passed);
         Ok(steps)
     }
 

@@ -1,8 +1,8 @@
 """An HTTP receiver for tests: Python's own server, over TLS unless told otherwise.
 
 Told on standard input how to answer, one JSON object a line: `script` (answers to the next requests), `by_posting`
-(answers by posting id), `default`. A request of type NDJSON has several records, and is one. Says on standard output its port, each request with what it holds, and `told` for
-each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
+(answers by posting id), `default`. A request in NDJSON has several records and one answer. Says on standard output its
+port, each request with what it holds, and `told` for each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
 with `seed` it chooses by each record's key which it accepts, which it rejects, and on which tries it is busy or hangs up.
 """
 

@@ -21,6 +21,9 @@ const KEY: &str = "Idempotency-Key";
 /// What a key carries as `%` and two hexadecimal digits for each byte: whatever is not visible in ASCII, and `%` itself.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
+/// What an answer is that says more than its status: a receipt.
+const ANSWER: &str = "application/json";
+
 /// The way to a receiver.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -87,7 +90,7 @@ impl Line {
             .http
             .post(self.url.get())
             .header(CONTENT_TYPE, asked.content_type)
-            .header(ACCEPT, asked.content_type)
+            .header(ACCEPT, ANSWER)
             .header(KEY, utf8_percent_encode(&asked.key, ESCAPED).to_string())
             .body(asked.body);
         if let Some(trace) = asked.trace {
