@@ -103,20 +103,20 @@ mod tests {
         for (filter, expected) in [
             (
                 "filter = {}",
-                "46:10: this filter lets everything through: it has no list; add `solutions`, `areas`, \
+                "45:10: this filter lets everything through: it has no list; add `solutions`, `areas`, \
                              `sides`, `phases` or `kinds`, or take [targets.filter] away",
             ),
             (
                 "filter = { areas = [] }",
-                "46:20: this list is empty, so the filter lets nothing through; name what goes \
+                "45:20: this list is empty, so the filter lets nothing through; name what goes \
                                          through, or take the list away: then everything does",
             ),
-            ("filter = { sides = [\"in\"] }", "46:21: there is no such word; there are inside, outside"),
+            ("filter = { sides = [\"in\"] }", "45:21: there is no such word; there are inside, outside"),
             (
                 "filter = { kinds = [\"\"] }",
-                "46:21: there is no such word; there are service, transfer, unmapped",
+                "45:21: there is no such word; there are service, transfer, unmapped",
             ),
-            ("filter = { solutions = [\"\"] }", "46:25: this must be 1 to 120 bytes long, and has 0"),
+            ("filter = { solutions = [\"\"] }", "45:25: this must be 1 to 120 bytes long, and has 0"),
         ] {
             let problems = with(LIS, &format!("{LIS}{filter}\n")).problems();
             assert_eq!(problems, [format!("gateway.toml:{expected}")], "{filter}");

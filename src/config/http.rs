@@ -86,3 +86,28 @@ impl Resolver {
         Some(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Way;
+    use super::super::tests::with;
+
+    const LEDGER: &str = "amqp = { broker = \"bf\", queue = \"tagged\" }\n";
+
+    #[test]
+    fn records_go_together_in_json_and_without_receipts_only() {
+        let http = "http = { url = \"https://ledger.example/\", batch = 100 }\n";
+        let config = with(LEDGER, http).load();
+        assert!(matches!(&config.targets[0].way, Way::Http(http) if http.batch == 100));
+        let problems = with(LEDGER, &format!("{http}format = \"csv\"\n[targets.receipts]\n")).problems();
+        assert_eq!(
+            problems,
+            [
+                "gateway.toml:40:51: only records in JSON go several in one request; let `batch` be 1, or `format` be \
+                 \"json\"",
+                "gateway.toml:40:51: a receipt belongs to one record, and the answer to several is one; let `batch` be \
+                 1, or take [targets.receipts] away",
+            ]
+        );
+    }
+}
