@@ -1,9 +1,11 @@
 //! `samspor check`: what a configuration means, in a table; or what its brokers show.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 
 use crate::cli::Check;
 use crate::config::{
@@ -168,7 +170,24 @@ fn target(target: &Target) -> String {
         Way::Http(http) => self::http(http),
         Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
     };
-    format!("{audience}, JSON to {way}")
+    format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
+}
+
+/// What a target is given, if that is not everything.
+fn filter(filter: &TagFilter) -> String {
+    fn words<T>(list: &Option<BTreeSet<T>>, word: impl Fn(&T) -> &str) -> Option<String> {
+        list.as_ref().map(|list| list.iter().map(word).collect::<Vec<_>>().join(" or "))
+    }
+    let lists = [
+        ("solution", words(&filter.solutions, |text| text.as_str())),
+        ("area", words(&filter.areas, |text| text.as_str())),
+        ("side", words(&filter.sides, |side| side.word())),
+        ("phase", words(&filter.phases, |phase| phase.word())),
+        ("kind", words(&filter.kinds, |kind| kind.map_or(UNMAPPED, CostKind::word))),
+    ];
+    let lists: Vec<String> =
+        lists.into_iter().filter_map(|(what, words)| Some(format!("{what} {}", words?))).collect();
+    if lists.is_empty() { String::new() } else { format!("; only {}", lists.join(", ")) }
 }
 
 fn http(http: &Http) -> String {
@@ -183,6 +202,9 @@ fn http(http: &Http) -> String {
     }
     if let Some(bearer) = &http.bearer {
         whom.push(format!("bearer token in {}", secret(bearer)));
+    }
+    if http.batch > 1 {
+        whom.push(format!("up to {} records a request", http.batch));
     }
     whom.push(format!(
         "connects within {:?}, answered within {:?}",

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode, Text};
-use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
+use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
-use samspor_formats::{g69, json, oio};
+use samspor_formats::{csv, g69, json, oio, xml};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -160,7 +160,10 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
             (Arc::new(exchange), amqp.window)
         }
         // One request at a time: of each it is known what became of it before the next one goes.
-        Way::Http(http) => (Arc::new(poster(target, http)?), 1),
+        Way::Http(http) => {
+            let window = if http.batch > 1 { http.batch * IN_FLIGHT } else { 1 };
+            (Arc::new(poster(target, http)?), window)
+        }
         Way::Folder(settings) => (Arc::new(outbox(settings)), settings.max_records.min(FOLDER_WINDOW)),
     };
     let answers: Option<Arc<dyn Decode>> = match &target.way {
@@ -174,11 +177,15 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
     let encoder: Arc<dyn Encode> = match (&target.way, target.format) {
         // Files are made from JSON records, whatever they are written in.
         (Way::Folder(_), _) | (_, TargetFormat::Json) => Arc::new(json::Encoder),
+        (_, TargetFormat::Xml) => Arc::new(xml::Encoder),
+        (_, TargetFormat::Protobuf) => Arc::new(samspor_grpc::Encoder),
+        (_, TargetFormat::Csv) => Arc::new(csv::Encoder),
     };
     Ok(Outlet {
         name: target.name.clone(),
         target: way,
-        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder),
+        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder)
+            .filtered(target.filter.clone()),
         window,
         policy: target.policy.clone(),
         answers,
@@ -210,6 +217,7 @@ fn http_settings(http: &Http) -> Result<http::Settings> {
         connect_timeout: http.connect_timeout,
         answer_timeout: http.answer_timeout,
         max_answer_bytes: http.max_answer_bytes,
+        batch: http.batch,
     })
 }
 

@@ -369,6 +369,8 @@ pub(super) struct Target {
     pub(super) http: Option<At<TargetHttp>>,
     /// The folder in which it finds files of records. A target has this, `amqp` or `http`.
     pub(super) folder: Option<At<TargetFolder>>,
+    /// Which tags it is given; without it, all.
+    pub(super) filter: Option<At<Filter>>,
     /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
     /// `samspor parked list`, and delivered when a start finds the month open again.
     #[serde(default)]
@@ -378,6 +380,26 @@ pub(super) struct Target {
     pub(super) delivery: Delivery,
     /// That its books give receipts.
     pub(super) receipts: Option<At<Receipts>>,
+}
+
+/// Which tags a target is given. Of each list that is there, one word must be the tag's. A posting whose tag is not, or is
+/// no longer, one of these goes to the target as an `untag` if an earlier one was, and not at all if none ever was. What a
+/// target is given is kept with what it has, so it does not change later: a target with another filter needs another
+/// name, or `samspor targets forget` first.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.filter]")]
+pub(super) struct Filter {
+    /// The solutions' ids.
+    pub(super) solutions: Option<At<Vec<At<String>>>>,
+    /// The sector areas of the charts; `unmapped` is that of accounts which no chart knows.
+    pub(super) areas: Option<At<Vec<At<String>>>>,
+    /// `inside` and `outside`. A closed finance solution takes `inside` only.
+    pub(super) sides: Option<At<Vec<At<String>>>>,
+    /// `before`, `during` and `after` an enrolment.
+    pub(super) phases: Option<At<Vec<At<String>>>>,
+    /// `service`, `transfer`, and `unmapped` for accounts of which no chart says the kind.
+    pub(super) kinds: Option<At<Vec<At<String>>>>,
 }
 
 /// What is done about records that a target does not take. A record that fails is tried again, and those behind it
@@ -438,6 +460,24 @@ pub(crate) enum TargetFormat {
     /// The gateway's own JSON.
     #[default]
     Json,
+    /// XML by the schema `config/schemas/record.xsd`.
+    Xml,
+    /// The message `TargetRecord` of `proto/samspor/v1/records.proto`.
+    Protobuf,
+    /// CSV in the Danish way: `;` between fields and a decimal comma, one line for each part.
+    Csv,
+}
+
+impl TargetFormat {
+    /// As it is called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+            Self::Protobuf => "protobuf",
+            Self::Csv => "CSV",
+        }
+    }
 }
 
 /// Where to publish: either to a `queue`, or to an `exchange` with or without a `routing_key`. Records are
@@ -473,8 +513,8 @@ pub(super) struct TargetAmqp {
     pub(super) window: Number<1_000, 1, 65_535>,
 }
 
-/// Where to post: each record is one request, one after the other, and the answer says what becomes of it, as
-/// `docs/http.md` has it.
+/// Where to post: each record is one request, or some are with `batch`, one after the other, and the answer says what
+/// becomes of it, as `docs/http.md` has it.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [targets.http]")]
@@ -503,6 +543,11 @@ pub(super) struct TargetHttp {
     /// The longest answer that is read, in bytes. A receipt that is longer stays awaited.
     #[serde(default)]
     pub(super) max_answer_bytes: Number<65_536, 1_024, 1_048_576>,
+    /// How many records one request has at most. With more than 1 they are lines of JSON (`application/x-ndjson`), and the
+    /// answer is one for all; of a request that fails, each record goes alone. Only with `format = "json"`, and without
+    /// `[targets.receipts]`.
+    #[serde(default)]
+    pub(super) batch: Number<1, 1, 1_000>,
 }
 
 /// Where files of records are put. Records are collected in an open file, whose name begins with `.`; a record is delivered

@@ -47,7 +47,27 @@ impl Resolver {
             connect_timeout: self.milliseconds(&http.connect_timeout_ms),
             answer_timeout: self.milliseconds(&http.answer_timeout_ms),
             max_answer_bytes: self.reading.number(&http.max_answer_bytes),
+            batch: self.reading.number(&http.batch),
         })
+    }
+
+    /// Records in batches are lines of JSON, and have no receipts.
+    pub(super) fn batches(&mut self, target: &file::Target) {
+        let Some(http) = target.http.as_ref().filter(|http| http.batch.get().is_ok_and(|most| most > 1))
+        else {
+            return;
+        };
+        if target.format != file::TargetFormat::Json {
+            self.reading
+                .fault(http.batch.span(), "only records in JSON go several in one request")
+                .help("let `batch` be 1, or `format` be \"json\"");
+        }
+        if let Some(receipts) = &target.receipts {
+            self.reading
+                .fault(http.batch.span(), "a receipt belongs to one record, and the answer to several is one")
+                .also(receipts.span(), "these receipts")
+                .help("let `batch` be 1, or take [targets.receipts] away");
+        }
     }
 
     /// The gateway's own certificate and where its key is, if it has one; none where that is a problem.
@@ -64,5 +84,30 @@ impl Resolver {
             }
         }
         Some(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Way;
+    use super::super::tests::with;
+
+    const LEDGER: &str = "amqp = { broker = \"bf\", queue = \"tagged\" }\n";
+
+    #[test]
+    fn records_go_together_in_json_and_without_receipts_only() {
+        let http = "http = { url = \"https://ledger.example/\", batch = 100 }\n";
+        let config = with(LEDGER, http).load();
+        assert!(matches!(&config.targets[0].way, Way::Http(http) if http.batch == 100));
+        let problems = with(LEDGER, &format!("{http}format = \"csv\"\n[targets.receipts]\n")).problems();
+        assert_eq!(
+            problems,
+            [
+                "gateway.toml:40:51: only records in JSON go several in one request; let `batch` be 1, or `format` be \
+                 \"json\"",
+                "gateway.toml:40:51: a receipt belongs to one record, and the answer to several is one; let `batch` be \
+                 1, or take [targets.receipts] away",
+            ]
+        );
     }
 }

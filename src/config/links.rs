@@ -181,16 +181,19 @@ impl Resolver {
         let name = self.reading.text(&target.name);
         let way = self.way(target);
         let policy = self.policy(target);
+        let filter = self.filter(target.filter.as_ref());
         Some(Target {
             name: name?,
             audience: target.audience,
             format: target.format,
             way: way?,
+            filter: filter?,
             policy: policy?,
         })
     }
 
     fn way(&mut self, target: &file::Target) -> Option<Way> {
+        self.batches(target);
         match (&target.amqp, &target.http, &target.folder) {
             (Some(amqp), None, None) => self.amqp(amqp).map(Way::Amqp),
             (None, Some(http), None) => self.http(http).map(Way::Http),

@@ -6,6 +6,7 @@
 mod at;
 mod charts;
 mod file;
+mod filter;
 mod folder;
 mod http;
 mod links;
@@ -23,7 +24,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use samspor_domain::{Charts, Kind, SourceName, Text};
+use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
 pub(crate) use problem::{Problem, Problems};
@@ -233,6 +234,8 @@ pub(crate) struct Target {
     pub(crate) format: TargetFormat,
     /// How it gets them.
     pub(crate) way: Way,
+    /// Which of them.
+    pub(crate) filter: TagFilter,
     /// What is done about records that it does not take, and its closed months.
     pub(crate) policy: samspor_engine::Policy,
 }
@@ -284,6 +287,8 @@ pub(crate) struct Http {
     pub(crate) answer_timeout: Duration,
     /// The longest answer that is read.
     pub(crate) max_answer_bytes: usize,
+    /// How many records a request has at most.
+    pub(crate) batch: usize,
 }
 
 /// Where to publish.

@@ -9,7 +9,7 @@ use samspor_domain::CostKind;
 use super::*;
 
 /// A folder with a configuration and charts.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 const CHART: &str = "[[rule]]\naccount = \"5.28\"\narea = \"vulnerable-children\"\nkind = \"service\"\n";
 
@@ -30,8 +30,12 @@ impl Folder {
         self.0.path().join("gateway.toml")
     }
 
+    pub(super) fn load(&self) -> Config {
+        load(&self.path()).expect("it is good")
+    }
+
     /// Every problem as `file:line:column: message; help`, without the folder.
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let problems = load(&self.path()).expect_err("it has problems");
         let prefix = format!("{}/", self.0.path().display());
         problems.to_string().replace(&prefix, "").lines().map(str::to_owned).collect()
@@ -39,7 +43,7 @@ impl Folder {
 }
 
 /// [`GOOD`] with one thing replaced.
-fn with(old: &str, new: &str) -> Folder {
+pub(super) fn with(old: &str, new: &str) -> Folder {
     assert!(GOOD.contains(old), "{old}");
     Folder::new(&GOOD.replacen(old, new, 1))
 }

@@ -8,6 +8,7 @@ mod folders;
 mod http;
 mod metrics;
 mod operations;
+mod parts;
 mod quarantine;
 mod record;
 mod samspor;

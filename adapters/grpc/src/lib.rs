@@ -14,6 +14,7 @@ mod private;
 mod put;
 mod quarantine;
 mod reading;
+mod records;
 mod refusal;
 mod registry;
 mod server;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use admin::Reload;
 pub use put::Method;
+pub use records::Encoder;
 pub use server::{Bound, Error, SOURCE, Server, Settings};
 
 /// The messages and services of `samspor.v1`, generated from `proto/`.

@@ -24,6 +24,7 @@ fn settings(receiver: &Receiver, certificates: &Certificates) -> Result<target::
         connect_timeout: LONG,
         answer_timeout: LONG,
         max_answer_bytes: MAX_ANSWER_BYTES,
+        batch: 1,
     })
 }
 
@@ -253,5 +254,35 @@ async fn a_receiver_that_is_not_there_is_an_error_before_anything_is_posted() ->
     let error =
         Target::new(target::Settings { url, ..settings })?.connect().await.err().expect("nobody is there");
     assert!(error.doing.starts_with("connecting to https://127.0.0.1:"), "{}", text(&error));
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_records_go_in_one_request_and_share_its_answer() -> Result {
+    let certificates = Certificates::make().await?;
+    let mut receiver = Receiver::start(Settings { tls: Some(&certificates), ..Settings::default() }).await?;
+    let settings = target::Settings { batch: 2, ..settings(&receiver, &certificates)? };
+    let mut publisher = Target::new(settings)?.connect().await?;
+    receiver.tell(json!({"by_posting": {"P-4": {"status": 422}}})).await?;
+    let sent = send(&mut publisher, &["P-1", "P-2", "P-3", "P-4", "P-5"]).await?;
+    let kinds: Vec<bool> = sent.iter().map(Sent::is_delivered).collect();
+    assert_eq!(kinds, [true, true, false, false, false], "{sent:?}");
+    assert!(matches!(&sent[4], Sent::Later(..)), "nothing is posted past what was refused: {sent:?}");
+    // One by one the bad one is found.
+    for (posting, is_taken) in [("P-3", true), ("P-4", false), ("P-5", true)] {
+        assert_eq!(send(&mut publisher, &[posting]).await?[0].is_delivered(), is_taken, "{posting}");
+    }
+    let requests = receiver.all().await?;
+    let posts = requests.iter().filter(|request| request["method"] == "POST");
+    let posted: Vec<Vec<&str>> = posts
+        .clone()
+        .map(|request| request["records"].as_array().into_iter().flatten())
+        .map(|records| records.filter_map(|record| record["posting"].as_str()).collect())
+        .collect();
+    assert_eq!(posted, [vec!["P-1", "P-2"], vec!["P-3", "P-4"], vec!["P-3"], vec!["P-4"], vec!["P-5"]]);
+    assert!(posts.clone().all(|request| request["type"] == "application/x-ndjson"));
+    let keys: Vec<&str> = posts.filter_map(|request| request["key"].as_str()).collect();
+    assert!(keys[0].starts_with("batch:2:") && keys[1].starts_with("batch:2:") && keys[0] != keys[1]);
+    assert_eq!(keys[2..], ["opus:P-3:1", "opus:P-4:1", "opus:P-5:1"]);
     Ok(())
 }

@@ -17,10 +17,13 @@ const TAGGED: &str = "tagged";
 /// Sources by their numbers.
 type Names = BTreeMap<SourceNo, String>;
 
+/// What is tagged of what a target is given, by source and month of posting.
+type Tagged<'a> = dyn Fn(&mut dyn Read, &Text) -> Result<BTreeMap<(SourceNo, Month), Sum>> + 'a;
+
 /// Reads all that the store has to tell of its sources and of these targets, but what is [`slow`].
-pub(crate) fn read(read: &mut dyn Read, targets: &[Text]) -> Result<Vec<Family>> {
+pub(crate) fn read(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result<Vec<Family>> {
     read.hold()?;
-    let families = read_held(read, targets);
+    let families = read_held(read, targets, tagged);
     let released = read.release();
     let families = families?;
     released?;
@@ -37,12 +40,12 @@ pub(crate) fn slow(
     Ok(vec![kept_for_receipts(read, purges_until)?, controls(totals)])
 }
 
-fn read_held(read: &mut dyn Read, targets: &[Text]) -> Result<Vec<Family>> {
+fn read_held(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result<Vec<Family>> {
     let names: Names = read.sources()?.into_iter().map(|(no, name)| (no, name.to_string())).collect();
     let balances = read.balances()?;
     let mut families = items(read, &names)?;
     families.extend(postings(&balances, &names));
-    families.extend(self::targets(read, targets, &balances)?);
+    families.extend(self::targets(read, targets, tagged)?);
     families.push(quarantine(read, &names)?);
     families.extend(work(read)?);
     Ok(families)
@@ -115,7 +118,7 @@ fn postings(balances: &[Balance], names: &Names) -> Vec<Family> {
     vec![stand, unaccounted]
 }
 
-fn targets(read: &mut dyn Read, targets: &[Text], balances: &[Balance]) -> Result<Vec<Family>> {
+fn targets(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result<Vec<Family>> {
     let shelves = read.shelves()?;
     let feed =
         Family::counter("samspor_feed_records", "Records that the feed was ever given, purged ones too.")
@@ -154,7 +157,7 @@ fn targets(read: &mut dyn Read, targets: &[Text], balances: &[Balance]) -> Resul
             }
         }
         if to_come == 0 && refused == 0 && closed == 0 {
-            unbalanced.add([label], count_unbalanced(balances, of_target()));
+            unbalanced.add([label], count_unbalanced(tagged(read, target)?, of_target()));
         }
     }
     Ok(vec![feed, waiting, parked, has, unbalanced])
@@ -192,10 +195,13 @@ fn controls(totals: &[ControlSum]) -> Family {
 }
 
 /// In how many books a target that is to get nothing more has another sum than is tagged.
-fn count_unbalanced<'a>(balances: &[Balance], shelves: impl Iterator<Item = &'a Shelf>) -> usize {
+fn count_unbalanced<'a>(
+    tagged: BTreeMap<(SourceNo, Month), Sum>,
+    shelves: impl Iterator<Item = &'a Shelf>,
+) -> usize {
     let mut books: BTreeMap<(SourceNo, Month), (Sum, Sum)> = BTreeMap::new();
-    for balance in balances.iter().filter(|balance| balance.standing == Some(None)) {
-        books.entry((balance.source, balance.month)).or_default().0 += balance.sum;
+    for (book, sum) in tagged {
+        books.entry(book).or_default().0 += sum;
     }
     for shelf in shelves.filter(|shelf| shelf.change == Change::Tag) {
         books.entry((shelf.source, shelf.month)).or_default().1 += shelf.sum;

@@ -142,7 +142,9 @@ impl Server {
         let until = self.handle.purges_until();
         let (last, slow_every) = (Arc::clone(&self.slow), self.settings.slow_every);
         let read = self.handle.read(move |read, vault| {
-            let mut families = figures::read(read, &targets)?;
+            let mut families = figures::read(read, &targets, &|read, target| {
+                samspor_engine::tagged_for(read, vault, target)
+            })?;
             let known = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let slow = match known.filter(|(at, _)| at.elapsed() < slow_every) {
                 Some((_, known)) => known,

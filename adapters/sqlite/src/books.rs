@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
-use samspor_domain::store::{Month, PostingNo, Result, Sealed, Seq, SourceNo, StoreError};
-use samspor_domain::{Change, Handed, Parked, Receipted, Shelf, Stage, Sum, Text, Verdict, Why};
+use samspor_domain::store::{Month, PostingNo, Result, Sealed, Seq, SourceNo, StoreError, TaggedSum};
+use samspor_domain::{Change, Handed, Parked, Pseudonym, Receipted, Shelf, Stage, Sum, Text, Verdict, Why};
 
 use crate::Sqlite;
-use crate::code::{instant, read_date, strange, text};
+use crate::code::{date, instant, read_date, strange, text};
 
 /// Reads number, debit, credit and hash from the first columns.
 pub(crate) fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
@@ -173,6 +173,36 @@ pub(crate) fn parked_to_try(
     found.dedup_by_key(|parked| parked.posting);
     found.truncate(limit);
     Ok(found)
+}
+
+/// Reads the sums of tagged postings.
+pub(crate) fn tagged_sums(store: &Sqlite) -> Result<Vec<TaggedSum>> {
+    let sql = "SELECT t.postings, t.debit, t.credit, t.hash, t.source, t.month, k.key, k.sealed FROM tagged t \
+               JOIN filter_key k ON k.no = t.filter_key";
+    store.all(sql, [], |row| {
+        Ok(TaggedSum {
+            source: SourceNo(row.get(4)?),
+            month: read_date(row.get(5)?).ok_or_else(|| strange(5))?,
+            key: Pseudonym(row.get(6)?),
+            filter_key: Sealed(row.get(7)?),
+            sum: sum(row)?,
+        })
+    })
+}
+
+/// Adds to a sum of tagged postings.
+pub(crate) fn add_tagged(store: &Sqlite, tagged: &TaggedSum) -> Result<()> {
+    let sql = "INSERT INTO filter_key (key, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING";
+    store.run(sql, params![tagged.key.0, tagged.filter_key.0])?;
+    let sql = "SELECT no FROM filter_key WHERE key = ?";
+    let no: Option<i64> = store.one(sql, [tagged.key.0], |row| row.get(0))?;
+    let month = date(tagged.month);
+    let key: [(&str, &dyn ToSql); 3] = [("source", &tagged.source.0), ("month", &month), ("filter_key", &no)];
+    store.add("tagged", &key, tagged.sum)?;
+    // Nothing tells that something was tagged so once.
+    let sql = "DELETE FROM tagged WHERE source = ? AND month = ? AND filter_key = ? AND postings = 0 \
+               AND hash = zeroblob(16)";
+    store.run(sql, params![tagged.source.0, month, no]).map(drop)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Params, Row, params};
 use samspor_domain::store::{
     Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, PostingRow, Quarantined, Reach,
-    Read, Result, Work,
+    Read, Result, TaggedSum, Work,
 };
 use samspor_domain::{
     FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, Shelf, SourceName, SourceNo, Stage, Text,
@@ -323,6 +323,10 @@ impl Read for Sqlite {
             Some(Balance { source, month: code::read_date(month)?, standing, sum })
         };
         Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    fn tagged_sums(&mut self) -> Result<Vec<TaggedSum>> {
+        books::tagged_sums(self)
     }
 
     fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>> {

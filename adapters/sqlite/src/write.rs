@@ -7,7 +7,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{
     Balance, Count, Day, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read,
-    Result, Sealed, Standing, Store, StoreError, Work, WorkNo, WorkPhase,
+    Result, Sealed, Standing, Store, StoreError, TaggedSum, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
     Cause, FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Receipted, Scope, Seq, Shelf, SourceName,
@@ -364,6 +364,10 @@ impl Store for Sqlite {
             self.add("balance", &key, balance.sum)?;
         }
         Ok(())
+    }
+
+    fn add_tagged(&mut self, sums: &[TaggedSum]) -> Result<()> {
+        sums.iter().try_for_each(|sum| books::add_tagged(self, sum))
     }
 
     fn add_days(&mut self, days: &[Day]) -> Result<()> {

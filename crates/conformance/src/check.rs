@@ -91,7 +91,7 @@ impl Newest {
         same(Check::Feed, "last seq", &store.last_seq()?, &self.cursor)
     }
 
-    fn tag(&self, no: PostingNo) -> Option<&Tag> {
+    pub(crate) fn tag(&self, no: PostingNo) -> Option<&Tag> {
         self.records.get(&no).and_then(|(_, tag, _)| tag.as_ref())
     }
 

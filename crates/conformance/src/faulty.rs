@@ -10,7 +10,8 @@ use jiff::civil::Date;
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
     Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, NewPosting, PersonNo, Posted,
-    PostingRow, Quarantined, Reach, Read, Result, Sealed, Standing, Store, Work, WorkNo, WorkPhase,
+    PostingRow, Quarantined, Reach, Read, Result, Sealed, Standing, Store, TaggedSum, Work, WorkNo,
+    WorkPhase,
 };
 use samspor_domain::{
     Cause, EntryNo, FactNo, Fault, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, SetNo, Shelf,
@@ -145,6 +146,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn cursors(&mut self) -> Result<Vec<(Text, Seq)>>;
         fn counts(&mut self) -> Result<Vec<Count>>;
         fn balances(&mut self) -> Result<Vec<Balance>>;
+        fn tagged_sums(&mut self) -> Result<Vec<TaggedSum>>;
         fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>>;
         fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>>;
         fn pending_work(&mut self) -> Result<i64>;
@@ -202,6 +204,7 @@ impl Store for Faulty<dyn Store> {
         fn take_work_of(&mut self, fact: FactNo) -> Result<Vec<Reach>>;
         fn count(&mut self, counts: &[Count]) -> Result<()>;
         fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
+        fn add_tagged(&mut self, sums: &[TaggedSum]) -> Result<()>;
         fn add_days(&mut self, days: &[Day]) -> Result<()>;
         fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool>;
         fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;

@@ -17,6 +17,7 @@ mod postings;
 mod reader;
 mod script;
 mod shrink;
+mod tagged;
 mod world;
 
 pub use chance::Chance;

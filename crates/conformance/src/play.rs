@@ -18,7 +18,7 @@ use crate::check::{self, Check, Checked, Failure, Newest, Seen, same};
 use crate::evaluate::{Evaluation, Id, Knowledge, Novelty};
 use crate::reader::{Filter, Reader};
 use crate::script::{READERS, Script, Step};
-use crate::{Content, Corpus, Item};
+use crate::{Content, Corpus, Item, tagged};
 
 /// Opens the store: the first time empty, then with what it held.
 pub type Open<'a> = dyn Fn() -> store::Result<Box<dyn Store>> + 'a;
@@ -225,6 +225,7 @@ impl<'a> Player<'a> {
         let seen = Seen::of(store)?;
         seen.agrees_with_feed(&self.newest, store, &self.vault)?;
         seen.balances(store)?;
+        tagged::sums(&seen, &self.newest, store, &self.vault)?;
         let counted = store.counts()?.into_iter();
         let counted: BTreeMap<_, _> = counted
             .map(|count| ((seen.names[&count.source].clone(), count.month, count.outcome), count.items))

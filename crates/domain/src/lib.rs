@@ -8,6 +8,7 @@ mod cpr;
 mod decide;
 mod fault;
 mod feed;
+mod filter;
 mod handed;
 mod message;
 mod money;
@@ -34,6 +35,7 @@ pub use decide::{
 };
 pub use fault::{Fault, Reason};
 pub use feed::{Cause, Change, FilterKey, LedgerRecord, LisRecord, Record, Revision};
+pub use filter::{Fit, TagFilter};
 pub use handed::{Handed, Parked, Receipted, Shelf, Stage, Verdict, Why};
 pub use message::{
     Body, Case, Consent, ControlTotal, Enrolment, Fact, Grant, Identity, IdentityKind, Kind, Message,

@@ -301,6 +301,21 @@ pub struct Balance {
     pub sum: Sum,
 }
 
+/// The tagged postings of a source and month that readers filter alike, added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggedSum {
+    /// The source.
+    pub source: SourceNo,
+    /// The month of the postings' dates.
+    pub month: Month,
+    /// A keyed hash of what readers filter them by.
+    pub key: Pseudonym,
+    /// The same, sealed: a [`crate::FilterKey`].
+    pub filter_key: Sealed,
+    /// What they add up to.
+    pub sum: Sum,
+}
+
 /// The postings of a day as they were received, whether they are purged or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day {
@@ -460,6 +475,8 @@ pub trait Read: Send + ReadQuarantine {
     fn counts(&mut self) -> Result<Vec<Count>>;
     /// Postings by source, month and standing.
     fn balances(&mut self) -> Result<Vec<Balance>>;
+    /// The tagged postings by source, month and what readers filter them by.
+    fn tagged_sums(&mut self) -> Result<Vec<TaggedSum>>;
     /// The days from one date to another on which a source has postings, in order.
     fn days(&mut self, source: SourceNo, from: Date, to: Date) -> Result<Vec<Day>>;
     /// What lies in quarantine with its bytes, oldest first, at most `limit`.
@@ -569,6 +586,8 @@ pub trait Store: Read + WriteQuarantine {
     fn count(&mut self, counts: &[Count]) -> Result<()>;
     /// Adds to the balance.
     fn weigh(&mut self, balances: &[Balance]) -> Result<()>;
+    /// Adds to the sums of tagged postings.
+    fn add_tagged(&mut self, sums: &[TaggedSum]) -> Result<()>;
     /// Adds to the sums of days.
     fn add_days(&mut self, days: &[Day]) -> Result<()>;
     /// Puts something in quarantine, unless the same bytes from the same source are or were there: then `false`.

@@ -130,6 +130,7 @@ impl Core {
             if !core.store.forget_target(target, core.slice())? {
                 return Ok(Some(after));
             }
+            core.forget_filter(target)?;
             core.purge_anew_all()?;
             Ok(None)
         })

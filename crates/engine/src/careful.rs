@@ -355,6 +355,9 @@ impl Outlet {
                     return Ok(());
                 }
                 after = after.max(step.seq);
+                if step.passes_by {
+                    continue;
+                }
                 if step.handing.is_none() {
                     closed.push(step.park(Why::ClosedMonth));
                     continue;

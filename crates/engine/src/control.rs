@@ -198,9 +198,12 @@ impl Control {
         let (units, handle, status) = (self.units.clone(), self.handle.clone(), self.status.clone());
         let done = self.handle.run(move |core, _| {
             if units.lock().is_stopping {
-                return Ok(false);
+                return Ok(Err(Unavailable::stopping()));
             }
             let Plan { settings, unchanged, inlets, outlets, targets } = plan;
+            if let Err(why) = core.note_filters(&outlets)? {
+                return Ok(Err(Unavailable::refusing(why)));
+            }
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
             let receipts = receipts_of(&outlets);
             let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
@@ -219,8 +222,8 @@ impl Control {
                 let is_paused = paused.contains(&work.part());
                 units.start(work, is_paused, &handle, &status);
             }
-            Ok(true)
+            Ok(Ok(()))
         });
-        if done.await? { Ok(()) } else { Err(Unavailable::stopping()) }
+        done.await?
     }
 }

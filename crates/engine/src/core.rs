@@ -123,6 +123,7 @@ impl Core {
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
+            core.add_up_tagged()?;
             core.note_charts_and_rules()
         })?;
         Ok(core)
@@ -266,7 +267,7 @@ impl Core {
         self.store.begin()?;
         let said = if self.charts_in_doubt { self.note_charts_and_rules() } else { Ok(()) };
         let outcome = said.and_then(|()| body(self)).and_then(|value| {
-            self.tally.flush(&mut *self.store)?;
+            self.tally.flush(&mut *self.store, &self.keyring.vault)?;
             if self.last != before {
                 self.store.set_meta(LAST, &self.last.as_microsecond().to_be_bytes())?;
             }

@@ -7,8 +7,8 @@ use samspor_domain::store::{
     FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError, WorkPhase,
 };
 use samspor_domain::{
-    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, Posting, PostingNo, Pseudonym, Rank, Revision,
-    Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, decide, follows,
+    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, FilterKey, Posting, PostingNo, Pseudonym, Rank,
+    Revision, Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, decide, follows,
 };
 use samspor_vault::Purpose;
 
@@ -60,7 +60,7 @@ impl Core {
             self.stand(&mut row, standing)?;
         }
         if let Answer::Tagged(tag) = decision.answer {
-            self.append(row.no, None, Some(*tag), decision.subject, Cause::Posting(no), now)?;
+            self.append(&row, None, Some(*tag), decision.subject, Cause::Posting(no), now)?;
         }
         // Its arrival may close a ring, so all that follow it, near and far, are looked at.
         let followers = self.followers(&row)?;
@@ -257,8 +257,8 @@ impl Core {
         let had_tag = matches!(row.standing, Standing::Tagged(_));
         self.stand(row, standing)?;
         match decision.answer {
-            Answer::Tagged(tag) => self.append(row.no, before, Some(*tag), decision.subject, cause, now)?,
-            Answer::Untagged(_) if had_tag => self.append(row.no, before, None, None, cause, now)?,
+            Answer::Tagged(tag) => self.append(row, before, Some(*tag), decision.subject, cause, now)?,
+            Answer::Untagged(_) if had_tag => self.append(row, before, None, None, cause, now)?,
             Answer::Untagged(_) => {} // From one reason to another; the feed says nothing of reasons.
         }
         Ok(true)
@@ -291,7 +291,7 @@ impl Core {
 
     fn append(
         &mut self,
-        no: PostingNo,
+        row: &PostingRow,
         before: Option<(i64, Revision)>,
         tag: Option<Tag>,
         subject: Option<CitizenRef>,
@@ -299,9 +299,12 @@ impl Core {
         now: Timestamp,
     ) -> Result<()> {
         let number = before.as_ref().map_or(1, |(number, _)| number + 1);
+        let key = |tag: Option<&Tag>| tag.map(FilterKey::from);
+        let had = key(before.as_ref().and_then(|(_, revision)| revision.tag.as_ref()));
+        self.tally.retagged(self.entry(row.source, &row.posting), had, key(tag.as_ref()));
         let revision = Revision::after(before.as_ref().map(|(_, revision)| revision), tag, subject);
         let sealed = kept::seal_revision(&self.keyring.vault, &revision);
-        self.store.append(no, number, cause, now, &sealed).map(drop)
+        self.store.append(row.no, number, cause, now, &sealed).map(drop)
     }
 
     fn stand(&mut self, row: &mut PostingRow, standing: Standing) -> Result<()> {

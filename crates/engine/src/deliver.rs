@@ -21,8 +21,11 @@ use crate::supervise::Backoff;
 use crate::trace;
 use crate::writer::{Handle, explain};
 
-/// Batches that may wait for their confirms at once.
-const IN_FLIGHT: usize = 4;
+/// Batches that may wait for their confirms at once, each of them a part of the window.
+pub const IN_FLIGHT: usize = 4;
+
+/// Records that are looked at in one go, at most, for some that a filter does not let pass by.
+const LOOKED_AT: usize = 1_000;
 
 /// One target, as it runs.
 pub struct Outlet {
@@ -88,8 +91,11 @@ pub(crate) struct Step {
     pub(crate) seq: Seq,
     pub(crate) posting: PostingNo,
     pub(crate) revision: i64,
-    /// None for a record of a closed month, which has no messages either.
+    /// None for a record of a closed month, and for one that the target's filter lets pass by; these have no messages
+    /// either.
     pub(crate) handing: Option<Handing>,
+    /// The target is not given this one: only the cursor goes on.
+    pub(crate) passes_by: bool,
     pub(crate) messages: Vec<Outgoing>,
     /// The span in which it is published, if somebody follows its posting.
     pub(crate) span: Option<Box<dyn Publishing>>,
@@ -283,6 +289,7 @@ impl Outlet {
             advance.to = step.seq;
             match doubts.handing(&mut step) {
                 Some(handing) => advance.handed.push(handing),
+                None if step.passes_by => {}
                 None => advance.parked.push(step.park(Why::ClosedMonth)),
             }
         }
@@ -304,9 +311,33 @@ impl Outlet {
         }
     }
 
-    /// The next records.
+    /// The next records. Those that pass the target by are left out, but for the last one of many, so that the cursor goes
+    /// on.
     pub(crate) fn read(&mut self, reader: &mut dyn Read, after: Seq) -> StoreResult<Vec<Step>> {
-        let rows = reader.newest_after(after, (self.window / IN_FLIGHT).max(1))?;
+        let limit = (self.window / IN_FLIGHT).max(1);
+        if self.scribe.filter().is_everything() {
+            return self.read_page(reader, after, limit);
+        }
+        let (mut steps, mut passed, mut looked, mut after) = (Vec::new(), None, 0, after);
+        while steps.len() < limit && looked < LOOKED_AT {
+            let page = self.read_page(reader, after, limit - steps.len())?;
+            let Some(last) = page.last() else { break };
+            (after, looked) = (last.seq, looked + page.len());
+            for step in page {
+                if step.passes_by {
+                    passed = Some(step);
+                } else {
+                    passed = None;
+                    steps.push(step);
+                }
+            }
+        }
+        steps.extend(passed);
+        Ok(steps)
+    }
+
+    fn read_page(&mut self, reader: &mut dyn Read, after: Seq, limit: usize) -> StoreResult<Vec<Step>> {
+        let rows = reader.newest_after(after, limit)?;
         rows.iter().map(|(row, posting)| self.step(reader, row, posting)).collect()
     }
 
@@ -316,12 +347,14 @@ impl Outlet {
         row: &samspor_domain::store::FeedRow,
         posting: &samspor_domain::store::PostingRow,
     ) -> StoreResult<Step> {
-        // What is not delivered is not unsealed.
+        // What is not delivered is not unsealed, unless a filter must see it.
         let is_closed = self.policy.closed_months.contains(&posting.posting.date.first_of_month());
-        let written = if is_closed { None } else { Some(self.scribe.messages(reader, row, posting)?) };
-        let (handing, messages) = written.unzip();
+        let is_looked_at = !is_closed || !self.scribe.filter().is_everything();
+        let written = if is_looked_at { self.scribe.messages(reader, row, posting)? } else { None };
+        let passes_by = is_looked_at && written.is_none();
+        let (handing, messages) = written.filter(|_| !is_closed).unzip();
         let (seq, revision, messages) = (row.seq, row.revision, messages.unwrap_or_default());
-        Ok(Step { seq, posting: posting.no, revision, handing, messages, span: None })
+        Ok(Step { seq, posting: posting.no, revision, handing, passes_by, messages, span: None })
     }
 
     /// The span of a record that is published now, if somebody follows its posting. Its messages tell of it.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use samspor_domain::store::{PostingRow, Read, Result, Scope};
 use samspor_domain::{
-    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Known, Link, Phase, PostingNo, Pseudonym, Span,
-    Text, candidates, decide, follows, overlap,
+    Answer, Body, Cause, Charts, Circle, CitizenRef, FactNo, Fit, Known, Link, Phase, PostingNo, Pseudonym,
+    Span, TagFilter, Text, candidates, decide, follows, overlap,
 };
 use samspor_vault::Vault;
 
 use crate::conflicts::Tie;
-use crate::kept;
 use crate::keyring::Keyring;
 use crate::registry::{Registry, reach};
+use crate::{filter, kept};
 
 /// What the gateway says about a posting, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,15 +303,25 @@ impl Explainer<'_> {
     /// `Some(Some(tag))` else.
     fn feed(&mut self, row: &PostingRow) -> Result<(Step, Option<Option<Option<samspor_domain::Tag>>>)> {
         let records = self.read.records_of(row.no)?;
-        let cursors = self.read.cursors()?;
+        let mut targets = Vec::new();
+        for (name, at) in self.read.cursors()? {
+            targets.push((filter::filter(&mut *self.read, &self.keyring.vault, &name)?, name, at));
+        }
         let mut lines = Vec::new();
         let mut newest = None;
         let as_of = self.as_of;
         for record in records.iter().filter(|record| as_of.is_none_or(|at| record.registered <= at)) {
             let revision = kept::open_revision(&self.keyring.vault, record)?;
             let change = revision.as_ref().map_or("erased", |revision| revision.change().word());
-            let delivered: Vec<&str> =
-                cursors.iter().filter(|(_, at)| record.seq <= *at).map(|(name, _)| name.as_str()).collect();
+            // What passes a target by is not delivered to it; of what is erased nobody knows that any more.
+            let passes_by = |filter: &TagFilter| {
+                revision.as_ref().is_some_and(|revision| filter.fit(revision) == Fit::Nothing)
+            };
+            let delivered: Vec<&str> = targets
+                .iter()
+                .filter(|(filter, _, at)| record.seq <= *at && (filter.is_everything() || !passes_by(filter)))
+                .map(|(_, name, _)| name.as_str())
+                .collect();
             let delivered = if delivered.is_empty() {
                 "nowhere yet".to_owned()
             } else {

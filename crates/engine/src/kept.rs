@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 use samspor_domain::store::{FactRow, FactVersion, FeedRow, Read, Result, Sealed, StoreError};
-use samspor_domain::{Body, CitizenRef, Delivery, Fault, Pseudonym, Rank, Revision, SourceName, State, Text};
+use samspor_domain::{
+    Body, CitizenRef, Delivery, Fault, FilterKey, Pseudonym, Rank, Revision, SourceName, State, TagFilter,
+    Text,
+};
 use samspor_vault::{Pseudonyms, Purpose, Vault};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +76,27 @@ pub(crate) fn open_revision(vault: &Vault, row: &FeedRow) -> Result<Option<Revis
     let Some(sealed) = &row.payload else { return Ok(None) };
     let plain = vault.open(Purpose::Revision, sealed).map_err(|_| damaged("feed record"))?;
     serde_json::from_slice(&plain).map(Some).map_err(|_| damaged("feed record"))
+}
+
+/// By what readers filter: a keyed hash of it, and itself, sealed.
+pub(crate) fn seal_filter_key(vault: &Vault, key: &FilterKey) -> (Pseudonym, Sealed) {
+    let plain = encode(key);
+    (vault.registry().content(&plain), vault.seal(Purpose::FilterKey, &plain))
+}
+
+pub(crate) fn open_filter_key(vault: &Vault, sealed: &Sealed) -> Result<FilterKey> {
+    let plain = vault.open(Purpose::FilterKey, sealed).map_err(|_| damaged("filter key"))?;
+    serde_json::from_slice(&plain).map_err(|_| damaged("filter key"))
+}
+
+/// What a target is given, of which the store keeps it, so that its books can be held against that.
+pub(crate) fn seal_filter(vault: &Vault, filter: &TagFilter) -> Sealed {
+    vault.seal(Purpose::FilterKey, &encode(filter))
+}
+
+pub(crate) fn open_filter(vault: &Vault, sealed: Vec<u8>) -> Result<TagFilter> {
+    let plain = vault.open(Purpose::FilterKey, &Sealed(sealed)).map_err(|_| damaged("filter"))?;
+    serde_json::from_slice(&plain).map_err(|_| damaged("filter"))
 }
 
 /// The references that a fact holds, its own among them: by these it is found again.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use samspor_domain::store::{Day, Month, PostingNo, PostingRow, Read, Result, Seq, Standing};
+use samspor_domain::store::{Day, FeedRow, Month, PostingNo, PostingRow, Read, Result, Seq, Standing};
 use samspor_domain::{
-    Amount, Body, Change, Handed, Kind, Receipted, SourceName, SourceNo, Stage, Sum, Text, Why,
+    Amount, Body, Change, Fit, Handed, Kind, Receipted, SourceName, SourceNo, Stage, Sum, TagFilter, Text,
+    Why,
 };
 use samspor_vault::{Pseudonyms, Vault};
 
-use crate::kept;
+use crate::{filter, kept};
 
 /// Rows that are read at a time.
 const PAGE: usize = 1_000;
@@ -193,6 +194,15 @@ impl Drop for Reader<'_> {
     }
 }
 
+/// A posting whose newest record a target has not got.
+struct Way {
+    row: PostingRow,
+    handed: Option<Handed>,
+    /// Whether it is tagged, as far as the target is to know.
+    is_tagged: bool,
+    is_parked: bool,
+}
+
 /// A source and a month.
 type Key = (SourceNo, Month);
 
@@ -217,26 +227,27 @@ impl<'a> Reader<'a> {
     }
 
     fn targets(&mut self) -> Result<Vec<Book>> {
-        let balances = self.read.balances()?;
         let shelves = self.read.shelves()?;
         let mut books = Vec::new();
         for (target, cursor) in self.read.cursors()? {
             let mut of: BTreeMap<Key, Book> = BTreeMap::new();
-            for balance in balances.iter().filter(|balance| balance.standing == Some(None)) {
-                self.book(&mut of, &target, (balance.source, balance.month)).tagged = balance.sum;
+            let filter = filter::filter(&mut *self.read, self.vault, &target)?;
+            for (key, sum) in filter::tagged(&mut *self.read, self.vault, &filter)? {
+                self.book(&mut of, &target, key).tagged = sum;
             }
             for shelf in shelves.iter().filter(|shelf| shelf.target == target) {
                 let book = self.book(&mut of, &target, (shelf.source, shelf.month));
                 let stages = if shelf.change == Change::Tag { &mut book.has } else { &mut book.untagged };
                 stages.insert(shelf.stage, shelf.sum);
             }
-            self.on_its_way(&target, cursor, |reader, row, handed, is_parked| {
+            self.on_its_way(&target, &filter, cursor, |reader, way| {
+                let Way { row, handed, is_tagged, is_parked } = way;
                 let key = (row.source, row.posting.date.first_of_month());
-                let sum = reader.sum(row);
+                let sum = reader.sum(&row);
                 let book = reader.book(&mut of, &target, key);
                 book.parked += i64::from(is_parked);
                 let has_tag = handed.as_ref().is_some_and(|handed| handed.change == Change::Tag);
-                match (matches!(row.standing, Standing::Tagged(_)), has_tag) {
+                match (is_tagged, has_tag) {
                     (true, false) => book.coming += sum,
                     (false, true) => book.going += sum,
                     (true, true) => book.outdated += sum,
@@ -274,12 +285,24 @@ impl<'a> Reader<'a> {
         id.map(|id| Sum::of(row.posting.amount, &id)).unwrap_or_default()
     }
 
-    /// Goes through the postings whose newest record a target has not got: those after its cursor, and those parked.
+    /// What a posting's newest record is to a target with that filter; without one, nothing is unsealed for it.
+    fn fit(&mut self, filter: &TagFilter, row: &PostingRow, newest: &FeedRow) -> Result<Fit> {
+        if filter.is_everything() {
+            let is_tagged = matches!(row.standing, Standing::Tagged(_));
+            return Ok(if is_tagged { Fit::Tag } else { Fit::Untag });
+        }
+        let revision = kept::open_revision(self.vault, newest)?;
+        Ok(revision.map_or(Fit::Nothing, |revision| filter.fit(&revision)))
+    }
+
+    /// Goes through the postings whose newest record a target has not got: those after its cursor, and those parked. What
+    /// is not for it is not among them.
     fn on_its_way(
         &mut self,
         target: &Text,
+        filter: &TagFilter,
         cursor: Seq,
-        mut each: impl FnMut(&mut Self, &PostingRow, Option<Handed>, bool) -> bool,
+        mut each: impl FnMut(&mut Self, Way) -> bool,
     ) -> Result<()> {
         let mut after = PostingNo::default();
         loop {
@@ -287,13 +310,12 @@ impl<'a> Reader<'a> {
             let Some(last) = page.last() else { break };
             after = last.posting;
             for parked in page {
-                let newest = self.read.newest_record(parked.posting)?;
-                let is_passed = newest.is_some_and(|record| record.seq <= cursor);
-                if let Some(row) = self.read.posting(parked.posting)?.filter(|_| is_passed) {
-                    let handed = self.read.handed(target, row.no)?;
-                    if !each(self, &row, handed, true) {
-                        return Ok(());
-                    }
+                let newest = self.read.newest_record(parked.posting)?.filter(|record| record.seq <= cursor);
+                let Some((newest, row)) = newest.zip(self.read.posting(parked.posting)?) else { continue };
+                let is_tagged = self.fit(filter, &row, &newest)? == Fit::Tag;
+                let handed = self.read.handed(target, row.no)?;
+                if !each(self, Way { row, handed, is_tagged, is_parked: true }) {
+                    return Ok(());
                 }
             }
         }
@@ -302,9 +324,13 @@ impl<'a> Reader<'a> {
             let page = self.read.newest_after(after, PAGE)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = last.seq;
-            for (_, row) in page {
+            for (newest, row) in page {
+                let fit = self.fit(filter, &row, &newest)?;
+                if fit == Fit::Nothing {
+                    continue;
+                }
                 let handed = self.read.handed(target, row.no)?;
-                if !each(self, &row, handed, false) {
+                if !each(self, Way { row, handed, is_tagged: fit == Fit::Tag, is_parked: false }) {
                     return Ok(());
                 }
             }
@@ -352,11 +378,12 @@ impl<'a> Reader<'a> {
         let cursor = self.read.cursor(target)?;
         let mut parked = BTreeMap::new();
         let mut waiting = Vec::new();
-        self.on_its_way(target, cursor, |_, row, handed, is_parked| {
-            if is_parked {
-                parked.insert(row.no, (row.clone(), handed));
+        let filter = filter::filter(&mut *self.read, self.vault, target)?;
+        self.on_its_way(target, &filter, cursor, |_, way| {
+            if way.is_parked {
+                parked.insert(way.row.no, (way.row, way.handed));
             } else if state == State::Waiting {
-                waiting.push((row.clone(), handed));
+                waiting.push((way.row, way.handed));
             }
             state != State::Waiting || waiting.len() < limit
         })?;
@@ -390,10 +417,11 @@ impl<'a> Reader<'a> {
                     after = last.no;
                     for row in page {
                         let newest = self.read.newest_record(row.no)?;
-                        let is_passed = newest.is_none_or(|record| record.seq <= cursor);
+                        let is_passed = newest.as_ref().is_none_or(|record| record.seq <= cursor);
                         let handed = self.read.handed(target, row.no)?;
                         let has_tag = handed.as_ref().is_some_and(|handed| handed.change == Change::Tag);
-                        let is_tagged = matches!(row.standing, Standing::Tagged(_));
+                        let fit = newest.map(|newest| self.fit(&filter, &row, &newest)).transpose()?;
+                        let is_tagged = fit == Some(Fit::Tag);
                         if is_tagged != has_tag && is_passed && !parked.contains_key(&row.no) {
                             lines.push(self.line(&row, handed, None));
                         }

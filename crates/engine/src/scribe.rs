@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use samspor_domain::store::{FeedRow, PostingRow, Read, Result, StoreError};
 use samspor_domain::{
-    Change, Encode, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision, SourceName, SourceNo,
-    Sum, Text,
+    Change, Encode, Fit, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision, SourceName,
+    SourceNo, Sum, TagFilter, Text,
 };
 use samspor_vault::{Pseudonyms, Vault};
 
@@ -29,6 +29,7 @@ pub enum Audience {
 pub struct Scribe {
     vault: Arc<Vault>,
     audience: Audience,
+    filter: TagFilter,
     encoder: Arc<dyn Encode>,
     pseudonyms: Pseudonyms,
     /// Their names, and the keys under which the books hash the ids of their postings.
@@ -40,7 +41,19 @@ impl Scribe {
     #[must_use]
     pub fn new(vault: Arc<Vault>, target: &Text, audience: Audience, encoder: Arc<dyn Encode>) -> Self {
         let pseudonyms = vault.target(target);
-        Self { vault, audience, encoder, pseudonyms, sources: BTreeMap::new() }
+        let filter = TagFilter::default();
+        Self { vault, audience, filter, encoder, pseudonyms, sources: BTreeMap::new() }
+    }
+
+    /// The same for a target that is given only the tags that a filter lets through.
+    #[must_use]
+    pub fn filtered(self, filter: TagFilter) -> Self {
+        Self { filter, ..self }
+    }
+
+    /// What the target is given.
+    pub(crate) fn filter(&self) -> &TagFilter {
+        &self.filter
     }
 
     /// Whether readers may know which posting a record is about, and not only its pseudonym.
@@ -49,15 +62,22 @@ impl Scribe {
     }
 
     /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left; and
-    /// what stands in the books when they are delivered.
+    /// what stands in the books when they are delivered. None of a record that the filter lets pass by: the target has
+    /// nothing of its posting. What it is to have no longer is an `untag`, which tells nothing of the tag that there is.
     pub(crate) fn messages(
         &mut self,
         reader: &mut dyn Read,
         row: &FeedRow,
         posting: &PostingRow,
-    ) -> Result<(Handing, Vec<Outgoing>)> {
-        let revision = kept::open_revision(&self.vault, row)?
+    ) -> Result<Option<(Handing, Vec<Outgoing>)>> {
+        let mut revision = kept::open_revision(&self.vault, row)?
             .ok_or_else(|| StoreError::Damaged("a newest feed record is empty".into()))?;
+        match self.filter.fit(&revision) {
+            Fit::Nothing => return Ok(None),
+            Fit::Untag => (revision.tag, revision.subject) = (None, None),
+            Fit::Tag => {}
+        }
+        revision.left.retain(|key| self.filter.holds(key));
         let (source, id) = self.source(reader, posting)?;
         let said = &posting.posting;
         let entry = Entry::new(posting.source, said.date, Sum::of(said.amount, &id));
@@ -72,7 +92,7 @@ impl Scribe {
             Audience::Ledger => vec![self.to_ledger(source, row, posting, revision)],
             Audience::Lis => self.to_lis(source, row, posting, revision),
         };
-        Ok((handing, messages))
+        Ok(Some((handing, messages)))
     }
 
     /// A posting's source, and the keyed hash of its id.

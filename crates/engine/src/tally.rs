@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use samspor_domain::store::{Balance, Count, Day, Month, Outcome, Result, Standing, Store};
-use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged};
+use samspor_domain::store::{Balance, Count, Day, Month, Outcome, Result, Standing, Store, TaggedSum};
+use samspor_domain::{Change, FilterKey, Shelf, SourceNo, Stage, Sum, Text, Untagged};
+use samspor_vault::Vault;
+
+use crate::kept;
 
 /// Counts and sums that are written once, with the transaction that they are about.
 pub(crate) struct Tally {
@@ -19,6 +22,8 @@ pub(crate) struct Tally {
     /// All postings by date.
     days: BTreeMap<(SourceNo, Date), Sum>,
     shelves: BTreeMap<(Text, SourceNo, Month, Change, Stage), Sum>,
+    /// What is tagged, by what readers filter it by.
+    tagged: BTreeMap<(SourceNo, Month, FilterKey), Sum>,
 }
 
 /// One posting as the books hold it.
@@ -50,6 +55,7 @@ impl Tally {
             balances: BTreeMap::new(),
             days: BTreeMap::new(),
             shelves: BTreeMap::new(),
+            tagged: BTreeMap::new(),
         }
     }
 
@@ -89,6 +95,19 @@ impl Tally {
         *self.balance(entry, Some(reason(to))) += entry.sum;
     }
 
+    /// A posting's newest record no longer has a tag that readers filter so, but so.
+    pub(crate) fn retagged(&mut self, entry: Entry, from: Option<FilterKey>, to: Option<FilterKey>) {
+        if from == to {
+            return;
+        }
+        if let Some(from) = from {
+            *self.tagged.entry((entry.source, entry.month(), from)).or_default() -= entry.sum;
+        }
+        if let Some(to) = to {
+            *self.tagged.entry((entry.source, entry.month(), to)).or_default() += entry.sum;
+        }
+    }
+
     fn balance(&mut self, entry: Entry, standing: Option<Option<Untagged>>) -> &mut Sum {
         self.balances.entry((entry.source, entry.month(), standing)).or_default()
     }
@@ -114,7 +133,7 @@ impl Tally {
     }
 
     /// Writes everything and begins anew.
-    pub(crate) fn flush(&mut self, store: &mut dyn Store) -> Result<()> {
+    pub(crate) fn flush(&mut self, store: &mut dyn Store, vault: &Vault) -> Result<()> {
         let counts = std::mem::take(&mut self.counts);
         let counts = counts.into_iter().map(|((source, month, outcome), items)| Count {
             source,
@@ -131,6 +150,13 @@ impl Tally {
         let days = std::mem::take(&mut self.days).into_iter();
         let days = days.map(|((source, date), sum)| Day { source, date, sum });
         store.add_days(&days.collect::<Vec<_>>())?;
+        let tagged = std::mem::take(&mut self.tagged);
+        let changed = tagged.into_iter().filter(|(_, sum)| *sum != Sum::default());
+        let tagged = changed.map(|((source, month, key), sum)| {
+            let (key, filter_key) = kept::seal_filter_key(vault, &key);
+            TaggedSum { source, month, key, filter_key, sum }
+        });
+        store.add_tagged(&tagged.collect::<Vec<_>>())?;
         let shelves = std::mem::take(&mut self.shelves);
         let changed = shelves.into_iter().filter(|(_, sum)| *sum != Sum::default());
         let shelves = changed.map(|((target, source, month, change, stage), sum)| Shelf {
@@ -149,6 +175,7 @@ impl Tally {
         self.balances.clear();
         self.days.clear();
         self.shelves.clear();
+        self.tagged.clear();
     }
 }
 

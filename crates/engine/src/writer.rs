@@ -58,6 +58,10 @@ impl Unavailable {
     pub(crate) fn stopping() -> Self {
         Self { did_not: DID_NOT_TAKE_IT, why: "the gateway is stopping".into() }
     }
+
+    pub(crate) fn refusing(why: String) -> Self {
+        Self { did_not: DID_NOT_TAKE_IT, why }
+    }
 }
 
 /// Something to do with the core between two transactions. Its error ends the writer where going on makes it worse.

@@ -25,6 +25,7 @@ mod person;
 mod personal;
 mod plan;
 mod posting;
+mod records;
 pub mod rubbish;
 pub mod search;
 mod seed;

@@ -20,6 +20,8 @@ pub enum Purpose {
     Quarantine,
     /// What a target's books say of a record.
     Receipt,
+    /// By what readers filter postings that are added up.
+    FilterKey,
 }
 
 /// The bytes were not sealed with this key for this purpose, or were changed.
@@ -28,13 +30,13 @@ pub enum Purpose {
 pub struct OpenError;
 
 pub(crate) struct Keys {
-    ciphers: [Aes256Gcm; 5],
+    ciphers: [Aes256Gcm; 6],
 }
 
 impl Keys {
     pub(crate) fn new(derive: impl Fn(&str) -> Zeroizing<[u8; 32]>) -> Self {
         let cipher = |label| Aes256Gcm::new(&(*derive(label)).into());
-        Self { ciphers: ["reference", "fact", "revision", "quarantine", "receipt"].map(cipher) }
+        Self { ciphers: ["reference", "fact", "revision", "quarantine", "receipt", "filter-key"].map(cipher) }
     }
 }
 

@@ -1,8 +1,8 @@
 """An HTTP receiver for tests: Python's own server, over TLS unless told otherwise.
 
 Told on standard input how to answer, one JSON object a line: `script` (answers to the next requests), `by_posting`
-(answers by posting id), `default`. Says on standard output its port, each request with what it holds, and `told` for
-each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
+(answers by posting id), `default`. A request in NDJSON has several records and one answer. Says on standard output its
+port, each request with what it holds, and `told` for each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
 with `seed` it chooses by each record's key which it accepts, which it rejects, and on which tries it is busy or hangs up.
 """
 
@@ -78,11 +78,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        record = json.loads(body)
+        records = [json.loads(line) for line in body.splitlines()] if "ndjson" in self.headers["Content-Type"] \
+            else [json.loads(body)]
+        record = records[0]
         key = self.headers["Idempotency-Key"]
         with lock:
             script = told["script"]
-            by_posting = told["by_posting"].get(record["posting"], told["default"])
+            # The answer to one of them is the answer to all.
+            answers = [told["by_posting"][one["posting"]] for one in records if one["posting"] in told["by_posting"]]
+            by_posting = answers[0] if answers else told["default"]
             answer = script.pop(0) if script else by_posting
             if book is not None:
                 answer = chosen(key)
@@ -96,7 +100,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 status = 422
         if book is None:
             say({"method": "POST", "path": self.path, "key": key, "known": known, "port": self.client_address[1],
-                 "type": self.headers["Content-Type"], "record": record})
+                 "type": self.headers["Content-Type"], "record": record, "records": records})
         elif status < 300 or status == 422:
             write({"key": key, "body": body, "receipt": answer.get("receipt")})
         if "hang" in answer:

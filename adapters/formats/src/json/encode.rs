@@ -3,10 +3,10 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
-use samspor_domain::{
-    Account, Amount, Answer, Change, Encode, LedgerRecord, LisRecord, Pseudonym, Record, Tag,
-};
+use samspor_domain::{Account, Amount, Answer, Encode, LedgerRecord, LisRecord, Record, Tag};
 use serde::{Serialize, Serializer};
+
+use crate::shown::{decision, hex, month};
 
 /// Writes ledger and LIS records as JSON.
 ///
@@ -113,7 +113,7 @@ impl<'a> From<&'a LisRecord> for Lis<'a> {
             revision: record.revision,
             change: record.change.word(),
             decision: decision(record.change),
-            month: format!("{:04}-{:02}", record.year, record.month),
+            month: month(record),
             account: record.account,
             amount: record.amount,
             family: record.family.map(hex),
@@ -121,18 +121,6 @@ impl<'a> From<&'a LisRecord> for Lis<'a> {
             tag: record.tag.as_ref().map(Shown::without_persons),
         }
     }
-}
-
-fn decision(change: Change) -> &'static str {
-    match change {
-        Change::Tag => "tagged",
-        Change::Untag => "untagged",
-    }
-}
-
-/// 32 digits in lower case.
-fn hex(pseudonym: Pseudonym) -> String {
-    format!("{:032x}", u128::from_be_bytes(pseudonym.0))
 }
 
 /// A tag. What is none within a field that is there is null; what is none itself is left out.

@@ -1,6 +1,7 @@
-//! Targets: a URL to which records are posted, one request a record, one after the other.
+//! Targets: a URL to which records are posted, one request after the other, each with one record or several.
 
 mod answer;
+mod batch;
 mod publisher;
 mod url;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub answer_timeout: Duration,
     /// A longer answer is not read.
     pub max_answer_bytes: usize,
+    /// How many records one request has at most. With more than one they are lines, and the answer is one for all.
+    pub batch: usize,
 }
 
 /// A text that shows nowhere.
@@ -112,7 +115,9 @@ impl Target {
             true => SettingsError::Identity,
             false => SettingsError::Tls(error.without_url()),
         });
-        Ok(Self { line: Arc::new(Line::new(built?, settings.url, settings.max_answer_bytes)) })
+        Ok(Self {
+            line: Arc::new(Line::new(built?, settings.url, settings.max_answer_bytes, settings.batch)),
+        })
     }
 
     /// Whether somebody answers there, whatever the answer is. Nothing is posted.

@@ -13,6 +13,7 @@ use samspor_domain as domain;
 use samspor_domain::{Confirms, Delivery, LinkError, Outgoing, Sent};
 
 use super::answer;
+use super::batch::{self, Request};
 use super::url::Url;
 
 /// By which a receiver knows a record that comes again.
@@ -20,13 +21,18 @@ const KEY: &str = "Idempotency-Key";
 /// What a key carries as `%` and two hexadecimal digits for each byte: whatever is not visible in ASCII, and `%` itself.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
+/// What an answer is that says more than its status: a receipt.
+const ANSWER: &str = "application/json";
+
 /// The way to a receiver.
 #[derive(Debug)]
 pub(super) struct Line {
     http: reqwest::Client,
     url: Url,
     max_answer_bytes: usize,
-    /// How many records did not get through.
+    /// How many records a request has at most.
+    batch: usize,
+    /// How many requests did not get through.
     failures: AtomicU64,
 }
 
@@ -46,17 +52,11 @@ impl domain::Publisher for Publisher {
         let failures = line.failures.load(Ordering::Relaxed);
         Ok(Box::pin(async move {
             let mut sent = Vec::with_capacity(messages.len());
-            let mut messages = messages.into_iter().peekable();
-            let mut same = 1;
-            while let Some(message) = messages.next() {
-                // One record under several topics, of which a URL has none: the last one is what holds.
-                if messages.peek().is_some_and(|next| next.message_id == message.message_id) {
-                    same += 1;
-                    continue;
-                }
+            for request in batch::requests(messages, line.batch) {
+                let messages = request.messages;
                 // What was handed over behind a record that did not get through is not posted past it.
                 let answer = if line.failures.load(Ordering::Relaxed) == failures {
-                    let answer = line.post(message).await?;
+                    let answer = line.post(request).await?;
                     if !answer.is_delivered() {
                         line.failures.fetch_add(1, Ordering::Relaxed);
                     }
@@ -64,8 +64,7 @@ impl domain::Publisher for Publisher {
                 } else {
                     Sent::Later("a record before it did not get through".into(), None)
                 };
-                sent.extend(std::iter::repeat_n(answer, same));
-                same = 1;
+                sent.extend(std::iter::repeat_n(answer, messages));
             }
             Ok(sent)
         }))
@@ -73,8 +72,8 @@ impl domain::Publisher for Publisher {
 }
 
 impl Line {
-    pub(super) fn new(http: reqwest::Client, url: Url, max_answer_bytes: usize) -> Self {
-        Self { http, url, max_answer_bytes, failures: AtomicU64::new(0) }
+    pub(super) fn new(http: reqwest::Client, url: Url, max_answer_bytes: usize, batch: usize) -> Self {
+        Self { http, url, max_answer_bytes, batch, failures: AtomicU64::new(0) }
     }
 
     /// Asks for nothing but an answer, whatever it is.
@@ -86,15 +85,15 @@ impl Line {
         asked.await.map_err(|error| self.failed(error, "asking whether somebody answers at"))
     }
 
-    async fn post(&self, message: Outgoing) -> Result<Sent, LinkError> {
+    async fn post(&self, asked: Request) -> Result<Sent, LinkError> {
         let mut request = self
             .http
             .post(self.url.get())
-            .header(CONTENT_TYPE, message.content_type)
-            .header(ACCEPT, message.content_type)
-            .header(KEY, utf8_percent_encode(&message.message_id, ESCAPED).to_string())
-            .body(message.body);
-        if let Some(trace) = message.trace {
+            .header(CONTENT_TYPE, asked.content_type)
+            .header(ACCEPT, ANSWER)
+            .header(KEY, utf8_percent_encode(&asked.key, ESCAPED).to_string())
+            .body(asked.body);
+        if let Some(trace) = asked.trace {
             request = request.header("traceparent", trace.to_string());
         }
         let posted = async {

@@ -8,6 +8,7 @@ mod clock;
 mod controls;
 mod delivery;
 mod fakes;
+mod filters;
 mod forgetting;
 mod held_up;
 mod missing;

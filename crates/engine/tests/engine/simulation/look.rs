@@ -8,14 +8,15 @@ use samspor_domain::store::{
     FeedRow, Month, Outcome, PostingNo, PostingRow, Reach, Read, Scope, Seq, SourceNo, Standing, StoreError,
 };
 use samspor_domain::{
-    Answer, Body, CitizenRef, Fact, Kind, Message, SourceName, Stage, State, Sum, Text, Why,
+    Answer, Body, CitizenRef, Fact, FilterKey, Kind, Message, SourceName, Stage, State, Sum, Text, Why,
 };
-use samspor_engine::{Condition, Parts, books, held, newest_tag};
+use samspor_engine::{Audience, Condition, Parts, books, held, newest_tag};
 use samspor_vault::{Purpose, Vault};
 
 use super::purging::{self, is_purged};
 use super::receiver::{Came, FULL, Receiver};
 use super::run::{Run, TRIES};
+use super::tagged;
 use super::town::{self, Letter, RECEIPTS, Sort};
 use crate::stage::text;
 
@@ -145,7 +146,10 @@ fn balances(read: &mut dyn Read, run: &Run) -> Checked {
         .filter(|(_, sum)| *sum != (0, 0))
         .filter(|((.., standing), _)| purged.is_empty() || !matches!(standing, Some(Some(_))))
         .collect();
-    if kept == postings { Ok(()) } else { Err(format!("balances are {kept:?}, and add up to {postings:?}")) }
+    if kept != postings {
+        return Err(format!("balances are {kept:?}, and add up to {postings:?}"));
+    }
+    tagged::sums(read, run)
 }
 
 /// The posting of a number with all of its records.
@@ -156,7 +160,7 @@ fn records(read: &mut dyn Read, no: PostingNo) -> Checked<Option<(PostingRow, Ve
 
 /// What a receiver calls a posting.
 pub(crate) fn called(run: &Run, receiver: &Receiver, source: &SourceName, posting: &Text) -> String {
-    if receiver.name == "ledger" {
+    if run.settings.reader(receiver.name).0 == Audience::Ledger {
         return format!("{source}:{posting}");
     }
     let pseudonym = run.vault.target(&text(receiver.name)).text("posting", &format!("{source}\0{posting}"));
@@ -520,6 +524,7 @@ fn delivered(
     receiver: &Receiver,
     names: &BTreeMap<SourceNo, SourceName>,
 ) -> Checked {
+    let (_, filter) = run.settings.reader(receiver.name);
     let mut kept = receiver.books();
     let mut has: BTreeMap<SourceNo, Sum> = BTreeMap::new();
     for row in read.postings(&Reach::All, PostingNo(0), usize::MAX).map_err(failed)? {
@@ -531,6 +536,12 @@ fn delivered(
             continue;
         }
         let revision = newest.map(|record| record.revision);
+        let tag = newest_tag(read, &run.vault, row.no).map_err(failed)?;
+        let tag = tag.filter(|tag| filter.holds(&FilterKey::from(tag)));
+        // It need not have heard of what is not for it; what it heard of before it was told again.
+        if got.is_none() && tag.is_none() && !filter.is_everything() {
+            continue;
+        }
         if got.as_ref().map(|(revision, ..)| *revision) != revision {
             return Err(format!(
                 "{} has {:?} of {id}, and revision {revision:?} is newest",
@@ -538,7 +549,6 @@ fn delivered(
             ));
         }
         let Some((_, is_tag, said)) = got else { continue };
-        let tag = newest_tag(read, &run.vault, row.no).map_err(failed)?;
         let solution = tag.as_ref().map(|tag| tag.solution.as_str());
         let area = tag.as_ref().map(|tag| tag.area.as_str());
         let says = |field: &str| said["tag"][field].as_str();

@@ -11,6 +11,7 @@ mod queue;
 mod receiver;
 mod run;
 mod schedule;
+mod tagged;
 mod town;
 mod world;
 

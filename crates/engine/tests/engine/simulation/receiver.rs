@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use samspor_conformance::Chance;
 use samspor_domain::store::Month;
-use samspor_domain::{Confirms, Delivery, Flow, LinkError, Outgoing, Publisher, Sent, Target};
+use samspor_domain::{
+    Confirms, CostKind, Delivery, Flow, LinkError, Outgoing, Publisher, Sent, TagFilter, Target,
+};
 use tokio::sync::Notify;
 
 use super::queue::{Message, Queue};
@@ -49,6 +51,8 @@ pub(crate) enum Came {
 pub(crate) struct Receiver {
     world: Arc<World>,
     pub(crate) name: &'static str,
+    /// What it is to be told of.
+    filter: TagFilter,
     part: u64,
     state: Mutex<State>,
     changed: Notify,
@@ -90,6 +94,7 @@ impl Receiver {
     pub(crate) fn new(
         world: Arc<World>,
         name: &'static str,
+        filter: TagFilter,
         part: u64,
         seed: u64,
         receipts: Option<Arc<Queue>>,
@@ -119,7 +124,16 @@ impl Receiver {
             given: BTreeSet::new(),
             wrong: None,
         };
-        Self { world, name, part, state: Mutex::new(state), changed: Notify::new(), receipts, answers }
+        Self {
+            world,
+            name,
+            filter,
+            part,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            receipts,
+            answers,
+        }
     }
 
     pub(crate) fn set_mood(&self, mood: Mood) {
@@ -267,6 +281,20 @@ impl Receiver {
         state.tries.len() - 1
     }
 
+    /// Whether it is to be told of such a tag.
+    fn is_given(&self, tag: &serde_json::Value) -> bool {
+        fn lists<T: Ord>(list: &Option<BTreeSet<T>>, is_it: impl Fn(&T) -> bool) -> bool {
+            list.as_ref().is_none_or(|list| list.iter().any(is_it))
+        }
+        let says = |field: &str| tag[field].as_str();
+        !tag.is_null()
+            && lists(&self.filter.solutions, |word| says("solution") == Some(word.as_str()))
+            && lists(&self.filter.areas, |word| says("area") == Some(word.as_str()))
+            && lists(&self.filter.sides, |word| says("side") == Some(word.word()))
+            && lists(&self.filter.phases, |word| says("phase") == Some(word.word()))
+            && lists(&self.filter.kinds, |word| says("kind") == word.map(CostKind::word))
+    }
+
     /// Writes a message into the books.
     fn take(&self, message: &Outgoing) {
         let said: serde_json::Value =
@@ -275,6 +303,9 @@ impl Receiver {
         let revision = said["revision"].as_i64().unwrap_or_default();
         let is_tag = said["change"] == "tag";
         let mut state = lock(&self.state);
+        if is_tag != self.is_given(&said["tag"]) {
+            state.wrong = Some(format!("{} is given {said}, which is not for it", self.name));
+        }
         let kept = state.books.entry(posting.unwrap_or_default()).or_default();
         if (kept.0, kept.1) < (revision, is_tag) {
             *kept = (revision, is_tag, said);

@@ -11,8 +11,8 @@ use samspor_domain::quarantine::Filter;
 use samspor_domain::store::{EntryNo, Month, Read};
 use samspor_domain::{Clock, Decode, Encode, Seq};
 use samspor_engine::{
-    Audience, Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy,
-    Scribe, Unavailable, held,
+    Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy, Scribe,
+    Unavailable, held,
 };
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
@@ -143,7 +143,9 @@ impl Run {
             let receipts = (target == 0).then(|| Arc::clone(&queues[RECEIPTS]));
             let part = (SOURCES.len() + target) as u64;
             let answers = settings.answers && target == 0;
-            Arc::new(Receiver::new(Arc::clone(&world), TARGETS[target], part, seed, receipts, answers))
+            let name = TARGETS[target];
+            let (_, filter) = settings.reader(name);
+            Arc::new(Receiver::new(Arc::clone(&world), name, filter, part, seed, receipts, answers))
         };
         let receivers = (0..settings.targets).map(receiver).collect();
         let disk = Arc::new(Disk::new(Arc::clone(&world), seed));
@@ -219,7 +221,7 @@ impl Run {
 
     fn outlet(&self, target: usize) -> Outlet {
         let name = text(TARGETS[target]);
-        let audience = [Audience::Ledger, Audience::Lis][target];
+        let (audience, filter) = self.settings.reader(TARGETS[target]);
         let encoder: Arc<dyn Encode> = Arc::new(json::Encoder);
         let policy = Policy {
             tries: TRIES,
@@ -229,7 +231,7 @@ impl Run {
             ..Policy::default()
         };
         Outlet {
-            scribe: Scribe::new(Arc::clone(&self.vault), &name, audience, encoder),
+            scribe: Scribe::new(Arc::clone(&self.vault), &name, audience, encoder).filtered(filter),
             name,
             target: Arc::new(Front(Arc::clone(&self.receivers[target]), self.closed)),
             window: self.settings.window,

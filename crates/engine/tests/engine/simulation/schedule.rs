@@ -3,10 +3,13 @@
 use jiff::civil::date;
 use samspor_conformance::Chance;
 use samspor_domain::store::Month;
+use samspor_domain::{Phase, Side, TagFilter};
+use samspor_engine::Audience;
 
 use super::disk::Point;
 use super::receiver::Mood;
 use super::town::{Letter, RECEIPTS, SOURCES};
+use crate::stage::text;
 
 /// One thing that is done to the gateway or around it.
 #[derive(Debug, Clone)]
@@ -60,10 +63,32 @@ pub(crate) struct Settings {
     pub(crate) passes: bool,
     pub(crate) window: usize,
     pub(crate) targets: usize,
+    /// What the third target is given, if there is one.
+    part: Option<usize>,
 }
 
 /// The names of the targets.
-pub(crate) const TARGETS: [&str; 2] = ["ledger", "lis"];
+pub(crate) const TARGETS: [&str; 3] = ["ledger", "lis", "part"];
+
+/// What the third target may be: who reads it, and what of. Each gets the last posting of a run.
+fn part_of_the_feed(which: usize) -> (Audience, TagFilter) {
+    let everything = TagFilter::default();
+    match which {
+        0 => (
+            Audience::Ledger,
+            TagFilter { solutions: Some([text("s-1"), text("last")].into()), ..everything },
+        ),
+        1 => (Audience::Lis, TagFilter { sides: Some([Side::Outside].into()), ..everything }),
+        2 => {
+            let (areas, phases) = (Some([text("unmapped")].into()), Some([Phase::During].into()));
+            (Audience::Ledger, TagFilter { areas, phases, ..everything })
+        }
+        _ => {
+            let (solutions, kinds) = (Some([text("s-2"), text("last")].into()), Some([None].into()));
+            (Audience::Lis, TagFilter { solutions, kinds, ..everything })
+        }
+    }
+}
 
 /// The months whose books may be closed.
 const MONTHS: [Month; 2] = [date(2026, 1, 1), date(2026, 2, 1)];
@@ -81,15 +106,28 @@ impl Settings {
             answers: false,
             closed: None,
             passes: false,
+            part: None,
         };
         let Some(chance) = more else { return settings };
         let passes = chance.percent(40);
+        let part = chance.maybe(60, &[0, 1, 2, 3]);
         Self {
+            targets: if part.is_some() { TARGETS.len() } else { settings.targets },
+            part,
             answers: chance.percent(60),
             closed: chance.maybe(50, &MONTHS),
             retention: if passes { Some(chance.of(&[20, 45, 100])) } else { settings.retention },
             passes,
             ..settings
+        }
+    }
+
+    /// Who reads a target, and what of the feed it is given.
+    pub(crate) fn reader(&self, target: &str) -> (Audience, TagFilter) {
+        match TARGETS.iter().position(|name| *name == target) {
+            Some(0) => (Audience::Ledger, TagFilter::default()),
+            Some(1) => (Audience::Lis, TagFilter::default()),
+            _ => part_of_the_feed(self.part.unwrap_or_default()),
         }
     }
 }
