@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode, Text};
 use samspor_engine::{Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
-use samspor_formats::{g69, json, oio};
+use samspor_formats::{g69, json, mapping, oio};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -36,6 +36,7 @@ pub(crate) fn intake(source: &Source) -> Intake {
             };
             Arc::new(g69::Decoder::new(g69::Settings { encoding }))
         }
+        Format::Mapping { mapping, .. } => Arc::new(mapping::Decoder::new(mapping.clone())),
         Format::Oio { message_types } => {
             let payload = |payload: &Payload| match payload {
                 Payload::Case => oio::Payload::Case,
