@@ -1,8 +1,8 @@
 //! One element of a document as a document by itself, for the quarantine.
 //!
 //! It holds the element whole, and its ancestors with what stands beside the messages: everything, or, where a body's excerpts
-//! would together be more than four times the body, only what the mapping reads. Where even that is too much, since thousands
-//! of messages share a long beginning, the body is one fault instead of a thousand copies of itself.
+//! would together be more than eight times the body and 16 MiB, only what the mapping reads. Where even that is too much, since
+//! thousands of messages share a long beginning, the body is one fault instead of a thousand copies of itself.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,7 +13,20 @@ use super::path::DOCUMENT;
 use super::tree::{Shell, Tree};
 
 /// Bytes of excerpts that any body may have.
-const FEW_BYTES: usize = 1 << 20;
+const FEW_BYTES: usize = 16 << 20;
+/// How many times its own bytes a body's excerpts may have beyond that.
+const TIMES: usize = 8;
+
+/// Whether a body of that size may have so many bytes of excerpts.
+pub(super) fn fits(body: usize, excerpts: usize) -> bool {
+    excerpts <= body.saturating_mul(TIMES).saturating_add(FEW_BYTES)
+}
+
+/// The fault of a body whose excerpts would be too long.
+pub(super) fn too_long() -> Fault {
+    let why = "what its messages share is too long for so many: send fewer messages in one body";
+    Fault::new(Reason::TooLarge, why)
+}
 
 /// How a document's elements are cut out of it.
 pub(super) struct Excerpts<'t, 'm> {
@@ -46,12 +59,10 @@ impl<'t, 'm> Excerpts<'t, 'm> {
             let own = (end - start) as usize;
             (full, named) = (full.saturating_add(size.0 + own), named.saturating_add(size.1 + own));
         }
-        let most = body.saturating_mul(4).saturating_add(FEW_BYTES);
-        if named > most {
-            let why = "what its messages share is too long for so many: send fewer messages in one body";
-            return Err(Fault::new(Reason::TooLarge, why));
+        if !fits(body, named) {
+            return Err(too_long());
         }
-        Ok(Some(Self { tree, text, is_json, is_full: full <= most }))
+        Ok(Some(Self { tree, text, is_json, is_full: fits(body, full) }))
     }
 
     /// The element as a document; none where it is all of it.

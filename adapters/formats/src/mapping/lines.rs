@@ -11,6 +11,7 @@ use encoding_rs::Encoding;
 use samspor_domain::{Delivery, Fault, Item, Reason, SourceName};
 
 use super::build::{self, Found, Place};
+use super::excerpt;
 use super::load::Loaded;
 use super::path::Path;
 use super::reads::{Format, Lines};
@@ -69,6 +70,9 @@ pub(super) fn decode(
         return Err(undecodable("the body has more lines than messages can stand in its bytes"));
     }
     let is_file = lines.len() > 1;
+    if !excerpt::fits(delivery.body.len(), before.len().saturating_mul(lines.len())) {
+        return Err(excerpt::too_long());
+    }
     let keep = |line: &[u8]| match before.is_empty() {
         true => delivery.body.slice_ref(line),
         false => Bytes::from([&before, line].concat()),
@@ -76,10 +80,10 @@ pub(super) fn decode(
     let mut items = Vec::with_capacity(lines.len());
     let mut passed = 0u32;
     for (number, line) in lines {
-        let excerpt = is_file.then(|| keep(line));
+        let kept = is_file.then(|| keep(line));
         let mut add = |content| {
             let ignored_fields = std::mem::take(&mut passed).saturating_add(columns.unused());
-            items.push(Item { content, excerpt: excerpt.clone(), ignored_fields });
+            items.push(Item { content, excerpt: kept.clone(), ignored_fields });
         };
         let line = text(encoding, line);
         let cells = line.as_ref().map_err(Clone::clone).and_then(|line| columns.cells(settings, line));

@@ -151,7 +151,18 @@ impl Loader<'_> {
             return None;
         }
         let each = self.slots.each(&text, &self.reads);
-        each.map_err(|why| self.flaws.add(value.span(), format!("this path {why}")).message.len()).ok()
+        self.told(value, each)
+    }
+
+    /// The path, or why it is none.
+    fn told<T>(&mut self, value: &Value<'_>, path: Result<T, String>) -> Option<T> {
+        match path {
+            Ok(path) => Some(path),
+            Err(why) => {
+                self.flaws.add(value.span(), format!("this path {why}"));
+                None
+            }
+        }
     }
 
     /// A path from an element.
@@ -161,7 +172,7 @@ impl Loader<'_> {
             return self.column(value, text);
         }
         let path = self.slots.path(&text, from, &self.reads);
-        path.map_err(|why| self.flaws.add(value.span(), format!("this path {why}")).message.len()).ok()
+        self.told(value, path)
     }
 
     fn column(&mut self, value: &Value<'_>, name: String) -> Option<Path> {

@@ -52,7 +52,7 @@ fn hold(body: &[u8]) -> Result<(), TestCaseError> {
         let items = decoder.decode(&source(), &delivery(body));
         prop_assert!(!items.is_empty(), "{}", name);
         let kept: usize = items.iter().filter_map(|item| item.excerpt.as_ref()).map(|kept| kept.len()).sum();
-        prop_assert!(kept <= 64 * body.len() + (8 << 20), "{}: {} of {}", name, kept, body.len());
+        prop_assert!(kept <= 16 * body.len() + (16 << 20), "{}: {} of {}", name, kept, body.len());
         for Item { content, excerpt, .. } in &items {
             match content {
                 Ok(message) => prop_assert!(samspor_domain::check_names(message).is_ok(), "{}", name),

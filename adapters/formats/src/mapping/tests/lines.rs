@@ -148,3 +148,11 @@ fn more_lines_than_can_hold_messages_are_one_fault() {
     let body = format!("{HEADER}{}", "x\n".repeat(10_000));
     becomes(CSV, latin1(&body), &["…more lines than messages"]);
 }
+
+#[test]
+fn a_header_as_long_as_its_file_is_not_kept_with_each_line() {
+    let body = format!("{HEADER}{}", "1;1;14-03-2026;5.28.21;x;;\n".repeat(10_000));
+    let long = body.replacen("Tekst", &"y".repeat(100_000), 1);
+    assert_eq!(items(CSV, latin1(&body)).len(), 10_000);
+    becomes(CSV, latin1(&long), &["…too-large: what its messages share"]);
+}

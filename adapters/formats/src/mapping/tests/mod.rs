@@ -6,6 +6,7 @@ mod hostile;
 mod json;
 mod lines;
 mod money;
+mod reference;
 mod xml;
 
 use samspor_domain::{Decode, Delivery, Item, Message, Text};
