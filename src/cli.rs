@@ -138,6 +138,29 @@ pub(crate) enum Command {
     )]
     Replay(Replay),
 
+    /// Show what a message becomes by a mapping.
+    ///
+    /// A mapping is a TOML file that says how any XML, JSON, CSV or fixed-width message becomes canonical messages;
+    /// `docs/mappings.md` describes it. Each message is printed as one line of canonical JSON, in clear; what is wrong with an
+    /// item goes to standard error, with its place in the message and the line of the mapping. It needs no broker, no store
+    /// and no configuration.
+    #[command(after_help = "Exit code: 0; 3 if any item is a fault; 2 where the mapping is faulty.\n\n\
+        Examples: samspor map config/mappings/opus.toml config/mappings/opus/daily.xml\n          \
+        samspor map config/mappings/opus.toml recorded.ndjson --masked")]
+    Map(crate::mapping::Map),
+
+    /// Run the examples beside mappings, and show how what they become differs from what is expected.
+    ///
+    /// Beside `opus.toml` stands a folder `opus` with messages, such as `daily.xml`, and beside each of them what it is
+    /// expected to become: `daily.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line.
+    #[command(
+        after_help = "Exit code: 0; 6 where anything differs or a mapping has no examples; 2 where a mapping is \
+        faulty.\n\n\
+        Examples: samspor test config/mappings\n          \
+        samspor test config/mappings/opus.toml --update"
+    )]
+    Test(crate::mapping::Test),
+
     /// Say why a posting is or is not tagged, step by step.
     ///
     /// Prints its state as `replay` does, then whose it is (by which facts, without showing a number), each consent and

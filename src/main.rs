@@ -9,6 +9,7 @@ mod conflicts;
 mod control;
 mod explain;
 mod held;
+mod mapping;
 mod open;
 mod parked;
 mod quarantine;
@@ -54,6 +55,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Map(arguments) => mapping::map(&arguments),
+        Command::Test(arguments) => mapping::test(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),

@@ -210,6 +210,8 @@ pub(super) struct Source {
     pub(super) oio: Option<At<Oio>>,
     /// How its lines are read.
     pub(super) g69: Option<At<G69>>,
+    /// Where the mapping is that says how its messages are read.
+    pub(super) mapping: Option<At<Mapping>>,
 }
 
 /// What a source's messages are written in.
@@ -223,6 +225,8 @@ pub(super) enum Format {
     Oio,
     /// Lines of the finance format G69, one or a whole file a message.
     G69,
+    /// Whatever a mapping describes: any XML, JSON, CSV or lines of fixed width.
+    Mapping,
 }
 
 /// How many messages are committed together, where the prefetch is not less.
@@ -335,6 +339,15 @@ pub(super) struct G69 {
     /// The encoding of the characters.
     #[serde(default)]
     pub(super) encoding: Encoding,
+}
+
+/// Where the declared mapping is; `docs/mappings.md` describes the language. Needed with `format = "mapping"`, and only there.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [sources.mapping]")]
+pub(super) struct Mapping {
+    /// The mapping's file. `samspor test` runs the examples beside it.
+    pub(super) file: At<PathBuf>,
 }
 
 /// The encoding of characters.

@@ -79,6 +79,7 @@ impl Resolver {
         let tables = [
             (file::Format::Oio, "oio", source.oio.as_ref().map(At::span)),
             (file::Format::G69, "g69", source.g69.as_ref().map(At::span)),
+            (file::Format::Mapping, "mapping", source.mapping.as_ref().map(At::span)),
         ];
         for (belongs_to, table, at) in tables {
             if let Some(at) = at.filter(|_| format != belongs_to) {
@@ -89,6 +90,7 @@ impl Resolver {
         }
         match (format, &source.oio) {
             (file::Format::Json, _) => Some(Format::Json),
+            (file::Format::Mapping, _) => self.mapping(source),
             (file::Format::G69, _) => Some(Format::G69 {
                 encoding: source.g69.as_ref().map(|g69| g69.encoding).unwrap_or_default(),
             }),
@@ -411,8 +413,8 @@ fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Re
             }
             Some(_) => {}
         }
-        if *source.format != file::Format::Json {
-            reading.fault(source.format.span(), "receipts come in JSON");
+        if !matches!(*source.format, file::Format::Json | file::Format::Mapping) {
+            reading.fault(source.format.span(), "receipts come in JSON, or by a mapping");
         }
     }
     for target in targets {

@@ -10,6 +10,7 @@ mod filter;
 mod folder;
 mod http;
 mod links;
+mod mappings;
 mod problem;
 mod reading;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::time::Duration;
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
+pub(crate) use mappings::load as load_mapping;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;
 
@@ -209,6 +211,13 @@ pub(crate) enum Format {
     G69 {
         /// The encoding of the characters.
         encoding: Encoding,
+    },
+    /// Whatever a mapping describes.
+    Mapping {
+        /// Its file.
+        file: PathBuf,
+        /// What it says.
+        mapping: samspor_formats::mapping::Mapping,
     },
 }
 

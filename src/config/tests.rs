@@ -632,3 +632,52 @@ fn a_folder_without_charts_and_a_missing_file_are_problems() {
     fs::remove_file(folder.path()).expect("removed");
     assert!(folder.problems()[0].starts_with("gateway.toml: No such file"));
 }
+
+const MAPPING: &str = "[reads]\nformat = \"csv\"\n[[message]]\ntype = \"case\"\n[message.fields]\nid = \"Nr\"\nversion = \"V\"\ncitizen.cpr = \"Cpr\"\n";
+
+/// [`GOOD`] whose source `opus` has a mapping.
+fn mapped(mapping: &str) -> Folder {
+    let folder = with("format = \"g69\"", "format = \"mapping\"\nmapping = { file = \"opus-mapping.toml\" }");
+    let text = fs::read_to_string(folder.path()).expect("read");
+    fs::write(folder.path(), text.replace("g69 = { encoding = \"iso-8859-1\" }\n", "")).expect("written");
+    fs::write(folder.0.path().join("opus-mapping.toml"), mapping).expect("written");
+    folder
+}
+
+#[test]
+fn a_mapping_is_read_with_the_configuration_and_another_text_is_another_source() {
+    let folder = mapped(MAPPING);
+    let source = || load(&folder.path()).expect("good").sources.remove(0);
+    let (first, again) = (source(), source());
+    assert_eq!(first, again);
+    assert!(matches!(&first.format, Format::Mapping { mapping, .. } if mapping.format() == "csv"));
+    fs::write(folder.0.path().join("opus-mapping.toml"), MAPPING.replace("\"V\"", "\"Version\""))
+        .expect("written");
+    assert_ne!(first, source());
+}
+
+#[test]
+fn what_is_wrong_with_a_mapping_is_told_in_its_file() {
+    let folder = mapped(&MAPPING.replace("\"Cpr\"", "{ path = \"Cpr\", decimal = \",\" }"));
+    assert_eq!(
+        folder.problems(),
+        [
+            "opus-mapping.toml:8:31: the rule of `cpr`, a CPR number, has no key `decimal`; there are path, first, join, value, when, \
+          otherwise, pad"
+        ]
+    );
+    fs::remove_file(folder.0.path().join("opus-mapping.toml")).expect("removed");
+    assert!(
+        folder.problems()[0].contains("cannot read the mapping opus-mapping.toml"),
+        "{:?}",
+        folder.problems()
+    );
+    let folder = with("format = \"g69\"", "format = \"mapping\"");
+    let problems = folder.problems();
+    assert!(
+        problems.iter().any(|problem| problem.contains("needs a mapping; add [sources.mapping]")),
+        "{problems:?}"
+    );
+    let folder = with("format = \"g69\"", "format = \"g69\"\nmapping = { file = \"x.toml\" }");
+    assert!(folder.problems()[0].contains("[sources.mapping] goes with format = \"mapping\" only"));
+}

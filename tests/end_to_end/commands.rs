@@ -2,6 +2,7 @@
 
 mod check_broker;
 mod explain;
+mod mappings;
 mod others;
 pub(crate) mod recordings;
 mod replay;

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
 
 #[expect(clippy::expect_used, reason = "the time zone database is compiled in, and a test reads it")]
 static COPENHAGEN: LazyLock<TimeZone> = LazyLock::new(|| {
@@ -84,6 +84,16 @@ impl Moment {
 /// The day on which an instant falls in Europe/Copenhagen.
 pub(crate) fn day_of(instant: Timestamp) -> Date {
     COPENHAGEN.to_datetime(instant).date()
+}
+
+/// The instant of a civil time in Europe/Copenhagen, the earlier where the clocks go back.
+pub(crate) fn instant_of(civil: DateTime) -> Option<Timestamp> {
+    COPENHAGEN.to_timestamp(civil).ok()
+}
+
+/// A civil time in Europe/Copenhagen; one at the ends of the calendar, the beginning of 1970.
+pub(crate) fn in_copenhagen(civil: DateTime) -> Zoned {
+    instant_of(civil).unwrap_or_default().to_zoned(COPENHAGEN.clone())
 }
 
 /// The decimals of a second as nanoseconds, and what follows them.

@@ -1,5 +1,5 @@
-//! Decoders and encoders of the messages: canonical JSON, the OIO `Haendelsesbesked`, and lines of G69; and a masked view
-//! of any of them, for an operator.
+//! Decoders and encoders of the messages: canonical JSON, the OIO `Haendelsesbesked`, lines of G69, and whatever a declared
+//! mapping reads; and a masked view of any of them, for an operator.
 //!
 //! Each format that is read is a module with a `Decoder` of the port [`samspor_domain::Decode`]. A decoder never panics and never
 //! loses anything: every item of a body comes out as a message, or as a fault that names its place and quotes nothing.
@@ -10,6 +10,8 @@ mod content_type;
 pub mod csv;
 pub mod g69;
 pub mod json;
+pub mod mapping;
+mod markup;
 mod masked;
 pub mod oio;
 mod shown;

@@ -57,6 +57,7 @@ impl Corpus {
         match target.samples() {
             Samples::Texts => self.texts.clone(),
             Samples::Calls => calls::samples(),
+            Samples::These(examples) => examples.iter().map(|example| example.to_vec()).collect(),
             Samples::Of(sources) => {
                 sources.iter().filter_map(|source| self.bodies.get(source)).flatten().cloned().collect()
             }

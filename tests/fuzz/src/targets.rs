@@ -2,12 +2,13 @@
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use samspor_domain::quarantine::Show as _;
 use samspor_domain::{
     Account, AccountPrefix, AccountString, Amount, Cpr, Decode, Delivery, Grouping, Item, PersonUuid, Text,
 };
-use samspor_formats::{Masked, g69, json, oio};
+use samspor_formats::{Masked, g69, json, mapping, oio};
 use samspor_town::source;
 
 use crate::{Corpus, calls};
@@ -26,10 +27,13 @@ pub(crate) enum Samples {
     Of(&'static [&'static str]),
     Calls,
     Texts,
+    These(&'static [&'static [u8]]),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Reads {
+    /// A mapping's decoder, whose samples are the examples beside it.
+    Mapped(&'static [&'static [u8]], fn(&Delivery) -> Vec<Item>),
     /// A decoder, whose samples are the messages of these sources.
     Bodies(&'static [&'static str], fn(&Delivery) -> Vec<Item>),
     /// Something that takes bodies of any format.
@@ -41,13 +45,45 @@ enum Reads {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 19] = [
     bodies("json", &[source::OPUS, source::DUBU, source::REGISTRY], |body| decode(&json::Decoder, body)),
     bodies("oio-case", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Case), body)),
     bodies("oio-grant", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Grant), body)),
     bodies("oio-payment", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Payment), body)),
     bodies("g69-utf-8", &[source::PRISME], |body| decode(&g69(g69::Encoding::Utf8), body)),
     bodies("g69-iso-8859-1", &[source::OES], |body| decode(&g69(g69::Encoding::Latin1), body)),
+    mapped(
+        "mapping-xml",
+        &[
+            include_bytes!("../../../config/mappings/opus/daily.xml"),
+            include_bytes!("../../../config/mappings/opus/a-day-without-postings.xml"),
+        ],
+        |body| decode(&*OPUS, body),
+    ),
+    mapped(
+        "mapping-json",
+        &[
+            include_bytes!("../../../config/mappings/dubu/cases.json"),
+            include_bytes!("../../../config/mappings/dubu/new-case.json"),
+        ],
+        |body| decode(&*DUBU, body),
+    ),
+    mapped(
+        "mapping-csv",
+        &[
+            include_bytes!("../../../config/mappings/jobcentre/week.csv"),
+            include_bytes!("../../../config/mappings/jobcentre/one-course.csv"),
+        ],
+        |body| decode(&*JOBCENTRE, body),
+    ),
+    mapped(
+        "mapping-fixed",
+        &[
+            include_bytes!("../../../config/mappings/adults/month.txt"),
+            include_bytes!("../../../config/mappings/adults/one-grant.txt"),
+        ],
+        |body| decode(&*ADULTS, body),
+    ),
     Target { name: "grpc", reads: Reads::Calls },
     Target { name: "masked", reads: Reads::Anything(masked) },
     texts("cpr-number", |text| hidden(&Cpr::parse(text))),
@@ -65,6 +101,27 @@ const fn bodies(
     decode: fn(&Delivery) -> Vec<Item>,
 ) -> Target {
     Target { name, reads: Reads::Bodies(sources, decode) }
+}
+
+const fn mapped(
+    name: &'static str,
+    examples: &'static [&'static [u8]],
+    decode: fn(&Delivery) -> Vec<Item>,
+) -> Target {
+    Target { name, reads: Reads::Mapped(examples, decode) }
+}
+
+/// A mapping's decoder, loaded once.
+type Preset = LazyLock<mapping::Decoder>;
+
+static OPUS: Preset = LazyLock::new(|| preset(include_str!("../../../config/mappings/opus.toml")));
+static DUBU: Preset = LazyLock::new(|| preset(include_str!("../../../config/mappings/dubu.toml")));
+static JOBCENTRE: Preset = LazyLock::new(|| preset(include_str!("../../../config/mappings/jobcentre.toml")));
+static ADULTS: Preset = LazyLock::new(|| preset(include_str!("../../../config/mappings/adults.toml")));
+
+fn preset(text: &str) -> mapping::Decoder {
+    let mapping = mapping::Mapping::load(text);
+    mapping::Decoder::new(mapping.unwrap_or_else(|flaws| panic!("a preset has flaws: {flaws:?}")))
 }
 
 const fn texts(name: &'static str, read: fn(&str) -> bool) -> Target {
@@ -125,6 +182,7 @@ impl Target {
         match self.reads {
             Reads::Bodies(sources, _) => Samples::Of(sources),
             Reads::Anything(_) => Samples::Of(&source::ALL),
+            Reads::Mapped(examples, _) => Samples::These(examples),
             Reads::Calls => Samples::Calls,
             Reads::Texts(_) => Samples::Texts,
         }
@@ -140,7 +198,7 @@ impl Target {
                 return true;
             }
             Reads::Calls => return calls::put(corpus, input),
-            Reads::Bodies(_, decode) => decode,
+            Reads::Bodies(_, decode) | Reads::Mapped(_, decode) => decode,
         };
         let delivery = Delivery { body: input.to_vec().into(), ..Delivery::default() };
         let (first, again) = (decode(&delivery), decode(&delivery));

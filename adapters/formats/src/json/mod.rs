@@ -1,8 +1,9 @@
-//! The canonical JSON of the contracts: one message a body, and the records that targets get.
+//! The canonical JSON of the contracts: one message a body, read and written, and the records that targets get.
 
 mod encode;
 mod facts;
 mod fields;
+mod message;
 mod node;
 mod plans;
 mod posting;
@@ -18,9 +19,10 @@ use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, Sourc
 
 use crate::content_type;
 use fields::{Context, Object};
-use node::{Entry, Node};
+pub(crate) use node::{Entry, Node};
 
 pub use encode::{Encoder, state};
+pub use message::line;
 
 /// Reads the canonical JSON: postings and all kinds of fact, one message a body.
 ///
@@ -48,7 +50,17 @@ fn read(source: &SourceName, delivery: &Delivery, ignored: &Cell<u32>) -> Result
     let Node::Object(entries) = &root else {
         return Err(Fault::new(Reason::Undecodable, "the body is JSON, but not one object"));
     };
-    let message = match word_of_type(entries)? {
+    message(source, word_of_type(entries)?, entries, ignored)
+}
+
+/// The message of that type that an object's fields make: the one place where canonical forms are checked.
+pub(crate) fn message(
+    source: &SourceName,
+    word: &str,
+    entries: &[Entry<'_>],
+    ignored: &Cell<u32>,
+) -> Result<Message, Fault> {
+    let message = match word {
         "posting" => {
             let context = Context { system: Some(source), ignored };
             Message::Posting(posting::read(&Object::root(entries, &context, posting::FIELDS))?)

@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 32;
 
 /// A JSON value.
 #[derive(Debug)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     Null,
     Boolean(bool),
     /// A number that is whole and in range.
@@ -25,7 +25,7 @@ pub(super) enum Node<'a> {
 }
 
 /// A key with a value that is not null.
-pub(super) type Entry<'a> = (Cow<'a, str>, Node<'a>);
+pub(crate) type Entry<'a> = (Cow<'a, str>, Node<'a>);
 
 /// Reads exactly one JSON value.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, Fault> {

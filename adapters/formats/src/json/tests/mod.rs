@@ -4,6 +4,7 @@ mod forms;
 mod messages;
 mod objects;
 mod records;
+mod written;
 
 use bytes::Bytes;
 use samspor_domain::{

@@ -1,0 +1,317 @@
+//! Loading the rules of fields.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::flaws::{Keys, Value, shown};
+use super::load::Loader;
+use super::reads::Format;
+use super::rule::{By, From, Moment, Money, Rule, Table, Writing};
+use super::schema::{Field, Form};
+use super::value;
+
+impl Rule {
+    /// Whether it says true of every message.
+    pub(super) fn is_always_true(&self) -> bool {
+        self.when.is_empty() && matches!(&self.from, From::Constant(values) if *values == ["true"])
+    }
+
+    /// Whether the mapping itself says the value.
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self.from, From::Constant(_))
+    }
+}
+
+impl Loader<'_> {
+    /// What makes a field.
+    pub(super) fn by(
+        &mut self,
+        at: &Range<usize>,
+        value: &Value<'_>,
+        field: &Field,
+        from: u16,
+    ) -> Option<By> {
+        let Some(known) = field.form.fields() else {
+            return self.rule(at, value, field, from).map(By::Rule);
+        };
+        if field.form == Form::References {
+            let DeValue::Array(items) = value.get_ref() else {
+                let wanted = "a list of references: [ { cpr = \"…\" }, { uuid = \"…\" } ]";
+                return self.flaws.wrong(value, value.get_ref(), wanted);
+            };
+            let objects: Vec<_> = items.iter().map(|item| self.object(item, field, known, from)).collect();
+            return objects.into_iter().collect::<Option<_>>().map(By::Objects);
+        }
+        self.object(value, field, known, from).map(By::Object)
+    }
+
+    fn object(
+        &mut self,
+        value: &Value<'_>,
+        field: &Field,
+        known: &'static [Field],
+        from: u16,
+    ) -> Option<Vec<(&'static str, Rule)>> {
+        let name = field.name;
+        let names: Vec<_> = known.iter().map(|inner| format!("{name}.{}", inner.name)).collect();
+        let DeValue::Table(table) = value.get_ref() else {
+            let wanted = format!("its parts, each with a rule of its own: {}", names.join(", "));
+            return self.flaws.wrong(value, value.get_ref(), &wanted);
+        };
+        let mut keys = Keys::new(table, value.span(), &format!("`{name}`"));
+        let mut rules = Vec::new();
+        let mut is_good = true;
+        for inner in known {
+            if let Some((at, value)) = keys.take_at(inner.name) {
+                let rule = self.rule(&at, value, inner, from);
+                is_good &= rule.is_some();
+                rules.extend(rule.map(|rule| (inner.name, rule)));
+            } else if inner.required {
+                self.flaws.add(keys.at.clone(), format!("`{name}` needs `{name}.{}`", inner.name));
+                is_good = false;
+            }
+        }
+        if is_good && rules.iter().all(|(name, _)| *name == "system") {
+            let why = format!("`{name}` needs one of {}", names.join(", "));
+            self.flaws.add(keys.at.clone(), why);
+            is_good = false;
+        }
+        keys.end(&mut self.flaws);
+        is_good.then_some(rules)
+    }
+
+    fn rule(&mut self, at: &Range<usize>, value: &Value<'_>, field: &Field, from: u16) -> Option<Rule> {
+        let line = self.line(at);
+        let form = field.form;
+        if form == Form::Refused {
+            let why = format!("`{}` is a list of objects, which no mapping can make", field.name);
+            self.flaws.add(at.clone(), why).help = Some("send it as canonical JSON or over gRPC".into());
+            return None;
+        }
+        let plain = |from| Rule {
+            line,
+            form,
+            from,
+            pad: 0,
+            table: None,
+            otherwise: None,
+            when: Vec::new(),
+            writing: Writing::Canonical,
+        };
+        if let DeValue::String(_) = value.get_ref() {
+            return self.path(value, from).map(|path| plain(From::Path(path)));
+        }
+        let DeValue::Table(table) = value.get_ref() else {
+            return self.flaws.wrong(
+                value,
+                value.get_ref(),
+                "a path in quotes, or a table such as { path = \"…\" }",
+            );
+        };
+        let mut keys =
+            Keys::new(table, value.span(), &format!("the rule of `{}`, {},", field.name, form.name()));
+        let before = self.flaws.0.len();
+        let source = self.source(&mut keys, form, from);
+        let mut rule = plain(From::Conditions);
+        rule.when = keys.take("when").map(|value| self.conditions(value, from)).unwrap_or_default();
+        let is_constant = matches!(source, Some(Some(From::Constant(_))));
+        if !is_constant {
+            self.reading(&mut keys, &mut rule, from);
+        }
+        match source {
+            Some(Some(source)) => rule.from = source,
+            Some(None) if form == Form::Flag && !rule.when.is_empty() => {}
+            Some(None) => {
+                let why = "a rule needs one of `path`, `first`, `join` and `value`";
+                self.flaws.add(keys.at.clone(), why);
+            }
+            None => {}
+        }
+        keys.end(&mut self.flaws);
+        (self.flaws.0.len() == before).then_some(rule)
+    }
+
+    /// Where the value comes from. None where that is wrong, which is told.
+    fn source(&mut self, keys: &mut Keys<'_>, form: Form, from: u16) -> Option<Option<From>> {
+        let mut found = Vec::new();
+        if let Some(value) = keys.take("path") {
+            found.push(From::Path(self.path(value, from)?));
+        }
+        if let Some(value) = keys.take("first") {
+            found.push(From::First(self.paths(value, from)?));
+        }
+        if let Some(value) = keys.take("join") {
+            let paths = self.paths(value, from)?;
+            let with = keys.take("with").map(|value| self.flaws.text(value));
+            found.push(From::Join(paths, with.unwrap_or_else(|| Some(String::new()))?));
+        }
+        if let Some(value) = keys.take("value") {
+            found.push(From::Constant(self.constant(value, form)?));
+        }
+        if found.len() > 1 {
+            let why = "`path`, `first`, `join` and `value` exclude each other";
+            self.flaws.add(keys.at.clone(), why);
+            return None;
+        }
+        Some(found.pop())
+    }
+
+    fn paths(&mut self, value: &Value<'_>, from: u16) -> Option<Vec<super::path::Path>> {
+        match value.get_ref() {
+            DeValue::Array(items) if !items.is_empty() => {
+                let paths: Vec<_> = items.iter().map(|item| self.path(item, from)).collect();
+                paths.into_iter().collect()
+            }
+            other => self.flaws.wrong(value, other, "a list of paths"),
+        }
+    }
+
+    /// Canonical values that the mapping says itself.
+    fn constant(&mut self, value: &Value<'_>, form: Form) -> Option<Vec<String>> {
+        let texts = match value.get_ref() {
+            DeValue::Integer(number) => vec![number.to_string()],
+            DeValue::Boolean(boolean) => vec![boolean.to_string()],
+            DeValue::Array(_) if form == Form::Names => self.flaws.texts(value)?,
+            _ => vec![self.flaws.text(value)?],
+        };
+        texts.into_iter().map(|text| self.canonical(value, text, form)).collect()
+    }
+
+    /// A text that the mapping says, if it is canonical.
+    fn canonical(&mut self, at: &Value<'_>, text: String, form: Form) -> Option<String> {
+        match form.check(&text) {
+            Ok(()) => Some(text),
+            Err(why) => {
+                let help =
+                    "what a mapping says itself is written as canonical JSON has it: 2026-03-14, 12450.00";
+                self.flaws.add(at.span(), format!("`{}` {why}", shown(&text))).help = Some(help.into());
+                None
+            }
+        }
+    }
+
+    /// How what is found is read.
+    fn reading(&mut self, keys: &mut Keys<'_>, rule: &mut Rule, from: u16) {
+        let form = rule.form;
+        if let Some(value) = keys.take("otherwise") {
+            rule.otherwise = self.constant(value, form).and_then(|mut values| values.pop());
+        }
+        if matches!(form, Form::Text | Form::Names | Form::Long | Form::Cpr | Form::Grouping | Form::Account)
+            && let Some(value) = keys.take("pad")
+        {
+            rule.pad = self.flaws.number(value, 1..121).unwrap_or_default();
+        }
+        match form {
+            Form::Text
+            | Form::Names
+            | Form::Long
+            | Form::Grouping
+            | Form::Account
+            | Form::Integer
+            | Form::Word(_) => rule.table = keys.take("table").and_then(|value| self.table(value, form)),
+            Form::Date | Form::Instant | Form::Version => {
+                if let Some(value) = keys.take("format") {
+                    rule.writing = Writing::Moment(self.moments(value));
+                }
+            }
+            Form::Amount => rule.writing = self.money(keys, from),
+            _ => {}
+        }
+    }
+
+    fn table(&mut self, value: &Value<'_>, form: Form) -> Option<Arc<Table>> {
+        let name = self.flaws.text(value)?;
+        let Some(table) = self.tables.get(&name).cloned() else {
+            let known: Vec<_> = self.tables.keys().map(String::as_str).collect();
+            let help = if known.is_empty() {
+                format!("add [tables.{}] with lines such as \"BU\" = \"vulnerable-children\"", shown(&name))
+            } else {
+                format!("there are {}", known.join(", "))
+            };
+            self.flaws.add(value.span(), format!("there is no table `{}`", shown(&name))).help = Some(help);
+            return None;
+        };
+        for to in table.entries.values().chain(&table.otherwise) {
+            if let Err(why) = form.check(to) {
+                let why = format!("the table `{}` has `{}`, which {why}", shown(&name), shown(to));
+                self.flaws.add(value.span(), why);
+                return None;
+            }
+        }
+        Some(table)
+    }
+
+    fn moments(&mut self, value: &Value<'_>) -> Vec<Moment> {
+        let Some(texts) = self.flaws.texts(value) else { return Vec::new() };
+        let mut moments = Vec::new();
+        for text in texts {
+            let moment = if text == "iso" { Moment::Iso } else { Moment::Format(text.clone()) };
+            if value::is_readable(&moment) {
+                moments.push(moment);
+            } else {
+                let help = "such as \"%d-%m-%Y\", \"%Y%m%d\", \"%Y-%m-%dT%H:%M:%S\", or \"iso\" for xsd:date and xsd:dateTime";
+                let why = format!("`{}` is no format from which a date can be read", shown(&text));
+                self.flaws.add(value.span(), why).help = Some(help.into());
+            }
+        }
+        moments
+    }
+
+    fn money(&mut self, keys: &mut Keys<'_>, from: u16) -> Writing {
+        let at = keys.at.clone();
+        let decimal = keys.take("decimal").and_then(|value| self.sign(value, ".,"));
+        let thousands = keys.take("thousands").and_then(|value| self.sign(value, ".,' \u{a0}"));
+        let trailing = keys.take("sign").and_then(|value| self.choice(value, ["leading", "trailing"]));
+        let oere = keys.take("unit").and_then(|value| self.choice(value, ["kroner", "oere"]));
+        let number = keys.take("number").and_then(|value| Some((self.flaws.boolean(value)?, value.span())));
+        let negative = keys.take("negative").map(|value| self.conditions(value, from)).unwrap_or_default();
+        if let Some((true, at)) = &number {
+            if self.reads.format != Format::Json {
+                self.flaws.add(at.clone(), "`number` is for json, which alone has numbers");
+            }
+            if decimal.is_some() || thousands.is_some() || trailing.is_some() {
+                let why = "a JSON number is written in one way: `decimal`, `thousands` and `sign` do not go with `number`";
+                self.flaws.add(at.clone(), why);
+            }
+        }
+        let money = Money {
+            decimal: decimal.unwrap_or('.'),
+            thousands,
+            is_trailing: trailing == Some(1),
+            is_oere: oere == Some(1),
+            is_number: number.is_some_and(|(is_number, _)| is_number),
+            negative,
+        };
+        if money.thousands == Some(money.decimal) {
+            let why = format!("`decimal` and `thousands` are both '{}'", money.decimal);
+            self.flaws.add(at.clone(), why).help =
+                Some("Danish amounts have decimal = \",\" and thousands = \".\"".into());
+        }
+        if money.is_oere && (decimal.is_some() || thousands.is_some()) {
+            self.flaws.add(at, "whole øre have neither `decimal` nor `thousands`");
+        }
+        Writing::Money(money)
+    }
+
+    fn sign(&mut self, value: &Value<'_>, signs: &str) -> Option<char> {
+        let text = self.flaws.text(value)?;
+        let sign = signs.chars().find(|sign| text == sign.to_string());
+        if sign.is_none() {
+            let signs: Vec<_> = signs.chars().map(|sign| format!("'{sign}'")).collect();
+            self.flaws.add(value.span(), format!("this is none of {}", signs.join(", ")));
+        }
+        sign
+    }
+
+    fn choice(&mut self, value: &Value<'_>, words: [&str; 2]) -> Option<usize> {
+        let text = self.flaws.text(value)?;
+        let choice = words.iter().position(|word| *word == text);
+        if choice.is_none() {
+            let [first, second] = words;
+            self.flaws.add(value.span(), format!("this is neither `{first}` nor `{second}`"));
+        }
+        choice
+    }
+}

@@ -1,0 +1,117 @@
+//! Declared mappings: a TOML file says how any XML, JSON, CSV or fixed-width message becomes canonical messages.
+//!
+//! `docs/mappings.md` describes the language. A mapping is typed when it is loaded: every path, field, format and table is held
+//! against what there is, and each [`Flaw`] has its place in the file. A message is read into what the mapping can see of it, and
+//! of each element or line that is found the tree of a canonical JSON message is built and handed to the reader of the canonical
+//! JSON. So there is one place where canonical forms are checked, and a mapping can make nothing that a caller could not send.
+//!
+//! What a [`Decoder`] makes of a body:
+//!
+//! - Each element of `each`, or each line, is one message for each `[[message]]` whose conditions hold. One for which none holds
+//!   is passed over and counted; a body of which nothing is taken is one fault, since nothing vanishes.
+//! - A fault names the place in the message (`Udtraek/Bilag[3]/Linje[2]/Beloeb`, `line 17, column "Beløb"`) and the line of the
+//!   mapping, and quotes nothing.
+//! - A body with several elements or lines gives each an excerpt that can be read again by itself.
+
+mod build;
+mod documents;
+mod excerpt;
+mod fields;
+mod flaws;
+mod lines;
+mod load;
+mod path;
+mod reads;
+mod rule;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
+
+use std::sync::Arc;
+
+use samspor_domain::{Decode, Delivery, Fault, Item, Reason, SourceName};
+
+use crate::content_type;
+use reads::Format;
+
+pub use flaws::Flaw;
+
+/// A mapping that was loaded, and can be used.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// The file's text, by which two are told apart.
+    text: Arc<str>,
+    loaded: Arc<load::Loaded>,
+}
+
+impl PartialEq for Mapping {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Mapping {}
+
+impl Mapping {
+    /// Reads a mapping file's text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn load(text: &str) -> Result<Self, Vec<Flaw>> {
+        load::load(text).map(|loaded| Self { text: text.into(), loaded: Arc::new(loaded) })
+    }
+
+    /// What it reads: `xml`, `json`, `csv` or `fixed`.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        self.loaded.reads.format.word()
+    }
+
+    /// The types of message that it makes, in the order of the file.
+    pub fn makes(&self) -> impl Iterator<Item = &'static str> {
+        self.loaded.makings.iter().map(|making| making.word)
+    }
+}
+
+/// Reads whatever a mapping describes.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    mapping: Mapping,
+}
+
+impl Decoder {
+    /// A decoder for a source that writes so.
+    #[must_use]
+    pub fn new(mapping: Mapping) -> Self {
+        Self { mapping }
+    }
+}
+
+impl Decode for Decoder {
+    fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
+        let mapping = &self.mapping.loaded;
+        let accepted: &[&str] = match mapping.reads.format {
+            Format::Xml => &["application/xml", "text/xml", "application/octet-stream"],
+            Format::Json => &["application/json", "text/json", "application/octet-stream"],
+            Format::Csv => &["text/csv", "text/plain", "application/octet-stream"],
+            Format::Fixed => &["text/plain", "application/octet-stream"],
+        };
+        let items = content_type::check(delivery, accepted).and_then(|charset| {
+            if mapping.reads.format.is_lines() {
+                lines::decode(mapping, source, delivery, charset)
+            } else {
+                documents::decode(mapping, source, delivery, charset)
+            }
+        });
+        items.unwrap_or_else(|fault| vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }])
+    }
+}
+
+/// The fault of a body of which no message is made.
+fn nothing_taken() -> Fault {
+    let why =
+        "the mapping makes no message of this: no element is where `each` says, or `when` holds of none";
+    Fault::new(Reason::UnknownType, why)
+}

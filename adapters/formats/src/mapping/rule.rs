@@ -1,0 +1,132 @@
+//! Rules: from what in a message a field's value is made, and how it is written there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::path::Path;
+use super::schema::Form;
+
+/// One message that is made of each element, or each line.
+#[derive(Debug)]
+pub(super) struct Making {
+    /// The canonical type.
+    pub(super) word: &'static str,
+    /// The slot of its elements.
+    pub(super) each: u16,
+    /// What must hold; else the element is passed over.
+    pub(super) when: Vec<Condition>,
+    /// The fields, in the order of the contract.
+    pub(super) fields: Vec<Made>,
+}
+
+/// A field and what makes it.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) name: &'static str,
+    pub(super) by: By,
+}
+
+/// What makes a field.
+#[derive(Debug)]
+pub(super) enum By {
+    /// A value.
+    Rule(Rule),
+    /// An object; it is there if anything in it is that the message brings.
+    Object(Vec<(&'static str, Rule)>),
+    /// A list of such objects.
+    Objects(Vec<Vec<(&'static str, Rule)>>),
+}
+
+/// What makes one value.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// Its line in the mapping.
+    pub(super) line: usize,
+    pub(super) form: Form,
+    pub(super) from: From,
+    /// Zeros are put before it up to this length.
+    pub(super) pad: usize,
+    pub(super) table: Option<Arc<Table>>,
+    /// The canonical value where nothing is found.
+    pub(super) otherwise: Option<String>,
+    /// What must hold; else there is none.
+    pub(super) when: Vec<Condition>,
+    pub(super) writing: Writing,
+}
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub(super) enum From {
+    /// What stands there.
+    Path(Path),
+    /// The first of them that is there.
+    First(Vec<Path>),
+    /// All of them, joined.
+    Join(Vec<Path>, String),
+    /// The mapping itself: canonical values, of which there is one but in lists.
+    Constant(Vec<String>),
+    /// The rule's own conditions: true where they hold.
+    Conditions,
+}
+
+/// How a value is written in the message.
+#[derive(Debug)]
+pub(super) enum Writing {
+    /// As the canonical JSON writes it.
+    Canonical,
+    /// A date or an instant in one of these formats.
+    Moment(Vec<Moment>),
+    /// An amount.
+    Money(Money),
+}
+
+/// A format of dates and instants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// `xsd:date` or `xsd:dateTime`.
+    Iso,
+    /// As strptime has it.
+    Format(String),
+}
+
+/// How amounts are written.
+#[derive(Debug)]
+pub(super) struct Money {
+    pub(super) decimal: char,
+    pub(super) thousands: Option<char>,
+    pub(super) is_trailing: bool,
+    /// Whole øre.
+    pub(super) is_oere: bool,
+    /// A JSON number, by its own characters.
+    pub(super) is_number: bool,
+    /// Where these hold, the sign is turned round.
+    pub(super) negative: Vec<Condition>,
+}
+
+/// A lookup.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) entries: BTreeMap<String, String>,
+    /// For what is not in it.
+    pub(super) otherwise: Option<String>,
+}
+
+/// Something that holds of an element or a line, or does not.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub(super) line: usize,
+    pub(super) path: Path,
+    pub(super) test: Test,
+}
+
+/// What is asked of what stands at a path.
+#[derive(Debug)]
+pub(super) enum Test {
+    /// It is one of these.
+    Is(Vec<String>),
+    /// It is none of these, or is not there.
+    IsNot(Vec<String>),
+    /// It is there, or it is not.
+    Exists(bool),
+}

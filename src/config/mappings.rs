@@ -1,0 +1,50 @@
+//! Mapping files: loaded by the formats, and their flaws shown like those of the configuration.
+
+use std::path::Path;
+
+use samspor_formats::mapping::Mapping;
+
+use super::problem::{Problem, Problems, Source};
+use super::resolve::Resolver;
+use super::{Format, file};
+
+/// Reads a mapping file.
+pub(crate) fn load(path: &Path) -> Result<Mapping, Problems> {
+    let text = std::fs::read_to_string(path).map_err(|error| Problems(vec![Problem::of(path, error)]))?;
+    Mapping::load(&text).map_err(|flaws| {
+        let source = Source::new(path, &text);
+        let problem = |flaw: samspor_formats::mapping::Flaw| {
+            let mut problem = source.problem(flaw.at, flaw.message);
+            if let Some(help) = flaw.help {
+                problem.help(help);
+            }
+            problem
+        };
+        Problems(flaws.into_iter().map(problem).collect())
+    })
+}
+
+impl Resolver {
+    /// The mapping that a source names.
+    pub(super) fn mapping(&mut self, source: &file::Source) -> Option<Format> {
+        let Some(mapping) = &source.mapping else {
+            self.reading
+                .fault(source.format.span(), "format = \"mapping\" needs a mapping")
+                .help("add [sources.mapping] with file = \"mappings/NAME.toml\"");
+            return None;
+        };
+        let path = self.path(&mapping.file);
+        if let Err(error) = std::fs::metadata(&path) {
+            let why = format!("cannot read the mapping {}: {error}", path.display());
+            self.reading.fault(mapping.file.span(), why);
+            return None;
+        }
+        match load(&path) {
+            Ok(mapping) => Some(Format::Mapping { file: path, mapping }),
+            Err(problems) => {
+                self.reading.problems.extend(problems.0);
+                None
+            }
+        }
+    }
+}

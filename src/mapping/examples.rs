@@ -1,0 +1,185 @@
+//! The examples beside a mapping: messages, and what they are expected to become.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use samspor_domain::{Decode, Delivery, Item, SourceName};
+use samspor_formats::json;
+use samspor_formats::mapping::Mapping;
+
+use super::{Test, decode, delivery, difference, source_of};
+use crate::{FAULTY, config};
+
+/// Anything differs.
+const DIFFERS: u8 = 6;
+/// What the name of an expectation ends in.
+const EXPECTED: &str = "expected.ndjson";
+
+/// Runs examples, and prints how they went.
+pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["mapping", "example", "messages", "faults", "result"]);
+    let (mut is_faulty, mut differs) = (false, false);
+    for path in mappings(&arguments.paths)? {
+        let name = path.display().to_string();
+        let mapping = match config::load_mapping(&path) {
+            Ok(mapping) => mapping,
+            Err(problems) => {
+                is_faulty = true;
+                crate::faulty(&problems);
+                table.add_row([name, String::new(), String::new(), String::new(), "faulty".into()]);
+                continue;
+            }
+        };
+        let examples = examples(&path)?;
+        if examples.is_empty() {
+            differs = true;
+            let folder = path.with_extension("");
+            eprintln!(
+                "{name} has no examples: put a message into {}, such as NAME.{}, and run `samspor test {name} --update`\n",
+                folder.display(),
+                mapping.format()
+            );
+            table.add_row([name, String::new(), String::new(), String::new(), "no examples".into()]);
+            continue;
+        }
+        let source = source_of(&path)?;
+        for example in examples {
+            let items = decode(&mapping, &source, &delivery(&example)?);
+            let result = if arguments.update {
+                update(&example, &items)?
+            } else {
+                compare(&mapping, &source, &example, &items)?
+            };
+            differs |= !matches!(result, "as expected" | "written" | "unchanged");
+            let faults = items.iter().filter(|item| item.content.is_err()).count();
+            let file = example.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let counts = [(items.len() - faults).to_string(), faults.to_string()];
+            let [good, bad] = counts;
+            table.add_row([name.clone(), file, good, bad, result.to_owned()]);
+        }
+    }
+    println!("{}", table.trim_fmt());
+    Ok(match (is_faulty, differs) {
+        (true, _) => ExitCode::from(FAULTY),
+        (_, true) => ExitCode::from(DIFFERS),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// The files that are named, and those whose name ends in `.toml` of the folders, in order.
+fn mappings(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut mappings = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            mappings.push(path.clone());
+            continue;
+        }
+        let found = files(path)?.into_iter().filter(|file| file.extension().is_some_and(|end| end == "toml"));
+        let before = mappings.len();
+        mappings.extend(found);
+        if mappings.len() == before {
+            bail!("the folder {} holds no mapping, which is a file such as opus.toml", path.display());
+        }
+    }
+    Ok(mappings)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let context = || format!("cannot read the folder {}", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The messages beside a mapping.
+fn examples(mapping: &Path) -> Result<Vec<PathBuf>> {
+    let folder = mapping.with_extension("");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let is_example = |path: &PathBuf| !path.to_string_lossy().ends_with(EXPECTED);
+    Ok(files(&folder)?.into_iter().filter(is_example).collect())
+}
+
+/// An item as a line of what is expected.
+fn line(item: &Item) -> String {
+    match &item.content {
+        Ok(message) => json::line(message),
+        Err(fault) => {
+            let path = fault.path.as_deref().unwrap_or_default();
+            let path = serde_json::Value::from(path);
+            format!("{{\"fault\":\"{}\",\"path\":{path}}}", fault.reason)
+        }
+    }
+}
+
+fn update(example: &Path, items: &[Item]) -> Result<&'static str> {
+    let path = example.with_extension(EXPECTED);
+    let text: String = items.iter().map(|item| line(item) + "\n").collect();
+    if fs::read_to_string(&path).is_ok_and(|before| before == text) {
+        return Ok("unchanged");
+    }
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok("written")
+}
+
+fn compare(mapping: &Mapping, source: &SourceName, example: &Path, items: &[Item]) -> Result<&'static str> {
+    let path = example.with_extension(EXPECTED);
+    let Ok(text) = fs::read_to_string(&path) else {
+        eprintln!(
+            "{}: nothing says what it becomes: run `samspor test --update` and read {}\n",
+            example.display(),
+            path.display()
+        );
+        return Ok("nothing expected");
+    };
+    let mut expected = Vec::new();
+    for (index, text) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let place = || format!("{}, line {}", path.display(), index + 1);
+        expected.push(normal(source, text).with_context(place)?);
+    }
+    let got: Vec<String> = items.iter().map(line).collect();
+    if expected == got {
+        return Ok("as expected");
+    }
+    eprintln!("{} ({}) becomes something else than {}:", example.display(), mapping.format(), path.display());
+    for (index, (expected, got)) in difference::pairs(&expected, &got).enumerate() {
+        if expected != got {
+            let fault = items.get(index).and_then(|item| item.content.as_ref().err());
+            let why = fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
+            eprintln!("  item {}{why}", index + 1);
+            eprint!("{}", difference::fields(expected, got));
+        }
+    }
+    eprintln!();
+    Ok("differs")
+}
+
+/// A line of what is expected as [`line`] would write it.
+fn normal(source: &SourceName, text: &str) -> Result<String> {
+    let value: serde_json::Value = serde_json::from_str(text)?;
+    if let Some(reason) = value.get("fault") {
+        let known = reason.as_str().and_then(samspor_domain::Reason::from_word);
+        let Some(known) = known else { bail!("there is no such reason for a fault: {reason}") };
+        let path = value.get("path").and_then(serde_json::Value::as_str).unwrap_or_default();
+        return Ok(format!("{{\"fault\":\"{known}\",\"path\":{}}}", serde_json::Value::from(path)));
+    }
+    let delivery = Delivery { body: text.to_owned().into(), ..Delivery::default() };
+    let items = json::Decoder.decode(source, &delivery);
+    match items.into_iter().next().map(|item| item.content) {
+        Some(Ok(message)) => Ok(json::line(&message)),
+        Some(Err(fault)) => bail!("this is no canonical message: {fault}"),
+        None => bail!("this is no canonical message"),
+    }
+}

@@ -1,0 +1,143 @@
+//! `samspor map` and `samspor test`: the presets, the guide as it stands, and what ends with which code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::deployment::Result;
+use crate::samspor::{Ran, samspor};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn run(arguments: &[&str], dir: &Path) -> Result<Ran> {
+    // Paths are given from the folder, so that what is printed says the same wherever that is.
+    let arguments = arguments.iter().map(|argument| match dir.join(argument) {
+        path if path.exists() => path.into_os_string(),
+        _ => argument.into(),
+    });
+    let ran = samspor(arguments)?;
+    let told = |text: String| text.replace(&format!("{}/", dir.display()), "");
+    Ok(Ran { stdout: told(ran.stdout), stderr: told(ran.stderr), ..ran })
+}
+
+#[test]
+fn every_preset_does_what_its_examples_say() -> Result<()> {
+    let ran = run(&["test", "config/mappings"], &root())?.ended(0)?;
+    let presets = fs::read_dir(root().join("config/mappings"))?.filter_map(|entry| entry.ok());
+    let presets: Vec<_> =
+        presets.filter(|entry| entry.path().extension().is_some_and(|end| end == "toml")).collect();
+    assert!(presets.len() >= 5);
+    for preset in presets {
+        let name = preset.file_name().to_string_lossy().into_owned();
+        let lines = ran.stdout.lines().filter(|line| line.contains(&name) && line.contains("as expected"));
+        assert!(lines.count() > 0, "{name} in {}", ran.stdout);
+    }
+    Ok(())
+}
+
+const MAPPING: &str = "[reads]\nformat = \"csv\"\n\n[[message]]\ntype = \"case\"\n  [message.fields]\n  id = \"Nr\"\n  version = \"V\"\n  citizen.cpr = \"Cpr\"\n";
+
+#[test]
+fn each_way_it_can_end_has_its_code_and_says_what_to_do() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text);
+    write("kss.toml", MAPPING)?;
+    write("good.csv", "Nr;V;Cpr\n7;1;611280-1234\n")?;
+    write("bad.csv", "Nr;V;Cpr\n7;1;611280-1234\n8;1;611380-1234\n")?;
+    let line = r#"{"type":"case","id":"7","version":1,"citizen":{"cpr":"6112801234"}}"#;
+
+    let ran = run(&["map", "kss.toml", "good.csv"], dir)?.ended(0)?;
+    assert_eq!(ran.stdout, format!("{line}\n"));
+    let ran = run(&["map", "kss.toml", "bad.csv", "--masked"], dir)?.ended(3)?;
+    assert!(ran.stderr.starts_with("invalid-cpr at line 3, column \"Cpr\": "), "{}", ran.stderr);
+    assert!(!(ran.stdout.clone() + &ran.stderr).contains("1234"), "{ran:?}");
+
+    let ran = run(&["test", "kss.toml"], dir)?.ended(6)?;
+    assert!(ran.stderr.contains("has no examples") && ran.stderr.contains("--update"), "{}", ran.stderr);
+    fs::create_dir(dir.join("kss"))?;
+    write("kss/two.csv", "Nr;V;Cpr\n7;1;611280-1234\n8;1;611380-1234\n")?;
+    let ran = run(&["test", "kss.toml"], dir)?.ended(6)?;
+    assert!(ran.stderr.contains("nothing says what it becomes"), "{}", ran.stderr);
+    run(&["test", "kss.toml", "--update"], dir)?.ended(0)?;
+    let fault = r#"{"fault":"invalid-cpr","path":"line 3, column \"Cpr\""}"#;
+    assert_eq!(fs::read_to_string(dir.join("kss/two.expected.ndjson"))?, format!("{line}\n{fault}\n"));
+    run(&["test", "."], dir)?.ended(0)?;
+
+    write("kss.toml", &MAPPING.replace("version = \"V\"", "version = \"Nr\""))?;
+    let ran = run(&["test", "kss.toml"], dir)?.ended(6)?;
+    assert!(ran.stderr.contains("item 1\n    version  expected 1  got 7\n"), "{}", ran.stderr);
+
+    write("kss.toml", &MAPPING.replace("\"V\"", "{ path = \"V\", decimal = \",\" }"))?;
+    for arguments in [&["test", "kss.toml"][..], &["map", "kss.toml", "good.csv"]] {
+        let ran = run(arguments, dir)?.ended(2)?;
+        assert!(ran.stderr.contains("kss.toml:8:") && ran.stderr.contains("decimal"), "{}", ran.stderr);
+    }
+    // The configuration that names it is as faulty, and says so in the mapping.
+    fs::create_dir(dir.join("charts"))?;
+    write("charts/2026.toml", "[[rule]]\naccount = \"5\"\narea = \"x\"\nkind = \"service\"\n")?;
+    write(
+        "gateway.toml",
+        "charts.dir = \"charts\"\n[brokers.bf]\nurl_env = \"X\"\n[[sources]]\nname = \"kss\"\nformat = \"mapping\"\n\
+         mapping.file = \"kss.toml\"\namqp = { broker = \"bf\", queue = \"q\" }\n",
+    )?;
+    let ran = run(&["check", "--config", "gateway.toml"], dir)?.ended(2)?;
+    assert!(ran.stderr.contains("kss.toml:8:"), "{}", ran.stderr);
+    write("kss.toml", MAPPING)?;
+    let ran = run(&["check", "--config", "gateway.toml"], dir)?.ended(0)?;
+    assert!(ran.stdout.contains("csv by the mapping") && ran.stdout.contains("makes case"), "{}", ran.stdout);
+    Ok(())
+}
+
+/// The guide's files are written and its commands run, as a reader would; what they print is what it says they print.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the one who runs the test says so by a variable")]
+fn the_guide_says_what_happens() -> Result<()> {
+    let path = root().join("docs/connect-your-own-system.md");
+    let guide = fs::read_to_string(&path)?;
+    let dir = tempfile::tempdir()?;
+    let mut lines = guide.lines();
+    let mut again = String::new();
+    let mut ran = 0;
+    while let Some(line) = lines.next() {
+        again.push_str(line);
+        again.push('\n');
+        let told = |word: &str| line.strip_prefix("<!-- ")?.strip_suffix(" -->")?.strip_prefix(word);
+        let (file, code) = (told("file: "), told("exit: "));
+        if file.is_none() && code.is_none() {
+            continue;
+        }
+        let fence = lines.next().ok_or("a block follows")?;
+        assert!(fence.starts_with("```"), "{line} is followed by a block");
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        again.push_str(&format!("{fence}\n"));
+        if let Some(file) = file {
+            let file = dir.path().join(file);
+            fs::create_dir_all(file.parent().ok_or("a folder")?)?;
+            fs::write(file, block.join("\n") + "\n")?;
+            again.push_str(&format!("{}\n```\n", block.join("\n")));
+        }
+        if let Some(code) = code {
+            let command =
+                block.first().and_then(|line| line.strip_prefix("$ samspor ")).ok_or("a command")?;
+            let arguments: Vec<_> = command.split(' ').collect();
+            let output = run(&arguments, dir.path())?.ended(code.parse()?)?;
+            let shown = output.stdout + &output.stderr;
+            again.push_str(&format!("$ samspor {command}\n{}\n```\n", shown.trim_end()));
+            ran += 1;
+        }
+    }
+    assert!(ran >= 5, "{ran} commands");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &again)?;
+        return Ok(());
+    }
+    let differs = guide.lines().zip(again.lines()).find(|(old, new)| old != new);
+    assert!(
+        guide == again,
+        "the guide says something else than happens, first {differs:?}: run `UPDATE_DOCS=1 cargo test --test end_to_end \
+         the_guide_says_what_happens`, read it, and commit it"
+    );
+    Ok(())
+}
