@@ -199,7 +199,14 @@ impl Resolver {
         match (&target.amqp, &target.http, &target.folder) {
             (Some(amqp), None, None) => self.amqp(amqp).map(Way::Amqp),
             (None, Some(http), None) => self.http(http).map(Way::Http),
-            (None, None, Some(folder)) => self.outbox(folder, target.audience).map(Way::Folder),
+            (None, None, Some(folder)) => {
+                if target.format != file::TargetFormat::Json {
+                    self.reading
+                        .fault(folder.span(), "a folder says itself what its files are written in")
+                        .help("take `format` out of the target; [targets.folder] has a `format` of its own");
+                }
+                self.outbox(folder, target.audience).map(Way::Folder)
+            }
             (None, None, None) => {
                 self.reading
                     .fault(
