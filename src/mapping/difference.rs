@@ -27,13 +27,12 @@ pub(super) fn fields(expected: Option<&str>, got: Option<&str>) -> String {
     };
     let (expected, got) = (flat(expected), flat(got));
     let names: BTreeSet<_> = expected.keys().chain(got.keys()).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
-    for name in names {
-        let (expected, got) = (expected.get(name), got.get(name));
-        if expected != got {
-            let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".to_owned());
-            let _ = writeln!(text, "    {name:width$}  expected {}  got {}", shown(expected), shown(got));
-        }
+    let differing = || names.iter().filter(|name| expected.get(**name) != got.get(**name));
+    let width = differing().map(|name| name.chars().count()).max().unwrap_or_default();
+    for name in differing() {
+        let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".to_owned());
+        let (expected, got) = (shown(expected.get(*name)), shown(got.get(*name)));
+        let _ = writeln!(text, "    {name:width$}  expected {expected}  got {got}");
     }
     text
 }

@@ -46,7 +46,6 @@ pub(super) fn decode(
     let encoding = crate::markup::supported(label)
         .ok_or_else(|| crate::content_type::unsupported_charset("utf-8 or iso-8859-1"))?;
     let settings = &mapping.reads.lines;
-    let bare = |line| <[u8]>::strip_suffix(line, b"\r").unwrap_or(line);
     let mut lines = (1..).zip(rest.split(|byte| *byte == b'\n').map(bare)).skip(settings.skip);
     // What goes before a line that is kept by itself, so that it is read as it was here.
     let mut before = [mark, &b"\n".repeat(settings.skip)].concat();
@@ -109,6 +108,18 @@ pub(super) fn decode(
         None => return Err(super::nothing_taken()),
     }
     Ok(items)
+}
+
+/// A line without marks before it, as files put together have them, and carriage returns after it. Of what is left nothing
+/// more is taken away, so that a line which is read again by itself is the same line.
+fn bare(mut line: &[u8]) -> &[u8] {
+    while let Some(rest) = line.strip_prefix(MARK) {
+        line = rest;
+    }
+    while let Some(rest) = line.strip_suffix(b"\r") {
+        line = rest;
+    }
+    line
 }
 
 fn is_blank(line: &[u8]) -> bool {

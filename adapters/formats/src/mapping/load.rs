@@ -116,8 +116,9 @@ impl Loader<'_> {
             let each = keys.take_at("each").map(|(at, value)| self.each(&at, value));
             read.push((keys, word, each.unwrap_or(Some(DOCUMENT))));
         }
-        if read.len() > MAX_MAKINGS {
-            self.flaws.add(value.span(), format!("there are more than {MAX_MAKINGS} messages"));
+        if items.is_empty() || items.len() > MAX_MAKINGS {
+            let why = format!("there are {} messages: expected 1 to {MAX_MAKINGS}", items.len());
+            self.flaws.add(value.span(), why);
             return makings;
         }
         for (mut keys, word, each) in read {
