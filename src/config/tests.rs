@@ -167,7 +167,11 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
             "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `metrics`, \
             `traces`, `engine`, `journal`, `brokers`, `sources`, `targets`",
         ),
-        ("\"g69\"", "\"g70\"", "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`, `mapping`"),
+        (
+            "\"g69\"",
+            "\"g70\"",
+            "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`, `mapping`",
+        ),
         ("\"classic\"", "\"lazy\"", "30:14: there is no choice `lazy`, expected `quorum` or `classic`"),
         ("prefetch = 100", "prefetch = -1", "19:56: invalid value: integer `-1`, expected a whole number"),
         ("prefetch = 100", "prefetch = \"1\"", "19:56: invalid type: string \"1\", expected a whole number"),
