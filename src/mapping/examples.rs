@@ -166,7 +166,7 @@ fn compare(mapping: &Mapping, source: &SourceName, example: &Path, items: &[Item
     Ok("differs")
 }
 
-/// A line of what is expected as [`line`] would write it.
+/// A line of what is expected as [`line()`] would write it.
 fn normal(source: &SourceName, text: &str) -> Result<String> {
     let value: serde_json::Value = serde_json::from_str(text)?;
     if let Some(reason) = value.get("fault") {
