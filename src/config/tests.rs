@@ -387,7 +387,7 @@ fn what_a_target_does_not_take_and_its_receipts_are_resolved() {
             "47:15: the target `ledger` gives no receipts; add [targets.receipts] to it",
         ),
         ("receipts_of = \"ledger\"", "receipts_of = \"other\"", "47:15: there is no target `other`"),
-        ("format = \"json\"", "format = \"g69\"", "46:10: receipts come in JSON"),
+        ("format = \"json\"", "format = \"g69\"", "46:10: receipts come in JSON, or by a mapping"),
         (
             "receipts_of = \"ledger\"",
             "may_send = [\"receipt\"]",
