@@ -2,23 +2,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::deployment::Result;
-use crate::samspor::{Ran, samspor};
+use crate::samspor::Ran;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
+/// Runs a command in a folder, so that what is printed says the same wherever that is.
 fn run(arguments: &[&str], dir: &Path) -> Result<Ran> {
-    // Paths are given from the folder, so that what is printed says the same wherever that is.
-    let arguments = arguments.iter().map(|argument| match dir.join(argument) {
-        path if path.exists() => path.into_os_string(),
-        _ => argument.into(),
-    });
-    let ran = samspor(arguments)?;
-    let told = |text: String| text.replace(&format!("{}/", dir.display()), "");
-    Ok(Ran { stdout: told(ran.stdout), stderr: told(ran.stderr), ..ran })
+    let mut command = Command::new(env!("CARGO_BIN_EXE_samspor"));
+    let output = command.args(arguments).current_dir(dir).stdin(Stdio::null()).output()?;
+    Ok(Ran {
+        code: output.status.code().ok_or("it was killed")?,
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
 }
 
 #[test]
