@@ -28,13 +28,12 @@ impl samspor_domain::Clock for Stands {
     }
 }
 
-/// What a receiver keeps: of each posting, by message id without the revision, the record with the highest revision, and
-/// at one revision a tag before an untag.
+/// Of each posting, by message id without the revision, its revision, whether that is a tag, and the record.
+type Kept = BTreeMap<String, ((i64, bool), Value)>;
+
+/// What a receiver keeps: of each posting the record with the highest revision, and at one revision a tag before an untag.
 #[derive(Clone, Default)]
 struct Keeper(Arc<Mutex<Kept>>);
-
-/// By message id without the revision: the revision and whether it is a tag, and the record.
-type Kept = BTreeMap<String, ((i64, bool), Value)>;
 
 #[async_trait::async_trait]
 impl Target for Keeper {
