@@ -59,10 +59,19 @@ pub(super) fn message(
     }))
 }
 
+/// By what a fact says that it is no longer in force.
+const GOES: [&str; 2] = ["deleted", "withdrawn"];
+/// What is read of a fact that says so.
+const STAYS: [&str; 4] = ["id", "version", "deleted", "withdrawn"];
+
 fn entries<'a>(making: &'a Making, place: &'a impl Place) -> Result<Vec<Entry<'a>>, Fault> {
     let mut entries: Vec<Entry<'a>> = Vec::with_capacity(making.fields.len() + 1);
     entries.push((Cow::Borrowed("type"), Node::Text(Cow::Borrowed(making.word))));
+    let is_gone = is_gone(making, place)?;
     for made in &making.fields {
+        if is_gone && !STAYS.contains(&made.name) {
+            continue;
+        }
         let node = match &made.by {
             By::Rule(rule) => node(rule, place).map_err(|failure| told(place, &failure, Some(made.name)))?,
             By::Object(rules) => object(rules, place, made.name)?,
@@ -77,6 +86,20 @@ fn entries<'a>(making: &'a Making, place: &'a impl Place) -> Result<Vec<Entry<'a
         entries.extend(node.map(|node| (Cow::Borrowed(made.name), node)));
     }
     Ok(entries)
+}
+
+/// Whether it is a fact that is deleted or withdrawn. Of such a one the other fields are not read, so that what is wrong in one
+/// of them keeps nothing in force.
+fn is_gone(making: &Making, place: &impl Place) -> Result<bool, Fault> {
+    for made in making.fields.iter().filter(|made| GOES.contains(&made.name)) {
+        if let By::Rule(rule) = &made.by {
+            let flag = node(rule, place).map_err(|failure| told(place, &failure, Some(made.name)))?;
+            if matches!(flag, Some(Node::Boolean(true))) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// An object. One of which the message brings nothing is not there, unless all of it is the mapping's own.

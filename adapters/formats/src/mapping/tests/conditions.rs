@@ -27,6 +27,22 @@ fn conditions_say_what_is_true_and_what_is_there() {
 }
 
 #[test]
+fn what_is_wrong_in_a_fact_that_is_gone_keeps_nothing_in_force() {
+    let text = format!(
+        "{LINES}type = \"enrolment\"\n[message.fields]\nid = \"1\"\nversion = \"2\"\nsolution = {{ value = \"sb\" }}\n\
+         citizen.cpr = \"3\"\nfrom = \"4\"\ndeleted = {{ when = {{ path = \"5\", is = \"slettet\" }} }}\n"
+    );
+    becomes(
+        &text,
+        "a;1;0;00-00-0000;slettet\nb;1;6112801234;00-00-0000;",
+        &[
+            r#"{"type":"enrolment","id":"a","version":1,"deleted":true}"#,
+            "…invalid-field at line 2, column 4: is not a date",
+        ],
+    );
+}
+
+#[test]
 fn references_are_made_of_what_is_there() {
     let text = format!(
         "{LINES}type = \"identity\"\n[message.fields]\nid = \"1\"\nversion = {{ value = 1 }}\nkind = {{ value = \"same\" }}\n\

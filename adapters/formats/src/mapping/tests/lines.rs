@@ -44,7 +44,7 @@ fn each_line_is_an_item_of_its_own_and_a_bad_one_holds_up_nothing() {
              each three before it or nowhere, and any '-' after them (`amount`, mapping line 16)",
             "undecodable at line 6: has 3 values, and the header 7 columns",
             "undecodable at line 7: has a quoted value that does not end on its line",
-            r#"{"type":"posting","id":"1-6","date":"2026-03-14","account":"5.28.21","amount":"7"}"#,
+            "undecodable at line 8: has 9 values, and the header 7 columns",
             "missing-field at line 9, column \"Bilag\": is required, and nothing is found here (`id`, mapping line 13)",
         ],
     );
@@ -57,6 +57,17 @@ fn a_header_that_lacks_a_column_is_one_fault() {
     becomes(CSV, twice, &["undecodable at line 1: the header has two columns \"Cpr\""]);
     becomes(CSV, latin1(HEADER), &["undecodable: the body holds no line with a message"]);
     becomes(CSV, "", &["undecodable: the body holds no line"]);
+}
+
+#[test]
+fn a_separator_within_a_text_moves_no_column() {
+    let mapping = "[reads]\nformat = \"csv\"\n[[message]]\ntype = \"posting\"\n[message.fields]\nid = \"Id\"\ndate = \"Dato\"\n\
+                   account = \"Konto\"\namount = { path = \"Beløb\", decimal = \",\" }\n";
+    becomes(
+        mapping,
+        "Id;Dato;Konto;Tekst;Moms;Beløb;Note\n7;2026-03-14;5.28.21;Køb 3;5;250,00;1250,00;\n",
+        &["undecodable at line 2: has 8 values, and the header 7 columns"],
+    );
 }
 
 #[test]
