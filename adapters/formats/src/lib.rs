@@ -10,6 +10,7 @@ pub mod g69;
 pub mod json;
 mod masked;
 pub mod oio;
+pub mod saml;
 
 pub use masked::Masked;
 

@@ -3,6 +3,7 @@
 pub mod books;
 pub mod client;
 pub mod collector;
+pub mod distributor;
 pub mod exposition;
 pub mod faults;
 pub mod gateway;
