@@ -168,22 +168,32 @@ impl Resolver {
     }
 
     fn way(&mut self, target: &file::Target) -> Option<Way> {
-        match (&target.amqp, &target.http) {
-            (Some(amqp), None) => self.amqp(amqp).map(Way::Amqp),
-            (None, Some(http)) => self.http(http).map(Way::Http),
-            (Some(amqp), Some(http)) => {
-                self.reading
-                    .fault(http.span(), "`amqp` and `http` exclude each other")
-                    .also(amqp.span(), "and here")
-                    .help("make two targets of it, if both are to have the records");
-                None
-            }
-            (None, None) => {
-                self.reading
-                    .fault(target.name.span(), "this target says nowhere to go: one of `amqp` and `http` is missing")
-                    .help("add [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url");
-                None
-            }
+        let ways = [
+            ("amqp", target.amqp.as_ref().map(At::span)),
+            ("http", target.http.as_ref().map(At::span)),
+            ("distributor", target.distributor.as_ref().map(At::span)),
+        ];
+        let mut written = ways.iter().filter_map(|(name, span)| Some((name, span.clone()?)));
+        let Some(first) = written.next() else {
+            self.reading
+                .fault(
+                    target.name.span(),
+                    "this target says nowhere to go: one of `amqp`, `http` and `distributor` is missing",
+                )
+                .help("add [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url");
+            return None;
+        };
+        if let Some(second) = written.next() {
+            self.reading
+                .fault(second.1, format!("`{}` and `{}` exclude each other", first.0, second.0))
+                .also(first.1, "and here")
+                .help("make two targets of it, if both are to have the records");
+            return None;
+        }
+        match (&target.amqp, &target.http, &target.distributor) {
+            (Some(amqp), ..) => self.amqp(amqp).map(Way::Amqp),
+            (_, Some(http), _) => self.http(http).map(Way::Http),
+            (.., distributor) => self.distributor(distributor.as_ref()?).map(Way::Distributor),
         }
     }
 
@@ -279,7 +289,7 @@ impl Resolver {
         self.amqp_name(key, Topology::Check)
     }
 
-    fn broker_named(&mut self, name: &At<String>) -> Option<Text> {
+    pub(super) fn broker_named(&mut self, name: &At<String>) -> Option<Text> {
         if !self.brokers.contains(name.as_str()) {
             let known: Vec<&str> = self.brokers.iter().map(String::as_str).collect();
             self.reading.fault(name.span(), format!("there is no broker `{}`", **name)).help(
@@ -295,7 +305,7 @@ impl Resolver {
         Text::new(name).ok()
     }
 
-    fn amqp_name(&mut self, name: &At<String>, topology: Topology) -> Option<String> {
+    pub(super) fn amqp_name(&mut self, name: &At<String>, topology: Topology) -> Option<String> {
         if !(1..=MAX_AMQP_NAME_BYTES).contains(&name.len()) {
             let message =
                 format!("this must be 1 to {MAX_AMQP_NAME_BYTES} bytes long, and has {}", name.len());
@@ -314,7 +324,7 @@ impl Resolver {
 }
 
 /// A message type in one writing: lower case, and a UUID with its hyphens.
-fn message_type(text: &str) -> Option<String> {
+pub(super) fn message_type(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     if lower.starts_with("urn:") && lower.len() <= samspor_domain::MAX_TEXT_BYTES {
         return Some(lower);

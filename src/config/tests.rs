@@ -131,7 +131,7 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
 
     let route = |target: &Target| match &target.way {
         Way::Amqp(amqp) => amqp.route.clone(),
-        Way::Http(_) => panic!("it goes to a broker"),
+        Way::Http(_) | Way::Distributor(_) => panic!("it goes to a broker"),
     };
     let routes: Vec<Route> = config.targets.iter().map(route).collect();
     assert_eq!(

@@ -11,4 +11,5 @@ mod ports;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod receiver;
+pub mod responder;
 pub mod traffic;
