@@ -7,8 +7,8 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Broker, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, Target, Topology,
-    Way,
+    self, Amqp, Audience, Broker, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, Target,
+    Topology, Way,
 };
 use crate::{FAULTY, open, topology};
 

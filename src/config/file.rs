@@ -373,11 +373,11 @@ pub(super) struct Target {
     /// What records are written in.
     #[serde(default)]
     pub(super) format: TargetFormat,
-    /// The queue or exchange that it reads from. A target has this or `http`.
+    /// The queue or exchange that it reads from. A target has one of this, `http` and `distributor`.
     pub(super) amqp: Option<At<TargetAmqp>>,
-    /// The URL at which it takes records. A target has this or `amqp`.
+    /// The URL at which it takes records.
     pub(super) http: Option<At<TargetHttp>>,
-    /// The message distributor, which hands records on to its subscribers. A target has this, `amqp` or `http`.
+    /// The message distributor, which hands records on to its subscribers.
     pub(super) distributor: Option<At<TargetDistributor>>,
     /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
     /// `samspor parked list`, and delivered when a start finds the month open again.

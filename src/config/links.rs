@@ -180,7 +180,9 @@ impl Resolver {
                     target.name.span(),
                     "this target says nowhere to go: one of `amqp`, `http` and `distributor` is missing",
                 )
-                .help("add [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url");
+                .help(
+                    "add [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url",
+                );
             return None;
         };
         if let Some(second) = written.next() {

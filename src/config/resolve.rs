@@ -121,7 +121,16 @@ impl Resolver {
         };
         Some((
             text?,
-            Broker { url, management_url, connect_timeout, request_timeout, heartbeat, ca_file, client, token },
+            Broker {
+                url,
+                management_url,
+                connect_timeout,
+                request_timeout,
+                heartbeat,
+                ca_file,
+                client,
+                token,
+            },
         ))
     }
 

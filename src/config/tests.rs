@@ -9,12 +9,12 @@ use samspor_domain::CostKind;
 use super::*;
 
 /// A folder with a configuration and charts.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 const CHART: &str = "[[rule]]\naccount = \"5.28\"\narea = \"vulnerable-children\"\nkind = \"service\"\n";
 
 impl Folder {
-    fn new(configuration: &str) -> Self {
+    pub(super) fn new(configuration: &str) -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         fs::create_dir(folder.0.path().join("charts")).expect("made");
         folder.chart("2026.toml", CHART);
@@ -26,12 +26,12 @@ impl Folder {
         fs::write(self.0.path().join("charts").join(name), text).expect("written");
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.0.path().join("gateway.toml")
     }
 
     /// Every problem as `file:line:column: message; help`, without the folder.
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let problems = load(&self.path()).expect_err("it has problems");
         let prefix = format!("{}/", self.0.path().display());
         problems.to_string().replace(&prefix, "").lines().map(str::to_owned).collect()
@@ -484,8 +484,8 @@ answer_timeout_ms = 5000
         let error = load(&folder.path()).expect_err("it has problems");
         assert!(!format!("{error} {error:?} {}", error.render()).contains("hemmelig"));
     }
-    let nowhere = "43:8: this target says nowhere to go: one of `amqp` and `http` is missing; add [targets.amqp] with a \
-                   broker and a queue or exchange, or [targets.http] with a url";
+    let nowhere = "43:8: this target says nowhere to go: one of `amqp`, `http` and `distributor` is missing; add \
+                   [targets.amqp] with a broker and a queue or exchange, or [targets.http] with a url";
     assert_eq!(with(lis, "").problems(), [format!("gateway.toml:{nowhere}")]);
 }
 

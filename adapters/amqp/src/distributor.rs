@@ -168,7 +168,11 @@ impl Line {
     /// Sends a message, and once more with a new token where the first one has expired.
     async fn send(&self, message: &Outgoing) -> Result<Sent, LinkError> {
         for _ in 0..2 {
-            let credential = self.credentials.current().await?;
+            // Nothing was sent yet, and nothing is wrong with the connection.
+            let credential = match self.credentials.current().await {
+                Ok(credential) => credential,
+                Err(error) => return Ok(Sent::Later(format!("there is no token: {}", told(&error)), None)),
+            };
             match self.attempt(message, &credential).await? {
                 Answer::Sent(sent) => return Ok(sent),
                 Answer::Expired => self.credentials.refused(&credential),
@@ -235,6 +239,12 @@ impl Line {
             None => Sent::Broke("its answer is no StandardRetur with a StatusKode".into()),
         })
     }
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Why no answer comes.

@@ -26,7 +26,7 @@ told = {
     "refuse_logins": 0,
     "cut": False,  # Whether a connection ends with its token.
 }
-counts = {"asked": 0, "issued": 0, "logins": 0, "refused": 0, "cut": 0}
+counts = {"asked": 0, "issued": 0, "logins": 0, "refused": 0, "cut": 0, "open": 0}
 issued = {}  # Assertions, as they are shown again.
 
 TOKEN_TYPE = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV2.0"
@@ -201,11 +201,14 @@ async def pass_on(reader, writer):
 
 async def serve_front(reader, writer):
     node_writer = None
+    is_in = 0
     try:
         node_reader, node_writer = await asyncio.open_connection(settings["host"], settings["port"])
         end = await log_in(reader, writer, node_reader, node_writer)
         if end is None:
             return
+        is_in = 1
+        counts["open"] += 1
         ways = {asyncio.create_task(pass_on(*way)) for way in ((reader, node_writer), (node_reader, writer))}
         limit = max(0, end - time.time()) if told["cut"] else None
         done, left = await asyncio.wait(ways, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -216,6 +219,7 @@ async def serve_front(reader, writer):
     except (OSError, EOFError, ssl.SSLError):
         pass
     finally:
+        counts["open"] -= is_in
         for end in (writer, node_writer):
             if end is not None:
                 end.close()

@@ -113,7 +113,8 @@ impl Control {
         self.ask(json!({"set": how})).await.map(drop)
     }
 
-    /// How often something happened: `asked` for a token, `issued`, `logins`, `refused` logins, `cut` connections.
+    /// How often something happened: `asked` for a token, `issued`, `logins`, `refused` logins, `cut` connections; or how
+    /// many are `open`.
     pub async fn count(&self, what: &str) -> anyhow::Result<u64> {
         self.ask(json!({})).await?["counts"][what].as_u64().context("there is such a count")
     }

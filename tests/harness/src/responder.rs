@@ -89,7 +89,9 @@ impl Responder {
         let none = FieldTable::default;
         channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Direct, durable, none()).await?;
         channel.queue_declare(QUEUE.into(), QueueDeclareOptions::durable(), none()).await?;
-        channel.queue_bind(QUEUE.into(), EXCHANGE.into(), "".into(), QueueBindOptions::default(), none()).await?;
+        channel
+            .queue_bind(QUEUE.into(), EXCHANGE.into(), "".into(), QueueBindOptions::default(), none())
+            .await?;
         let options = BasicConsumeOptions::default();
         let messages = channel.basic_consume(QUEUE.into(), "".into(), options, none()).await?;
         let told = Arc::<Mutex<Told>>::default();
@@ -125,7 +127,11 @@ impl Responder {
     }
 
     /// Waits until what was taken is as it must be.
-    pub async fn wait_for(&self, limit: Duration, is_so: impl Fn(&[Taken]) -> bool) -> anyhow::Result<Vec<Taken>> {
+    pub async fn wait_for(
+        &self,
+        limit: Duration,
+        is_so: impl Fn(&[Taken]) -> bool,
+    ) -> anyhow::Result<Vec<Taken>> {
         let deadline = Instant::now() + limit;
         loop {
             let (taken, wrong) = {
@@ -136,7 +142,12 @@ impl Responder {
             if is_so(&taken) {
                 return Ok(taken);
             }
-            ensure!(Instant::now() < deadline, "it has taken {} messages: {:?}", taken.len(), self.statuses());
+            ensure!(
+                Instant::now() < deadline,
+                "it has taken {} messages: {:?}",
+                taken.len(),
+                self.statuses()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -171,16 +182,25 @@ fn taken(message: &Delivery) -> anyhow::Result<Taken> {
     let body = String::from_utf8(message.data.clone())?;
     let in_body = between(between(&body, "<BeskedId>", "</BeskedId>")?, ">", "<")?;
     ensure!(in_body == id, "the message is {in_body} in its envelope and {id} in its header");
-    let (_, content) = between(&body, "<Base64", "</Base64>")?.split_once('>').context("its attributes end")?;
+    let (_, content) =
+        between(&body, "<Base64", "</Base64>")?.split_once('>').context("its attributes end")?;
     let record = serde_json::from_slice(&BASE64_STANDARD.decode(content)?)?;
     Ok(Taken { id, body, record })
 }
 
-async fn answer(channel: &Channel, message: &Delivery, control: Control, told: &Mutex<Told>) -> anyhow::Result<()> {
+async fn answer(
+    channel: &Channel,
+    message: &Delivery,
+    control: Control,
+    told: &Mutex<Told>,
+) -> anyhow::Result<()> {
     let correlation = header(message, "correlationId")?;
     let properties = &message.properties;
     ensure!(header(message, "replyTo")? == "amq.rabbitmq.reply-to", "replyTo is another one");
-    ensure!(properties.correlation_id().as_ref().is_some_and(|id| id.as_str() == correlation), "two correlations");
+    ensure!(
+        properties.correlation_id().as_ref().is_some_and(|id| id.as_str() == correlation),
+        "two correlations"
+    );
     ensure!(*properties.delivery_mode() == Some(2), "it is not persistent");
     let reply_to = properties.reply_to().clone().context("the property reply_to")?;
     let verdict = control.check(header(message, "token")?, SENDING).await?;
@@ -228,7 +248,10 @@ async fn answer(channel: &Channel, message: &Delivery, control: Control, told: &
     for _ in 0..times {
         let properties = BasicProperties::default().with_correlation_id(correlation.into());
         let options = BasicPublishOptions::default();
-        channel.basic_publish("".into(), reply_to.clone(), options, body.as_bytes(), properties).await?.await?;
+        channel
+            .basic_publish("".into(), reply_to.clone(), options, body.as_bytes(), properties)
+            .await?
+            .await?;
     }
     Ok(())
 }
