@@ -143,7 +143,7 @@ answer_timeout_ms = 5000
     #[test]
     fn a_broker_with_tokens_and_a_target_that_sends_by_it() {
         let config = load(&with("", "").path()).expect("good");
-        let broker = &config.brokers[&"bfo".parse().expect("a text")];
+        let broker = &config.brokers["bfo"];
         let token = broker.token.as_ref().expect("it has tokens");
         assert_eq!(token.cvr, "00000019");
         assert!(token.entity_id.ends_with("bfo_afsend/2"));
@@ -159,7 +159,7 @@ answer_timeout_ms = 5000
         let config =
             load(&with(line, "client_cert_file = \"own.pem\"\nclient_key_file = \"own.key\"\n").path());
         let config = config.expect("good");
-        let token = config.brokers[&"bfo".parse().expect("a text")].token.as_ref().expect("it has tokens");
+        let token = config.brokers["bfo"].token.as_ref().expect("it has tokens");
         assert!(token.entity_id.ends_with("bfo_modtag/2") && token.client.0.ends_with("own.pem"));
     }
 
