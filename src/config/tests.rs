@@ -322,7 +322,7 @@ fn a_secret_written_directly_is_refused_and_never_shown() {
             "url_env = \"SAMSPOR_AMQP_URL\"",
             "url = \"amqp://guest:hemmelig@host\"",
             "14:1: there is no key `url`, \
-            expected one of `url_env`, `url_file`, `management_url_env`, `management_url_file`, `connect_timeout_ms`, `request_timeout_ms`, `heartbeat_s`; put it in a file",
+            expected one of `url_env`, `url_file`, `management_url_env`, `management_url_file`, `connect_timeout_ms`, `request_timeout_ms`, `heartbeat_s`, `ca_file`, `client_cert_file`, `client_key_file`, `client_key_env`, `token`; put it in a file",
             "hemmelig",
         ),
         (

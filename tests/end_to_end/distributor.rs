@@ -135,7 +135,7 @@ fn configure(deployment: &Deployment, distributor: &Distributor, broker_name: &s
     let text = format!(
         "{before}{}\n[[targets]]\nname = \"ledger\"\naudience = \"ledger\"\n[targets.distributor]\n\
          broker = {broker_name:?}\nmessage_type = {MESSAGE_TYPE:?}\nsource_system = \"urn:oio:cvr-nr:{CVR}\"\n\
-         answer_timeout_ms = 4000\n[targets.delivery]\ntries = 2\nretry_from_ms = 10\nretry_to_ms = 100\n\n\
+         answer_timeout_ms = 4000\n[targets.delivery]\ntries = 5\nretry_from_ms = 10\nretry_to_ms = 100\n\n\
          [[targets]]{lis}",
         broker("afsend", distributor, Some(SENDING))
     );
@@ -231,7 +231,6 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
     let taken = responder.wait_for(LIMIT, |taken| ids(taken) == POSTINGS).await?;
     let mut bodies: BTreeMap<&str, &str> = BTreeMap::new();
     let mut order = Vec::new();
-    println!("BODY {}", taken[0].body);
     for one in &taken {
         let number =
             one.record["posting"].as_str().and_then(|id| id.strip_prefix("P-")?.parse::<usize>().ok());

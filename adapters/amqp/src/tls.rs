@@ -47,9 +47,10 @@ impl Tls {
                 SettingsError::new("ca_file", message)
             })?;
         }
-        if tls.identity.is_some() {
-            let config = RustlsConnectorConfig::default();
-            tls.connector_of(config).map_err(|_| {
+        if let Some((certificate, _)) = &tls.identity {
+            // Somebody must be trusted, whoever it is: nobody is spoken to.
+            let trusting = |roots| RustlsConnectorConfig::default().with_parsable_certificates(roots);
+            certificates(certificate).and_then(|roots| tls.connector_of(trusting(roots))).map_err(|_| {
                 let message =
                     "must hold a certificate and `client_key_file` its key without a password, both in PEM";
                 SettingsError::new("client_cert_file", message)
@@ -91,4 +92,36 @@ fn certificates(pem: &str) -> io::Result<Vec<CertificateDer<'static>>> {
 
 fn invalid() -> io::Error {
     io::ErrorKind::InvalidData.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use samspor_harness::receiver::Certificates;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn certificates_and_keys_are_looked_at_before_anybody_is_spoken_to() -> anyhow::Result<()> {
+        let made = Certificates::make().await?;
+        let (ca, certificate, key) =
+            (made.read("ca.pem")?, made.read("client.pem")?, made.read("client.key")?);
+        let of = |ca: Option<&str>, certificate: &str, key: &str| {
+            Tls::new(ca.map(str::to_owned), Some((certificate.to_owned(), key.to_owned().into())))
+        };
+        let tls = of(Some(&ca), &certificate, key.trim())?;
+        tls.connector_of(RustlsConnectorConfig::default().with_parsable_certificates(certificates(&ca)?))?;
+        assert!(tls.connector()?.is_some() && !format!("{tls:?}").contains("MI"));
+        of(None, &certificate, &key)?;
+        for (ca, certificate, key, field) in [
+            (Some("no certificate"), certificate.as_str(), key.as_str(), "ca_file"),
+            (Some(ca.as_str()), "no certificate", &key, "client_cert_file"),
+            (Some(&ca), &certificate, "no key", "client_cert_file"),
+            (Some(&ca), &certificate, &made.read("server.key")?, "client_cert_file"),
+            (Some(&ca), &key, &key, "client_cert_file"),
+        ] {
+            let error = of(ca, certificate, key).expect_err("it cannot work");
+            assert_eq!(error.field, field, "{error}");
+        }
+        Ok(())
+    }
 }
