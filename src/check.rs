@@ -9,7 +9,8 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay, Target,
+    self, Amqp, Audience, Broker, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay,
+    Target,
     Topology, Way,
 };
 use crate::{FAULTY, open, topology};
@@ -54,7 +55,8 @@ fn meaning(config: &Config) -> String {
         let management = broker.management_url.as_ref();
         let management =
             management.map(|url| format!("; management URL in {}", secret(url))).unwrap_or_default();
-        row(&format!("broker {name}"), format!("URL in {}{management}; {times}", secret(&broker.url)));
+        let login = login(broker);
+        row(&format!("broker {name}"), format!("URL in {}{management}{login}; {times}", secret(&broker.url)));
     }
     for source in &config.sources {
         row(&format!("source {}", source.name), self::source(source));
@@ -173,6 +175,10 @@ fn target(target: &Target) -> String {
         Way::Amqp(amqp) => self::amqp(amqp),
         Way::Http(http) => self::http(http),
         Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
+        Way::Distributor(to) => format!(
+            "the message distributor, exchange {} of {}, message type {}; answered within {:?}",
+            to.exchange, to.broker, to.message_type, to.answer_timeout
+        ),
     };
     format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
 }
@@ -194,9 +200,35 @@ fn filter(filter: &TagFilter) -> String {
     if lists.is_empty() { String::new() } else { format!("; only {}", lists.join(", ")) }
 }
 
+fn file(file: &std::path::Path) -> String {
+    format!("{}{}", file.display(), if file.is_file() { "" } else { " (not there now)" })
+}
+
+/// Whom a broker is trusted by, and who logs in.
+fn login(broker: &Broker) -> String {
+    let mut login = String::new();
+    let mut say = |what: String| login.push_str(&format!("; {what}"));
+    if let Some(ca) = &broker.ca_file {
+        say(format!("trusts {}", file(ca)));
+    }
+    if let Some((certificate, key)) = &broker.client {
+        say(format!("shows the certificate {} with the key in {}", file(certificate), secret(key)));
+    }
+    if let Some(token) = &broker.token {
+        let (certificate, key) = &token.client;
+        let shows = format!("shows the certificate {} with the key in {}", file(certificate), secret(key));
+        say(format!(
+            "logs in by a token for {} from {}, which is asked on behalf of CVR {} and {shows}",
+            token.entity_id, token.url, token.cvr
+        ));
+        if let Some(ca) = &token.ca_file {
+            say(format!("trusts {} there", file(ca)));
+        }
+    }
+    login
+}
+
 fn http(http: &Http) -> String {
-    let there = |file: &std::path::Path| if file.is_file() { "" } else { " (not there now)" };
-    let file = |file: &std::path::Path| format!("{}{}", file.display(), there(file));
     let mut whom = Vec::new();
     if let Some(ca) = &http.ca_file {
         whom.push(format!("trusts {}", file(ca)));

@@ -1,9 +1,10 @@
 //! Wiring: from the configuration to adapters. Only here concrete adapters are named.
 
+mod login;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
@@ -16,8 +17,8 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Config, Encoding, Format, Http, Payload, Queue, QueueType, Route, Source,
-    SourceWay, Target, TargetFormat, Topology, Way,
+    Amqp, Audience, Broker, Config, Distributor, Encoding, Format, Http, Payload, Queue, QueueType, Route,
+    Source, SourceWay, Target, TargetFormat, Topology, Way,
 };
 use crate::open::MachineClock;
 
@@ -166,6 +167,9 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
             (Arc::new(poster(target, http)?), window)
         }
         Way::Folder(settings) => (Arc::new(outbox(settings)), settings.max_records.min(FOLDER_WINDOW)),
+        Way::Distributor(to) => {
+            (Arc::new(sender(config, &target.name, to, &format!("samspor target {}", target.name))?), 1)
+        }
     };
     let answers: Option<Arc<dyn Decode>> = match &target.way {
         Way::Http(_) if target.policy.receipt_within.is_some() => Some(Arc::new(json::Decoder)),
@@ -181,6 +185,13 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         (_, TargetFormat::Xml) => Arc::new(xml::Encoder),
         (_, TargetFormat::Protobuf) => Arc::new(samspor_grpc::Encoder),
         (_, TargetFormat::Csv) => Arc::new(csv::Encoder),
+    };
+    let encoder: Arc<dyn Encode> = match &target.way {
+        Way::Distributor(to) => {
+            let sender = oio::Sender { message_type: to.message_type.clone(), system: to.system.clone() };
+            Arc::new(oio::Encoder::new(encoder, sender))
+        }
+        Way::Amqp(_) | Way::Http(_) | Way::Folder(_) => encoder,
     };
     Ok(Outlet {
         name: target.name.clone(),
@@ -199,10 +210,28 @@ pub(crate) fn poster(target: &Target, http: &Http) -> Result<http::Target> {
     http::Target::new(http_settings(http).with_context(context)?).with_context(context)
 }
 
-fn http_settings(http: &Http) -> Result<http::Settings> {
-    let read = |file: &Path| {
-        std::fs::read_to_string(file).with_context(|| format!("cannot read the file {}", file.display()))
+/// The message distributor as a target.
+fn sender(config: &Config, target: &Text, to: &Distributor, name: &str) -> Result<amqp::distributor::Target> {
+    let settings = amqp::distributor::Settings {
+        exchange: to.exchange.clone(),
+        answer_timeout: to.answer_timeout,
+        message_id: oio::message_id,
+        status: oio::status,
     };
+    let broker = broker(config.broker(&to.broker), name)?;
+    amqp::distributor::Target::new(broker, settings).with_context(|| format!("target {target}"))
+}
+
+/// The message distributor for somebody who looks whether it lets the gateway in.
+pub(crate) fn sender_probe(
+    config: &Config,
+    name: &Text,
+    to: &Distributor,
+) -> Result<amqp::distributor::Target> {
+    sender(config, name, to, PROBE)
+}
+
+fn http_settings(http: &Http) -> Result<http::Settings> {
     let identity = match &http.client {
         Some((certificate, key)) => {
             let pem = format!("{}\n{}\n", read(certificate)?, key.read()?.expose_secret());
@@ -222,12 +251,16 @@ fn http_settings(http: &Http) -> Result<http::Settings> {
     })
 }
 
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read the file {}", file.display()))
+}
+
 /// All that a source or target is made of, by which it is known whether it changed: its section of the configuration, and
 /// its broker with the URL itself, or its certificates and token, wherever those stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
-    Source(Source, amqp::Broker),
-    Target(Target, amqp::Broker),
+    Source(Source, login::Reached),
+    Target(Target, login::Reached),
     Http(Target, http::Settings),
     /// A folder has no secret, nor anything else that does not stand in the configuration.
     Inbox(Source),
@@ -236,7 +269,7 @@ pub(crate) enum Made {
 
 /// Every source and target of a configuration, by the name of its part.
 pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
-    let url = |name| broker(config.broker(name), "samspor");
+    let url = |name| login::reached(config.broker(name), "samspor");
     let mut made = BTreeMap::new();
     for source in &config.sources {
         let way = match &source.way {
@@ -250,6 +283,7 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
             Way::Amqp(amqp) => Made::Target(target.clone(), url(&amqp.broker)?),
             Way::Http(http) => Made::Http(target.clone(), http_settings(http)?),
             Way::Folder(_) => Made::Outbox(target.clone()),
+            Way::Distributor(to) => Made::Target(target.clone(), url(&to.broker)?),
         };
         made.insert(target_part(&target.name), way);
     }
@@ -278,15 +312,7 @@ fn target_settings(target: &Amqp) -> amqp::target::Settings {
 }
 
 fn broker(broker: &Broker, name: &str) -> Result<amqp::Broker> {
-    let url = broker.url.read()?;
-    let url = url.expose_secret().parse().with_context(|| format!("the URL in {}", broker.url))?;
-    Ok(amqp::Broker {
-        name: name.to_owned(),
-        url,
-        connect_timeout: broker.connect_timeout,
-        request_timeout: broker.request_timeout,
-        heartbeat: broker.heartbeat.max(Duration::from_secs(1)),
-    })
+    login::reached(broker, name)?.broker()
 }
 
 fn queue_type(queue_type: QueueType) -> amqp::QueueType {

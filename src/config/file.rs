@@ -181,6 +181,46 @@ pub(super) struct Broker {
     /// How often the broker and the gateway show each other that they live, in seconds.
     #[serde(default)]
     pub(super) heartbeat_s: Number<20, 1, 3_600>,
+    /// A file with the certificates, in PEM, of the authorities that are trusted instead of the machine's; with `amqps:`
+    /// only, as the two below.
+    pub(super) ca_file: Option<At<PathBuf>>,
+    /// A file with the gateway's own certificate, in PEM, for a broker that wants one.
+    pub(super) client_cert_file: Option<At<PathBuf>>,
+    /// A file that holds the key of that certificate, in PEM, without a password.
+    pub(super) client_key_file: Option<At<String>>,
+    /// The environment variable that holds that key.
+    pub(super) client_key_env: Option<At<String>>,
+    /// Where tokens are had, for a broker that is logged in to by one.
+    pub(super) token: Option<At<Token>>,
+}
+
+/// The service for which tokens are asked unless something else is said: receiving from the message distributor.
+pub(super) const RECEIVING: &str = "http://entityid.kombit.dk/service/bfo_modtag/2";
+/// The service for which a sender asks tokens.
+pub(super) const SENDING: &str = "http://entityid.kombit.dk/service/bfo_afsend/2";
+
+/// Where tokens are had, for a broker that is logged in to by SASL EXTERNAL with a SAML assertion in place of user and
+/// password: the common public message distributor (*Beskedfordeler*). `docs/distributor.md` says how it is connected to.
+/// The broker's URL begins with `amqps:` then.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [brokers.NAME.token]")]
+pub(super) struct Token {
+    /// Where the token service issues tokens, `https://host/runtime/api/rest/wstrust/v1/issue`.
+    pub(super) url: At<String>,
+    /// The CVR number of the municipality that the gateway acts for, eight digits in quotes.
+    pub(super) cvr: At<String>,
+    /// The service that the token is for. Without it: `http://entityid.kombit.dk/service/bfo_modtag/2`, to receive. To
+    /// send: `http://entityid.kombit.dk/service/bfo_afsend/2`.
+    pub(super) entity_id: Option<At<String>>,
+    /// A file with the certificates, in PEM, of the authorities that are trusted instead of the machine's.
+    pub(super) ca_file: Option<At<PathBuf>>,
+    /// A file with the certificate, in PEM, that the token service knows the system by. Without it: the broker's.
+    pub(super) client_cert_file: Option<At<PathBuf>>,
+    /// A file that holds the key of that certificate, in PEM, without a password.
+    pub(super) client_key_file: Option<At<String>>,
+    /// The environment variable that holds that key.
+    pub(super) client_key_env: Option<At<String>>,
 }
 
 /// The systems that messages come from, one section each.
@@ -376,12 +416,14 @@ pub(super) struct Target {
     /// What records are written in.
     #[serde(default)]
     pub(super) format: TargetFormat,
-    /// The queue or exchange that it reads from. A target has this, `http` or `folder`.
+    /// The queue or exchange that it reads from. A target has one of this, `http`, `folder` and `distributor`.
     pub(super) amqp: Option<At<TargetAmqp>>,
-    /// The URL at which it takes records. A target has this, `amqp` or `folder`.
+    /// The URL at which it takes records.
     pub(super) http: Option<At<TargetHttp>>,
-    /// The folder in which it finds files of records. A target has this, `amqp` or `http`.
+    /// The folder in which it finds files of records.
     pub(super) folder: Option<At<TargetFolder>>,
+    /// The message distributor, which hands records on to its subscribers.
+    pub(super) distributor: Option<At<TargetDistributor>>,
     /// Which tags it is given; without it, all.
     pub(super) filter: Option<At<Filter>>,
     /// The months whose books are closed, `YYYY-MM`. A change of a posting of such a month is parked, listed by
@@ -597,6 +639,28 @@ pub(crate) enum FileFormat {
     Csv,
     /// The same rows with types, in Apache Parquet.
     Parquet,
+}
+
+/// Where the distributor takes messages unless something else is said.
+pub(super) const EXCHANGE: &str = "AFSEND_BESKED_EXCHANGE";
+
+/// The common public message distributor (*Beskedfordeler*): each record is one message in its envelope, one after the
+/// other, and the distributor's answer says what becomes of it, as `docs/distributor.md` has it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.distributor]")]
+pub(super) struct TargetDistributor {
+    /// The name of a broker with a section `token`, as in `[brokers.NAME.token]`.
+    pub(super) broker: At<String>,
+    /// The type of the messages (*Beskedtype*), a UUID or a URN, that the sender's agreement names.
+    pub(super) message_type: At<String>,
+    /// The system that sends (*Kildesystem*), a UUID or a URN. Without it the envelope does not say.
+    pub(super) source_system: Option<At<String>>,
+    /// The exchange. Without it: `AFSEND_BESKED_EXCHANGE`.
+    pub(super) exchange: Option<At<String>>,
+    /// How long the answer to a message may take, in milliseconds. Without one by then it is sent again.
+    #[serde(default)]
+    pub(super) answer_timeout_ms: Number<30_000, 100, 600_000>,
 }
 
 /// One year's chart, `YYYY.toml`.

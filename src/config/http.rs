@@ -4,7 +4,7 @@ use samspor_http::target::UrlError;
 
 use super::at::At;
 use super::resolve::Resolver;
-use super::{Http, Secret, file};
+use super::{Http, file};
 
 impl Resolver {
     pub(super) fn http(&mut self, http: &At<file::TargetHttp>) -> Option<Http> {
@@ -22,7 +22,8 @@ impl Resolver {
             }
         };
         let ca_file = http.ca_file.as_ref().map(|file| self.path(file));
-        let client = self.client(http);
+        let keys = [("client_key_file", &http.client_key_file), ("client_key_env", &http.client_key_env)];
+        let client = self.certified(http.client_cert_file.as_ref(), keys);
         let bearer = [("bearer_file", &http.bearer_file), ("bearer_env", &http.bearer_env)];
         let bearer = if bearer.iter().any(|(_, key)| key.is_some()) {
             Some(self.secret(http.span(), bearer)?)
@@ -68,22 +69,6 @@ impl Resolver {
                 .also(receipts.span(), "these receipts")
                 .help("let `batch` be 1, or take [targets.receipts] away");
         }
-    }
-
-    /// The gateway's own certificate and where its key is, if it has one; none where that is a problem.
-    fn client(&mut self, http: &file::TargetHttp) -> Option<Option<(std::path::PathBuf, Secret)>> {
-        let keys = [("client_key_file", &http.client_key_file), ("client_key_env", &http.client_key_env)];
-        if let Some(certificate) = &http.client_cert_file {
-            let path = self.path(certificate);
-            return Some(Some((path, self.secret(certificate.span(), keys)?)));
-        }
-        for (name, key) in keys {
-            if let Some(key) = key {
-                self.reading.fault(key.span(), format!("`{name}` goes with `client_cert_file` only"));
-                return None;
-            }
-        }
-        Some(None)
     }
 }
 

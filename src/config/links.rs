@@ -196,10 +196,36 @@ impl Resolver {
 
     fn way(&mut self, target: &file::Target) -> Option<Way> {
         self.batches(target);
-        match (&target.amqp, &target.http, &target.folder) {
-            (Some(amqp), None, None) => self.amqp(amqp).map(Way::Amqp),
-            (None, Some(http), None) => self.http(http).map(Way::Http),
-            (None, None, Some(folder)) => {
+        let ways = [
+            ("amqp", target.amqp.as_ref().map(At::span)),
+            ("http", target.http.as_ref().map(At::span)),
+            ("folder", target.folder.as_ref().map(At::span)),
+            ("distributor", target.distributor.as_ref().map(At::span)),
+        ];
+        let mut written = ways.iter().filter_map(|(name, span)| Some((name, span.clone()?)));
+        let Some(first) = written.next() else {
+            self.reading
+                .fault(
+                    target.name.span(),
+                    "this target says nowhere to go: one of `amqp`, `http`, `folder` and `distributor` is missing",
+                )
+                .help(
+                    "add [targets.amqp] with a broker and a queue or exchange, [targets.http] with a url, or \
+                     [targets.folder] with a dir",
+                );
+            return None;
+        };
+        if let Some(second) = written.next() {
+            self.reading
+                .fault(second.1, format!("`{}` and `{}` exclude each other", first.0, second.0))
+                .also(first.1, "and here")
+                .help("make two targets of it, if both are to have the records");
+            return None;
+        }
+        match (&target.amqp, &target.http, &target.folder, &target.distributor) {
+            (Some(amqp), ..) => self.amqp(amqp).map(Way::Amqp),
+            (_, Some(http), ..) => self.http(http).map(Way::Http),
+            (.., Some(folder), _) => {
                 if target.format != file::TargetFormat::Json {
                     self.reading
                         .fault(folder.span(), "a folder says itself what its files are written in")
@@ -207,32 +233,7 @@ impl Resolver {
                 }
                 self.outbox(folder, target.audience).map(Way::Folder)
             }
-            (None, None, None) => {
-                self.reading
-                    .fault(
-                        target.name.span(),
-                        "this target says nowhere to go: one of `amqp`, `http` and `folder` is missing",
-                    )
-                    .help(
-                        "add [targets.amqp] with a broker and a queue or exchange, [targets.http] with a url, or \
-                         [targets.folder] with a dir",
-                    );
-                None
-            }
-            (amqp, http, folder) => {
-                let ways = [
-                    ("amqp", amqp.as_ref().map(At::span)),
-                    ("http", http.as_ref().map(At::span)),
-                    ("folder", folder.as_ref().map(At::span)),
-                ];
-                let mut there = ways.into_iter().filter_map(|(way, at)| Some((way, at?)));
-                let (first, second) = (there.next()?, there.next()?);
-                self.reading
-                    .fault(second.1, format!("`{}` and `{}` exclude each other", first.0, second.0))
-                    .also(first.1, "and here")
-                    .help("make two targets of it, if both are to have the records");
-                None
-            }
+            (.., distributor) => self.distributor(distributor.as_ref()?).map(Way::Distributor),
         }
     }
 
@@ -328,7 +329,7 @@ impl Resolver {
         self.amqp_name(key, Topology::Check)
     }
 
-    fn broker_named(&mut self, name: &At<String>) -> Option<Text> {
+    pub(super) fn broker_named(&mut self, name: &At<String>) -> Option<Text> {
         if !self.brokers.contains(name.as_str()) {
             let known: Vec<&str> = self.brokers.iter().map(String::as_str).collect();
             self.reading.fault(name.span(), format!("there is no broker `{}`", **name)).help(
@@ -344,7 +345,7 @@ impl Resolver {
         Text::new(name).ok()
     }
 
-    fn amqp_name(&mut self, name: &At<String>, topology: Topology) -> Option<String> {
+    pub(super) fn amqp_name(&mut self, name: &At<String>, topology: Topology) -> Option<String> {
         if !(1..=MAX_AMQP_NAME_BYTES).contains(&name.len()) {
             let message =
                 format!("this must be 1 to {MAX_AMQP_NAME_BYTES} bytes long, and has {}", name.len());
@@ -363,7 +364,7 @@ impl Resolver {
 }
 
 /// A message type in one writing: lower case, and a UUID with its hyphens.
-fn message_type(text: &str) -> Option<String> {
+pub(super) fn message_type(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     if lower.starts_with("urn:") && lower.len() <= samspor_domain::MAX_TEXT_BYTES {
         return Some(lower);

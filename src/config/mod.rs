@@ -5,6 +5,7 @@
 
 mod at;
 mod charts;
+mod distributor;
 mod file;
 mod filter;
 mod folder;
@@ -154,6 +155,30 @@ pub(crate) struct Broker {
     pub(crate) request_timeout: Duration,
     /// How often both sides show that they live; whole seconds.
     pub(crate) heartbeat: Duration,
+    /// The certificates of those who are trusted.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The gateway's own certificate.
+    pub(crate) client: Option<Certified>,
+    /// Where tokens are had, if the gateway logs in by one.
+    pub(crate) token: Option<Token>,
+}
+
+/// A certificate of the gateway's own, and where its key is.
+pub(crate) type Certified = (PathBuf, Secret);
+
+/// Where tokens are had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The URL, `https:`.
+    pub(crate) url: samspor_http::target::Url,
+    /// Eight digits.
+    pub(crate) cvr: String,
+    /// The service that they are for.
+    pub(crate) entity_id: String,
+    /// The certificates of those who are trusted.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The certificate that is shown.
+    pub(crate) client: Certified,
 }
 
 /// A system that messages come from.
@@ -258,6 +283,23 @@ pub(crate) enum Way {
     Http(Http),
     /// In files.
     Folder(samspor_files::target::Settings),
+    /// From the message distributor.
+    Distributor(Distributor),
+}
+
+/// How to send to the message distributor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Distributor {
+    /// The name of the broker, which there is and which has tokens.
+    pub(crate) broker: Text,
+    /// A UUID or a URN, in lower case.
+    pub(crate) message_type: String,
+    /// The system that sends: a UUID or a URN, in lower case.
+    pub(crate) system: Option<String>,
+    /// The exchange.
+    pub(crate) exchange: String,
+    /// How long an answer may take.
+    pub(crate) answer_timeout: Duration,
 }
 
 /// Where to publish on a broker.

@@ -19,7 +19,9 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let (file, reading) = read::<file::File>(path).map_err(|problem| Problems(vec![problem]))?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let brokers = file.brokers.keys().map(|name| (**name).clone()).collect();
-    let mut resolver = Resolver { reading, base, brokers };
+    let tokens = file.brokers.iter().filter(|(_, broker)| broker.token.is_some());
+    let with_tokens = tokens.map(|(name, _)| (**name).clone()).collect();
+    let mut resolver = Resolver { reading, base, brokers, with_tokens };
     let config = resolver.config(path, file);
     let mut problems = resolver.reading.problems;
     if problems.is_empty() {
@@ -39,6 +41,8 @@ pub(super) struct Resolver {
     base: PathBuf,
     /// The names of the brokers that the file has, faulty ones included.
     pub(super) brokers: BTreeSet<String>,
+    /// Those that are logged in to by a token.
+    pub(super) with_tokens: BTreeSet<String>,
 }
 
 impl Resolver {
@@ -103,7 +107,31 @@ impl Resolver {
         let connect_timeout = self.milliseconds(&broker.connect_timeout_ms);
         let request_timeout = self.milliseconds(&broker.request_timeout_ms);
         let heartbeat = Duration::from_secs(self.reading.number(&broker.heartbeat_s));
-        Some((text?, Broker { url: url?, management_url, connect_timeout, request_timeout, heartbeat }))
+        let ca_file = broker.ca_file.as_ref().map(|file| self.path(file));
+        let keys = [("client_key_file", &broker.client_key_file), ("client_key_env", &broker.client_key_env)];
+        let client = self.certified(broker.client_cert_file.as_ref(), keys);
+        let token = match (&broker.token, &client) {
+            (Some(token), Some(client)) => Some(self.token(token, client.as_ref())),
+            _ => None,
+        };
+        let (url, client) = (url?, client?);
+        let token = match token {
+            Some(token) => Some(token?),
+            None => None,
+        };
+        Some((
+            text?,
+            Broker {
+                url,
+                management_url,
+                connect_timeout,
+                request_timeout,
+                heartbeat,
+                ca_file,
+                client,
+                token,
+            },
+        ))
     }
 
     /// Where a secret is: exactly one of two keys says it, and neither holds it.

@@ -14,7 +14,7 @@ pub(super) struct Folder(tempfile::TempDir);
 const CHART: &str = "[[rule]]\naccount = \"5.28\"\narea = \"vulnerable-children\"\nkind = \"service\"\n";
 
 impl Folder {
-    fn new(configuration: &str) -> Self {
+    pub(super) fn new(configuration: &str) -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         fs::create_dir(folder.0.path().join("charts")).expect("made");
         folder.chart("2026.toml", CHART);
@@ -26,7 +26,7 @@ impl Folder {
         fs::write(self.0.path().join("charts").join(name), text).expect("written");
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.0.path().join("gateway.toml")
     }
 
@@ -140,7 +140,7 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
 
     let route = |target: &Target| match &target.way {
         Way::Amqp(amqp) => amqp.route.clone(),
-        Way::Http(_) | Way::Folder(_) => panic!("it goes to a broker"),
+        Way::Http(_) | Way::Folder(_) | Way::Distributor(_) => panic!("it goes to a broker"),
     };
     let routes: Vec<Route> = config.targets.iter().map(route).collect();
     assert_eq!(
@@ -335,7 +335,7 @@ fn a_secret_written_directly_is_refused_and_never_shown() {
             "url_env = \"SAMSPOR_AMQP_URL\"",
             "url = \"amqp://guest:hemmelig@host\"",
             "14:1: there is no key `url`, \
-            expected one of `url_env`, `url_file`, `management_url_env`, `management_url_file`, `connect_timeout_ms`, `request_timeout_ms`, `heartbeat_s`; put it in a file",
+            expected one of `url_env`, `url_file`, `management_url_env`, `management_url_file`, `connect_timeout_ms`, `request_timeout_ms`, `heartbeat_s`, `ca_file`, `client_cert_file`, `client_key_file`, `client_key_env`, `token`; put it in a file",
             "hemmelig",
         ),
         (
@@ -497,7 +497,7 @@ answer_timeout_ms = 5000
         let error = load(&folder.path()).expect_err("it has problems");
         assert!(!format!("{error} {error:?} {}", error.render()).contains("hemmelig"));
     }
-    let nowhere = "43:8: this target says nowhere to go: one of `amqp`, `http` and `folder` is missing; add \
+    let nowhere = "43:8: this target says nowhere to go: one of `amqp`, `http`, `folder` and `distributor` is missing; add \
                    [targets.amqp] with a broker and a queue or exchange, [targets.http] with a url, or [targets.folder] \
                    with a dir";
     assert_eq!(with(lis, "").problems(), [format!("gateway.toml:{nowhere}")]);

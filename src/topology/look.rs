@@ -10,7 +10,9 @@ use super::folder;
 use super::keys::{Fit, Keys};
 use super::report::{Finding, Part, Report};
 use super::rules::{self, Bound, Consumer, DeadLetters, Seen, SourceSeen, TargetPlace, TargetSeen};
-use crate::config::{Amqp, Broker, Config, Http, Queue as Consumed, Route, Source, SourceWay, Target, Way};
+use crate::config::{
+    Amqp, Broker, Config, Distributor, Http, Queue as Consumed, Route, Source, SourceWay, Target, Way,
+};
 use crate::wiring;
 
 /// How many sources and targets are looked at at a time.
@@ -37,6 +39,7 @@ pub(crate) async fn look(config: &Config) -> Report {
         Way::Amqp(amqp) => look_at_target(config, target, amqp, managed(&amqp.broker)).await,
         Way::Http(http) => look_at_url(target, http).await,
         Way::Folder(settings) => folder::target(target, settings).await,
+        Way::Distributor(to) => look_at_distributor(config, target, to).await,
     });
     parts.extend(targets.buffered(AT_ONCE).collect::<Vec<_>>().await);
     if config.brokers.is_empty() && config.sources.is_empty() && config.targets.is_empty() {
@@ -188,6 +191,18 @@ async fn look_at_url(target: &Target, http: &Http) -> Part {
         place: http.url.to_string(),
         findings: vec![finding],
     }
+}
+
+/// The message distributor: whether the gateway gets a token, is let in by it, and finds the exchange.
+async fn look_at_distributor(config: &Config, target: &Target, to: &Distributor) -> Part {
+    let reached = match wiring::sender_probe(config, &target.name, to) {
+        Ok(target) => target.check().await.map_err(explain),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let mut findings = Vec::new();
+    add_reached(&mut findings, reached, false, false);
+    let place = format!("exchange {} of {}", to.exchange, to.broker);
+    Part { kind: "target", name: target.name.to_string(), place, findings }
 }
 
 async fn look_at_target(

@@ -54,7 +54,12 @@ async fn publish(deployment: &mut Deployment, running: &mut Running) -> Result<(
 }
 
 /// The ledger's book, once so many records are parked and it has so many.
-async fn book(deployment: &mut Deployment, running: &mut Running, parked: i64, has: i64) -> Result<Value> {
+pub(crate) async fn book(
+    deployment: &mut Deployment,
+    running: &mut Running,
+    parked: i64,
+    has: i64,
+) -> Result<Value> {
     let deadline = tokio::time::Instant::now() + LIMIT;
     loop {
         let balance = deployment.program.balance().await?;

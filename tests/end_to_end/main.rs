@@ -3,6 +3,7 @@
 mod commands;
 mod conflicts;
 mod deployment;
+mod distributor;
 mod faults;
 mod folders;
 mod http;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 
+use crate::{Login, SettingsError, Tls};
+
 /// A broker, as one source or target connects to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
@@ -13,7 +15,11 @@ pub struct Broker {
     pub name: String,
     /// Where it is, and who logs in.
     pub url: Url,
-    /// How long connecting and logging in may take altogether.
+    /// Who logs in, where that is not whom the URL names.
+    pub login: Login,
+    /// Whom the gateway trusts, and who it is itself; with `amqps:` only.
+    pub tls: Tls,
+    /// How long connecting and logging in may take altogether, a token that is fetched for it included.
     pub connect_timeout: Duration,
     /// How long any other answer may take: to a declaration, a subscription, an acknowledgement.
     pub request_timeout: Duration,
@@ -22,7 +28,23 @@ pub struct Broker {
     pub heartbeat: Duration,
 }
 
-/// `amqp://user:password@host:port/vhost`, or `amqps:` for TLS with the certificates that the system trusts. The ports
+impl Broker {
+    /// Whether what is said of TLS and of tokens goes with the URL.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let is_plain = self.url.0.scheme == AMQPScheme::AMQP;
+        if is_plain && matches!(self.login, Login::Token(_)) {
+            let message = "must begin with 'amqps:', since a token goes through the network under TLS only";
+            return Err(SettingsError::new("the broker's URL", message));
+        }
+        if is_plain && !self.tls.is_usual() {
+            let message = "must begin with 'amqps:', since the broker has certificates";
+            return Err(SettingsError::new("the broker's URL", message));
+        }
+        Ok(())
+    }
+}
+
+/// `amqp://user:password@host:port/vhost`, or `amqps:` for TLS. The ports
 /// are 5672 and 5671 unless given, the virtual host is `/`. Neither `Debug` nor `Display` shows the user or the
 /// password.
 #[derive(Clone, PartialEq, Eq)]

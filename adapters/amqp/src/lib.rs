@@ -5,17 +5,22 @@
 //! [`samspor_domain::LinkError`], and its caller makes another subscription or publisher.
 
 mod broker;
+pub mod distributor;
 mod flight;
 mod link;
+mod login;
 mod publisher;
 mod routing;
 pub mod source;
 pub mod target;
+mod tls;
 mod topology;
 
 pub use broker::{Broker, Url, UrlError};
+pub use login::Login;
 pub use source::Source;
 pub use target::Target;
+pub use tls::Tls;
 pub use topology::{DELIVERY_LIMIT, ExchangeKind, QueueType, Topology};
 
 /// A setting that cannot work, whatever the broker says.

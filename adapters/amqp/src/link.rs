@@ -2,18 +2,20 @@
 
 use std::future::Future;
 use std::net::{Shutdown, TcpStream};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, Event};
-use samspor_domain::LinkError;
+use samspor_domain::{Flow, LinkError};
 use tokio::time::{Instant, timeout_at};
 
-use crate::Broker;
+use crate::login::Attempt;
+use crate::{Broker, Login};
 
 /// The broker did not answer in time.
 #[derive(Debug, thiserror::Error)]
@@ -108,13 +110,25 @@ impl Link {
     async fn with_frames(broker: &Broker, bytes: Option<u32>) -> Result<Self, LinkError> {
         let doing = || format!("connecting to {}", broker.url);
         let deadline = Instant::now() + broker.connect_timeout;
+        let late = || failed(doing(), NoAnswer(broker.connect_timeout));
+        let attempt = match &broker.login {
+            Login::Url => None,
+            Login::Token(credentials) => {
+                let credential = timeout_at(deadline, credentials.current()).await.map_err(|_| late())??;
+                Some((Attempt::new(credential), credentials))
+            }
+        };
+        let connector = broker.tls.connector().map_err(|error| failed(doing(), error))?;
         let socket = Socket::default();
         let mut connecting = Connecting(Some(socket.clone()));
         let connection = async {
             let runtime = lapin::runtime::default_runtime()?;
             let held = socket.clone();
-            let properties =
+            let mut properties =
                 ConnectionProperties::default().with_connection_name(broker.name.as_str().into());
+            if let Some((attempt, _)) = &attempt {
+                properties = properties.with_auth_provider(attempt.clone());
+            }
             let mut uri = broker.url.uri(broker.heartbeat);
             uri.query.frame_max = uri.query.frame_max.or(bytes);
             // The library's thread runs this, and would outlive the caller's patience.
@@ -135,9 +149,13 @@ impl Link {
                         }
                         match uri.scheme {
                             AMQPScheme::AMQP => Ok(stream),
-                            AMQPScheme::AMQPS => {
-                                stream.into_tls(&uri.authority.host, OwnedTLSConfig::default().as_ref()).await
-                            }
+                            AMQPScheme::AMQPS => match &connector {
+                                Some(connector) => stream.into_rustls(connector, &uri.authority.host).await,
+                                None => {
+                                    let usual = OwnedTLSConfig::default();
+                                    stream.into_tls(&uri.authority.host, usual.as_ref()).await
+                                }
+                            },
                         }
                     };
                     let stream = timeout_at(deadline, stream).await;
@@ -148,22 +166,19 @@ impl Link {
             .await
         };
         let connection = match timeout_at(deadline, connection).await {
-            Ok(connection) => connection.map_err(|error| failed(doing(), Said(error)))?,
-            Err(_) => return Err(failed(doing(), NoAnswer(broker.connect_timeout))),
+            Ok(connection) => connection.map_err(|error| match attempt {
+                Some((attempt, credentials)) if attempt.failed(&**credentials) => {
+                    let doing =
+                        format!("logging in to {} by a token; the next attempt fetches another", broker.url);
+                    failed(doing, Said(error))
+                }
+                _ => failed(doing(), Said(error)),
+            })?,
+            Err(_) => return Err(late()),
         };
         connecting.0 = None;
         let answers = AtomicBool::new(true);
         Ok(Self { connection, socket, request_timeout: broker.request_timeout, answers })
-    }
-
-    /// What happens to the connection from now on. Of several listeners each event reaches one.
-    pub(crate) fn events(&self) -> impl Stream<Item = Event> + Send + Sync + 'static {
-        self.connection.events_listener()
-    }
-
-    /// Whether the connection stands, as far as is known.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.connection.status().connected()
     }
 
     /// A new channel.
@@ -197,6 +212,44 @@ impl Link {
             Err(_) => {
                 self.answers.store(false, Ordering::Relaxed);
                 Err(NoAnswer(limit).into())
+            }
+        }
+    }
+}
+
+/// Sees what happens to a connection while nobody asks anything of it.
+pub(crate) struct Watch(Pin<Box<dyn Stream<Item = Event> + Send + Sync>>);
+
+impl Watch {
+    /// From now on.
+    pub(crate) fn new(link: &Link) -> Self {
+        Self(Box::pin(link.connection.events_listener()))
+    }
+
+    /// Waits until the broker blocks the connection or takes messages again, or until the connection or its channel ends,
+    /// which is the error. Dropping the future loses nothing.
+    pub(crate) async fn changed(
+        &mut self,
+        link: &Link,
+        channel: &Channel,
+        doing: impl Fn() -> String,
+    ) -> Result<Flow, LinkError> {
+        loop {
+            // The library tells of an end once, and of a channel that is closed without an error not at all.
+            if !link.connection.status().connected() || !channel.status().connected() {
+                // Why it ended, if that was told.
+                let told = self.0.next().now_or_never().flatten();
+                return Err(match told {
+                    Some(Event::Error(error)) => failed(doing(), Said::from(error)),
+                    _ => failed(doing(), "the broker or the network ended it"),
+                });
+            }
+            match self.0.next().await {
+                Some(Event::ConnectionBlocked(why)) => return Ok(Flow::Blocked(why)),
+                Some(Event::ConnectionUnblocked) => return Ok(Flow::Open),
+                Some(Event::Error(error)) => return Err(failed(doing(), Said::from(error))),
+                Some(_) => {}
+                None => return Err(failed(doing(), "the client library ended it")),
             }
         }
     }

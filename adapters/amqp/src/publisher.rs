@@ -2,26 +2,24 @@
 
 use std::future::poll_fn;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use lapin::{BasicProperties, Channel, Event};
+use lapin::{BasicProperties, Channel};
 use samspor_domain as domain;
 use samspor_domain::{Confirms, Flow, LinkError, Outgoing, Sent};
 use tokio::time::Instant;
 
 use crate::flight::{Flight, FlightError};
-use crate::link::{Link, Said, failed};
+use crate::link::{Link, Said, Watch, failed};
 use crate::target::{Keys, Settings};
 
 /// Kept by the broker on disk.
-const PERSISTENT: u8 = 2;
+pub(crate) const PERSISTENT: u8 = 2;
 
 /// The header that holds a message's id where that is too long for the property, which carries 255 bytes.
 const ID_HEADER: &str = "message-id";
@@ -47,7 +45,7 @@ impl Line {
 pub(crate) struct Publisher {
     line: Arc<Line>,
     /// What happens to the connection and its channel.
-    events: Pin<Box<dyn Stream<Item = Event> + Send + Sync>>,
+    watch: Watch,
     exchange: ShortString,
     keys: Keys,
     options: BasicPublishOptions,
@@ -58,9 +56,9 @@ impl Publisher {
     /// A publisher on a channel that confirms.
     pub(crate) fn new(link: Link, channel: Channel, settings: &Settings, keys: Keys) -> Self {
         // Listened to before the state is looked at, so that no end falls between the two.
-        let events = Box::pin(link.events());
+        let watch = Watch::new(&link);
         Self {
-            events,
+            watch,
             line: Arc::new(Line { flight: Mutex::default(), channel, link }),
             exchange: settings.exchange.as_str().into(),
             keys,
@@ -127,24 +125,7 @@ impl Drop for Wanted {
 impl domain::Publisher for Publisher {
     async fn changed(&mut self) -> Result<Flow, LinkError> {
         let doing = || format!("holding the connection for the exchange '{}'", self.exchange);
-        loop {
-            // The library tells of an end once, and of a channel that is closed without an error not at all.
-            if !self.line.link.is_connected() || !self.line.channel.status().connected() {
-                // Why it ended, if that was told.
-                let told = self.events.next().now_or_never().flatten();
-                return Err(match told {
-                    Some(Event::Error(error)) => failed(doing(), Said::from(error)),
-                    _ => failed(doing(), "the broker or the network ended it"),
-                });
-            }
-            match self.events.next().await {
-                Some(Event::ConnectionBlocked(why)) => return Ok(Flow::Blocked(why)),
-                Some(Event::ConnectionUnblocked) => return Ok(Flow::Open),
-                Some(Event::Error(error)) => return Err(failed(doing(), Said::from(error))),
-                Some(_) => {}
-                None => return Err(failed(doing(), "the client library ended it")),
-            }
-        }
+        self.watch.changed(&self.line.link, &self.line.channel, doing).await
     }
 
     async fn publish(&mut self, messages: Vec<Outgoing>) -> Result<Confirms, LinkError> {

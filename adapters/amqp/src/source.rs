@@ -71,6 +71,7 @@ pub struct Source {
 impl Source {
     /// A source; it connects when it is subscribed to.
     pub fn new(broker: Broker, settings: Settings) -> Result<Self, SettingsError> {
+        broker.check()?;
         settings.check()?;
         Ok(Self { broker, settings })
     }

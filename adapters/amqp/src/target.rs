@@ -86,6 +86,7 @@ pub struct Target {
 impl Target {
     /// A target; it connects when it is asked to.
     pub fn new(broker: Broker, settings: Settings) -> Result<Self, SettingsError> {
+        broker.check()?;
         let keys = settings.check()?;
         Ok(Self { broker, settings, keys })
     }

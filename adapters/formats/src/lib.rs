@@ -14,6 +14,7 @@ pub mod mapping;
 mod markup;
 mod masked;
 pub mod oio;
+pub mod saml;
 mod shown;
 pub mod xml;
 

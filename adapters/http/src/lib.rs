@@ -1,8 +1,10 @@
-//! Targets over HTTP; what is asked over it: the management interface of RabbitMQ; and the client by which spans are sent.
+//! Targets over HTTP; what is asked over it: the management interface of RabbitMQ, and tokens; and the client by which spans
+//! are sent.
 
 pub mod collector;
 pub mod management;
 pub mod target;
+pub mod token;
 
 use std::time::Duration;
 

@@ -182,6 +182,49 @@ impl Sent {
     }
 }
 
+/// What proves to a broker for a while who the gateway is. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    secret: Bytes,
+    expires: Timestamp,
+}
+
+impl Credential {
+    /// A credential that holds until then.
+    #[must_use]
+    pub const fn new(secret: Bytes, expires: Timestamp) -> Self {
+        Self { secret, expires }
+    }
+
+    /// Its bytes, for the one who is to be shown them.
+    #[must_use]
+    pub const fn reveal(&self) -> &Bytes {
+        &self.secret
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential(until {})", self.expires)
+    }
+}
+
+/// Who has credentials.
+#[async_trait]
+pub trait Credentials: Send + Sync {
+    /// One that holds for now: kept, or fetched within its own time limit. Dropping the future loses nothing.
+    async fn current(&self) -> Result<Credential, LinkError>;
+
+    /// This one was not accepted, so that it is not given out again.
+    fn refused(&self, credential: &Credential);
+}
+
 /// What time it is. Only the binary reads the machine's clock.
 pub trait Clock: Send + Sync {
     /// Now.

@@ -33,7 +33,9 @@ amqp = { broker = "bf", exchange = "lis" }
 fn amqp(target: &config::Target) -> &config::Amqp {
     match &target.way {
         config::Way::Amqp(amqp) => amqp,
-        config::Way::Http(_) | config::Way::Folder(_) => panic!("it goes to a broker"),
+        config::Way::Http(_) | config::Way::Folder(_) | config::Way::Distributor(_) => {
+            panic!("it goes to a broker")
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod books;
 pub mod client;
 pub mod collector;
+pub mod distributor;
 pub mod exposition;
 pub mod faults;
 pub mod gateway;
@@ -10,4 +11,5 @@ mod ports;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod receiver;
+pub mod responder;
 pub mod traffic;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use samspor_amqp::{
-    Broker, ExchangeKind, QueueType, Source, Target, Topology, source as sources, target as targets,
+    Broker, ExchangeKind, Login, QueueType, Source, Target, Tls, Topology, source as sources,
+    target as targets,
 };
 use samspor_domain::{Batch, LinkError, Outgoing, Subscription, Text};
 
@@ -21,6 +22,8 @@ fn broker(url: &str) -> anyhow::Result<Broker> {
     Ok(Broker {
         name: "test".to_owned(),
         url: url.parse()?,
+        login: Login::Url,
+        tls: Tls::default(),
         connect_timeout: LIMIT,
         request_timeout: LIMIT,
         heartbeat: Duration::from_secs(60),

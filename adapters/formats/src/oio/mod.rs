@@ -68,6 +68,7 @@ mod grant;
 mod payment;
 mod registration;
 mod relation;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod xml;
@@ -77,6 +78,7 @@ use std::collections::BTreeMap;
 use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
 
 use registration::Registration;
+pub use sending::{Encoder, Sender, message_id, status};
 use xml::{Element, Space};
 
 /// What one source's message types mean.

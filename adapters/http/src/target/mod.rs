@@ -97,18 +97,13 @@ impl Target {
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(IDLE);
         if let Some(ca) = &settings.ca {
-            let authorities = Certificate::from_pem_bundle(ca.as_bytes()).unwrap_or_default();
-            if authorities.is_empty() {
-                return Err(SettingsError::Ca);
-            }
-            http = http.tls_certs_only(authorities);
+            http = http.tls_certs_only(authorities(ca)?);
         } else if !settings.url.is_tls() {
             // A machine without trusted certificates can do without them.
             http = http.tls_certs_only([]);
         }
         if let Some(Private(pem)) = &settings.identity {
-            let identity = Identity::from_pem(pem.expose_secret().as_bytes());
-            http = http.identity(identity.map_err(|_| SettingsError::Identity)?);
+            http = http.identity(identity(pem)?);
         }
         let has_identity = settings.identity.is_some();
         let built = http.build().map_err(|error| match has_identity && settings.ca.is_some() {
@@ -124,6 +119,19 @@ impl Target {
     pub async fn check(&self) -> Result<(), LinkError> {
         self.line.reach().await
     }
+}
+
+/// The certificates of authorities, from PEM.
+pub(crate) fn authorities(ca: &str) -> Result<Vec<Certificate>, SettingsError> {
+    match Certificate::from_pem_bundle(ca.as_bytes()) {
+        Ok(authorities) if !authorities.is_empty() => Ok(authorities),
+        _ => Err(SettingsError::Ca),
+    }
+}
+
+/// A certificate with its key, from PEM.
+pub(crate) fn identity(pem: &SecretString) -> Result<Identity, SettingsError> {
+    Identity::from_pem(pem.expose_secret().as_bytes()).map_err(|_| SettingsError::Identity)
 }
 
 fn headers(settings: &Settings) -> Result<HeaderMap, SettingsError> {

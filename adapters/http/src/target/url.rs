@@ -24,7 +24,7 @@ pub enum UrlError {
 }
 
 impl Url {
-    pub(super) fn get(&self) -> reqwest::Url {
+    pub(crate) fn get(&self) -> reqwest::Url {
         self.0.clone()
     }
 
