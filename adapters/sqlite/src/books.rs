@@ -192,17 +192,28 @@ pub(crate) fn tagged_sums(store: &Sqlite) -> Result<Vec<TaggedSum>> {
 
 /// Adds to a sum of tagged postings.
 pub(crate) fn add_tagged(store: &Sqlite, tagged: &TaggedSum) -> Result<()> {
-    let sql = "INSERT INTO filter_key (key, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING";
-    store.run(sql, params![tagged.key.0, tagged.filter_key.0])?;
-    let sql = "SELECT no FROM filter_key WHERE key = ?";
-    let no: Option<i64> = store.one(sql, [tagged.key.0], |row| row.get(0))?;
+    let no = match filter_key(store, tagged)? {
+        Some(no) => no,
+        None => {
+            let sql = "INSERT INTO filter_key (key, sealed) VALUES (?, ?)";
+            store.run(sql, params![tagged.key.0, tagged.filter_key.0])?;
+            store.connection.last_insert_rowid()
+        }
+    };
     let month = date(tagged.month);
     let key: [(&str, &dyn ToSql); 3] = [("source", &tagged.source.0), ("month", &month), ("filter_key", &no)];
     store.add("tagged", &key, tagged.sum)?;
+    if tagged.sum.postings >= 0 {
+        return Ok(());
+    }
     // Nothing tells that something was tagged so once.
     let sql = "DELETE FROM tagged WHERE source = ? AND month = ? AND filter_key = ? AND postings = 0 \
                AND hash = zeroblob(16)";
     store.run(sql, params![tagged.source.0, month, no]).map(drop)
+}
+
+fn filter_key(store: &Sqlite, tagged: &TaggedSum) -> Result<Option<i64>> {
+    store.one("SELECT no FROM filter_key WHERE key = ?", [tagged.key.0], |row| row.get(0))
 }
 
 #[cfg(test)]

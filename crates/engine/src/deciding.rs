@@ -15,6 +15,7 @@ use samspor_vault::Purpose;
 use crate::core::{Became, Core, conflict, same};
 use crate::kept;
 use crate::registry::{Changed, persons, reach};
+use crate::tally::Entry;
 
 impl Core {
     /// Puts a posting in the journal and decides it.
@@ -50,17 +51,19 @@ impl Core {
                 return Ok(Became::Quarantined(conflict()));
             }
         };
-        self.tally.posting(self.entry(source, &kept), standing);
+        // Its id's keyed hash is dear, so it is made once.
+        let entry = self.entry(source, &kept);
+        self.tally.posting(entry, standing);
         self.tracing.note(no, trace);
 
         let mut row = PostingRow { no, source, posting: kept, registered: now, standing };
         if row.posting.reverses.is_some() {
             let standing;
             (decision, standing) = self.resolve(&row)?;
-            self.stand(&mut row, standing)?;
+            self.stand(&mut row, entry, standing)?;
         }
         if let Answer::Tagged(tag) = decision.answer {
-            self.append(&row, None, Some(*tag), decision.subject, Cause::Posting(no), now)?;
+            self.append(no, entry, None, (Some(*tag), decision.subject), Cause::Posting(no), now)?;
         }
         // Its arrival may close a ring, so all that follow it, near and far, are looked at.
         let followers = self.followers(&row)?;
@@ -255,12 +258,14 @@ impl Core {
     ) -> Result<bool> {
         let Some(before) = self.differs(row, &decision)? else { return Ok(false) };
         let had_tag = matches!(row.standing, Standing::Tagged(_));
-        self.stand(row, standing)?;
-        match decision.answer {
-            Answer::Tagged(tag) => self.append(row, before, Some(*tag), decision.subject, cause, now)?,
-            Answer::Untagged(_) if had_tag => self.append(row, before, None, None, cause, now)?,
-            Answer::Untagged(_) => {} // From one reason to another; the feed says nothing of reasons.
-        }
+        let entry = self.entry(row.source, &row.posting);
+        self.stand(row, entry, standing)?;
+        let says = match decision.answer {
+            Answer::Tagged(tag) => (Some(*tag), decision.subject),
+            Answer::Untagged(_) if had_tag => (None, None),
+            Answer::Untagged(_) => return Ok(true), // From one reason to another; the feed says nothing of reasons.
+        };
+        self.append(row.no, entry, before, says, cause, now)?;
         Ok(true)
     }
 
@@ -291,26 +296,26 @@ impl Core {
 
     fn append(
         &mut self,
-        row: &PostingRow,
+        no: PostingNo,
+        entry: Entry,
         before: Option<(i64, Revision)>,
-        tag: Option<Tag>,
-        subject: Option<CitizenRef>,
+        (tag, subject): (Option<Tag>, Option<CitizenRef>),
         cause: Cause,
         now: Timestamp,
     ) -> Result<()> {
         let number = before.as_ref().map_or(1, |(number, _)| number + 1);
         let key = |tag: Option<&Tag>| tag.map(FilterKey::from);
         let had = key(before.as_ref().and_then(|(_, revision)| revision.tag.as_ref()));
-        self.tally.retagged(self.entry(row.source, &row.posting), had, key(tag.as_ref()));
+        self.tally.retagged(entry, had, key(tag.as_ref()));
         let revision = Revision::after(before.as_ref().map(|(_, revision)| revision), tag, subject);
         let sealed = kept::seal_revision(&self.keyring.vault, &revision);
-        self.store.append(row.no, number, cause, now, &sealed).map(drop)
+        self.store.append(no, number, cause, now, &sealed).map(drop)
     }
 
-    fn stand(&mut self, row: &mut PostingRow, standing: Standing) -> Result<()> {
+    fn stand(&mut self, row: &mut PostingRow, entry: Entry, standing: Standing) -> Result<()> {
         if row.standing != standing {
             self.store.set_standing(row.no, standing)?;
-            self.tally.moved(self.entry(row.source, &row.posting), row.standing, standing);
+            self.tally.moved(entry, row.standing, standing);
             row.standing = standing;
         }
         Ok(())

@@ -152,9 +152,11 @@ impl Tally {
         store.add_days(&days.collect::<Vec<_>>())?;
         let tagged = std::mem::take(&mut self.tagged);
         let changed = tagged.into_iter().filter(|(_, sum)| *sum != Sum::default());
+        // A batch has many months and sources, and few keys.
+        let mut sealed = BTreeMap::new();
         let tagged = changed.map(|((source, month, key), sum)| {
-            let (key, filter_key) = kept::seal_filter_key(vault, &key);
-            TaggedSum { source, month, key, filter_key, sum }
+            let kept = sealed.entry(key).or_insert_with_key(|key| kept::seal_filter_key(vault, key));
+            TaggedSum { source, month, key: kept.0, filter_key: kept.1.clone(), sum }
         });
         store.add_tagged(&tagged.collect::<Vec<_>>())?;
         let shelves = std::mem::take(&mut self.shelves);
