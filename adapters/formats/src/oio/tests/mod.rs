@@ -2,6 +2,7 @@
 
 mod envelope;
 mod payloads;
+mod schemas;
 
 use bytes::Bytes;
 use samspor_domain::{Body, Decode, Delivery, Fact, Fault, Item, Message, SourceName, State, Text};
