@@ -62,6 +62,11 @@ fn meaning(config: &Config) -> String {
     for target in &config.targets {
         row(&format!("target {}", target.name), self::target(target));
     }
+    for voucher in &config.vouchers {
+        let areas: Vec<&str> = voucher.accounts.keys().map(|area| area.as_str()).collect();
+        let by = format!("machine number {:05}; accounts for {}", voucher.machine_number, areas.join(", "));
+        row(&format!("vouchers of {}", voucher.solution), by);
+    }
     if let Some(grpc) = &config.grpc {
         row("gRPC", format!("on {}", grpc.listen));
     }

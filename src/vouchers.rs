@@ -17,10 +17,8 @@ use samspor_formats::{csv, g69};
 
 use crate::cli::Configured;
 use crate::reconcile::{kroner, table};
-use crate::{config, open};
+use crate::{FAULTY, config, open};
 
-/// The configuration does not say how to write it.
-const FAULTY: u8 = 2;
 /// The store knows no such solution.
 const UNKNOWN: u8 = 4;
 /// The first serial number of a voucher made of a list, which may have the date and machine number of a month's.
