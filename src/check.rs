@@ -64,6 +64,11 @@ fn meaning(config: &Config) -> String {
     for target in &config.targets {
         row(&format!("target {}", target.name), self::target(target));
     }
+    for voucher in &config.vouchers {
+        let areas: Vec<&str> = voucher.accounts.keys().map(|area| area.as_str()).collect();
+        let by = format!("machine number {:05}; accounts for {}", voucher.machine_number, areas.join(", "));
+        row(&format!("vouchers of {}", voucher.solution), by);
+    }
     if let Some(grpc) = &config.grpc {
         row("gRPC", format!("on {}", grpc.listen));
     }
@@ -114,6 +119,10 @@ fn source(source: &Source) -> String {
         Format::Oio { message_types } => format!("OIO ({} message types)", message_types.len()),
         Format::G69 { encoding: Encoding::Utf8 } => "G69 in UTF-8".to_owned(),
         Format::G69 { encoding: Encoding::Latin1 } => "G69 in ISO-8859-1".to_owned(),
+        Format::G68(settings) => format!(
+            "G68 (payments named by field {:02}, of grants of {} by field {:02})",
+            settings.reference, settings.system, settings.grant
+        ),
         Format::Mapping { file, mapping } => {
             let makes: Vec<_> = mapping.makes().collect();
             format!("{} by the mapping {} (makes {})", mapping.format(), file.display(), makes.join(", "))

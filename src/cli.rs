@@ -175,6 +175,20 @@ pub(crate) enum Command {
     )]
     Reconcile(Reconcile),
 
+    /// Propose correction vouchers that move what other areas bear to their accounts.
+    ///
+    /// A posting that is split between areas lies whole on the account that it was booked on. For each part that another
+    /// area bears there are two lines: one takes it off where it was booked, one puts it on the account that the
+    /// configuration names for that area. One voucher a month and solution; each balances. It is a proposal: nothing is
+    /// sent, nothing of it is kept, and asked again it says what is right then. With `--moves` it writes a voucher of a list
+    /// of moves, such as the redistribution of a year that was decided. `docs/vouchers.md` says more.
+    #[command(
+        after_help = "Exit code: 0, also where there is nothing to correct; 2 where the configuration is faulty or \
+        names no account for an area; 4 where the store knows no such solution; 1 otherwise.\n\n\
+        Example: samspor vouchers --config gateway.toml --solution sb-familier --month 2026-03 --format g69 --out march.g69"
+    )]
+    Vouchers(crate::vouchers::Arguments),
+
     /// Look at the messages that were not understood, and decide what becomes of them.
     ///
     /// Each is kept whole and sealed, with its reason and place, and counts in the balance. When what was wrong is mended,

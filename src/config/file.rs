@@ -40,6 +40,9 @@ pub(super) struct File {
     /// The systems that tagged postings go to.
     #[serde(default)]
     pub(super) targets: Vec<Target>,
+    /// How correction vouchers are written.
+    #[serde(default)]
+    pub(super) vouchers: Vec<super::vouchers::Vouchers>,
 }
 
 /// The charts of accounts.
@@ -250,6 +253,8 @@ pub(super) struct Source {
     pub(super) oio: Option<At<Oio>>,
     /// How its lines are read.
     pub(super) g69: Option<At<G69>>,
+    /// How its lines of payments are read.
+    pub(super) g68: Option<At<super::g68::G68>>,
     /// Where the mapping is that says how its messages are read.
     pub(super) mapping: Option<At<Mapping>>,
 }
@@ -265,6 +270,8 @@ pub(super) enum Format {
     Oio,
     /// Lines of the finance format G69, one or a whole file a message.
     G69,
+    /// Payments in G68, also with their postings in G69 between them, and the error return of what was not paid.
+    G68,
     /// Whatever a mapping describes: any XML, JSON, CSV or lines of fixed width.
     Mapping,
 }

@@ -79,6 +79,7 @@ impl Resolver {
         let tables = [
             (file::Format::Oio, "oio", source.oio.as_ref().map(At::span)),
             (file::Format::G69, "g69", source.g69.as_ref().map(At::span)),
+            (file::Format::G68, "g68", source.g68.as_ref().map(At::span)),
             (file::Format::Mapping, "mapping", source.mapping.as_ref().map(At::span)),
         ];
         for (belongs_to, table, at) in tables {
@@ -91,6 +92,7 @@ impl Resolver {
         match (format, &source.oio) {
             (file::Format::Json, _) => Some(Format::Json),
             (file::Format::Mapping, _) => self.mapping(source),
+            (file::Format::G68, _) => self.reading.g68(source),
             (file::Format::G69, _) => Some(Format::G69 {
                 encoding: source.g69.as_ref().map(|g69| g69.encoding).unwrap_or_default(),
             }),

@@ -70,6 +70,7 @@ impl Resolver {
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
             targets: file.targets.iter().filter_map(|target| self.target(target)).collect(),
+            vouchers: self.reading.vouchers(&file.vouchers),
         }
     }
 

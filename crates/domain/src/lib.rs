@@ -23,6 +23,7 @@ pub mod store;
 mod sum;
 mod text;
 mod trace;
+pub mod voucher;
 
 pub use account::{Account, AccountError, AccountPrefix, AccountString, Grouping};
 pub use answer::{Answer, Basis, Flag, Part, Phase, Tag, UNMAPPED, Untagged};

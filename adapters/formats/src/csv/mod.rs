@@ -181,3 +181,4 @@ fn line(out: &mut String, fields: &[impl AsRef<str>]) {
 
 #[cfg(test)]
 mod tests;
+pub mod voucher;
