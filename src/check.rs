@@ -172,7 +172,7 @@ fn target(target: &Target) -> String {
     let way = match &target.way {
         Way::Amqp(amqp) => self::amqp(amqp),
         Way::Http(http) => self::http(http),
-        Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
+        Way::Folder(folder) => return format!("{audience}, {}{}", outbox(folder), filter(&target.filter)),
     };
     format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
 }

@@ -15,6 +15,8 @@ pub(super) struct Request {
     pub(super) trace: Option<TraceContext>,
     /// How many messages were handed over for it.
     pub(super) messages: usize,
+    /// Whether it has more than one record.
+    pub(super) is_several: bool,
 }
 
 /// What is posted of messages that were handed over: at most so many records a request. Of one record under several
@@ -41,7 +43,7 @@ fn alone(records: Vec<(Outgoing, usize)>) -> Request {
         unreachable!("a request has a record");
     };
     let Outgoing { message_id, content_type, body, trace, .. } = record;
-    Request { key: message_id, content_type, body, trace, messages }
+    Request { key: message_id, content_type, body, trace, messages, is_several: false }
 }
 
 fn lines(records: Vec<(Outgoing, usize)>) -> Request {
@@ -52,11 +54,12 @@ fn lines(records: Vec<(Outgoing, usize)>) -> Request {
         body.extend_from_slice(&record.body);
         body.push(b'\n');
     }
+    let is_several = records.len() > 1;
     let trace = match <[_; 1]>::try_from(records) {
         Ok([(record, _)]) => record.trace,
         Err(_) => None,
     };
-    Request { key, content_type: LINES, body: body.into(), trace, messages }
+    Request { key, content_type: LINES, body: body.into(), trace, messages, is_several }
 }
 
 /// The key of records that go together: that of one is its message id; that of several is their number and the 128-bit

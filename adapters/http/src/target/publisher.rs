@@ -99,6 +99,10 @@ impl Line {
         let posted = async {
             let mut response = request.send().await?;
             let body = self.body(&mut response).await?;
+            // These say that some of it was taken and not which: each alone shows that.
+            if asked.is_several && matches!(response.status().as_u16(), 206 | 207) {
+                return Ok(Sent::Refused(format!("it answers {}", response.status())));
+            }
             Ok(answer::sent(response.status(), response.headers(), body))
         };
         const DOING: &str = "whether it has the record is not known, so that goes again under the same \
