@@ -130,7 +130,9 @@ fn source(source: &Source) -> String {
 
 fn inbox(folder: &samspor_files::source::Settings) -> String {
     let whole = match &folder.whole {
-        Whole::Settled(settle) => format!("unchanged for {settle:?}"),
+        Whole::Settled(settle) => {
+            format!("unchanged for {settle:?} (its sender never pauses for longer while it writes)")
+        }
         Whole::Marked(marker) => format!("marked by NAME{marker}"),
     };
     format!(
@@ -208,7 +210,7 @@ fn http(http: &Http) -> String {
         whom.push(format!("bearer token in {}", secret(bearer)));
     }
     if http.batch > 1 {
-        whom.push(format!("up to {} records a request", http.batch));
+        whom.push(format!("up to {} records and {} bytes a request", http.batch, http.batch_bytes));
     }
     whom.push(format!(
         "connects within {:?}, answered within {:?}",

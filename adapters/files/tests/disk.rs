@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use samspor_domain::{Clock, Outgoing, Target as _};
+use samspor_domain::{Clock, Outgoing, TagFilter, Target as _};
 use samspor_files::target::{Columns, Format, Prefix, Settings, Target};
 use samspor_harness::faults::SmallDisk;
 use serde_json::{Value, json};
@@ -60,6 +60,8 @@ async fn on_a_full_disk_nothing_is_confirmed_that_is_not_there_and_nothing_is_lo
         return Ok(());
     };
     let settings = Settings {
+        target: samspor_domain::Text::new("t")?,
+        filter: TagFilter::default(),
         dir: disk.path().to_owned(),
         prefix: Prefix::default(),
         format: Format::Ndjson,

@@ -26,12 +26,12 @@ impl Clock for Epoch {
     }
 }
 
-/// A folder with nothing in it.
-struct Place(tempfile::TempDir);
+/// A folder with nothing in it, and who takes files from it.
+struct Place(tempfile::TempDir, std::sync::OnceLock<Source>);
 
 impl Place {
     fn new() -> Result<Self> {
-        Ok(Self(tempfile::tempdir()?))
+        Ok(Self(tempfile::tempdir()?, std::sync::OnceLock::new()))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -50,12 +50,17 @@ impl Place {
             pattern: "*.{xml,json,g69}".parse()?,
             whole,
             poll: Duration::from_millis(10),
+            warn_after: LIMIT,
             max_body_bytes: 1_000,
         })
     }
 
     async fn subscribe(&self, whole: Whole) -> Result<Box<dyn Subscription>> {
-        Ok(Source::new(self.settings(whole)?, Arc::new(Epoch)).subscribe().await?)
+        Ok(self.source(self.settings(whole)?).subscribe().await?)
+    }
+
+    fn source(&self, settings: Settings) -> &Source {
+        self.1.get_or_init(|| Source::new(settings, Arc::new(Epoch)))
     }
 }
 

@@ -25,6 +25,7 @@ fn settings(receiver: &Receiver, certificates: &Certificates) -> Result<target::
         answer_timeout: LONG,
         max_answer_bytes: MAX_ANSWER_BYTES,
         batch: 1,
+        batch_bytes: 100_000,
     })
 }
 

@@ -9,6 +9,7 @@ mod parquet;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod whose;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,15 +19,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use samspor_domain as domain;
-use samspor_domain::{Clock, Confirms, Flow, LinkError, Outgoing, Sent};
+use samspor_domain::{Clock, Confirms, Flow, LinkError, Outgoing, Sent, TagFilter, Text};
 
 use crate::blocking::{Work, begin, end};
+use crate::folder::Folder;
 use crate::{failed, place};
 use open::Spool;
 
 /// What files are put where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// The target's name.
+    pub target: Text,
+    /// What it is given. An open file with what it was given before is not gone on with.
+    pub filter: TagFilter,
     /// The folder.
     pub dir: PathBuf,
     /// How their names begin.
@@ -137,25 +143,40 @@ impl Target {
         let settings = Arc::clone(&self.settings);
         end(&mut begin(move || prepare(&settings))).await?
     }
+
+    async fn open(
+        &self,
+        spool: fn(Arc<Settings>, Arc<dyn Clock>) -> Result<Spool, LinkError>,
+    ) -> Result<Box<dyn domain::Publisher>, LinkError> {
+        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
+        let open = move || {
+            prepare(&settings)?;
+            spool(settings, clock)
+        };
+        let spool = end(&mut begin(open)).await??;
+        Ok(Box::new(Publisher { state: State::Idle(spool) }))
+    }
 }
 
 fn prepare(settings: &Settings) -> Result<(), LinkError> {
     match settings.faults().pop() {
         Some(fault) => Err(LinkError { doing: fault, source: None }),
-        None => place::probe(&settings.dir, &settings.dir),
+        None => {
+            let dir = Folder::follow(&settings.dir)
+                .map_err(|error| failed(format!("opening the folder {}", settings.dir.display()), error))?;
+            dir.probe(&dir)
+        }
     }
 }
 
 #[async_trait]
 impl domain::Target for Target {
     async fn connect(&self) -> Result<Box<dyn domain::Publisher>, LinkError> {
-        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
-        let open = move || {
-            prepare(&settings)?;
-            Spool::recover(settings, clock)
-        };
-        let spool = end(&mut begin(open)).await??;
-        Ok(Box::new(Publisher { state: State::Idle(spool) }))
+        self.open(Spool::recover).await
+    }
+
+    async fn connect_anew(&self) -> Result<Box<dyn domain::Publisher>, LinkError> {
+        self.open(Spool::anew).await
     }
 }
 

@@ -30,6 +30,8 @@ impl Clock for At {
 
 fn target(dir: &Path, format: Format, max_records: usize, at: Timestamp) -> Target {
     let settings = Settings {
+        target: name("t"),
+        filter: TagFilter::default(),
         dir: dir.to_owned(),
         prefix: Prefix::default(),
         format,
@@ -38,6 +40,10 @@ fn target(dir: &Path, format: Format, max_records: usize, at: Timestamp) -> Targ
         max_age: Duration::from_secs(3_600),
     };
     Target::new(settings, Arc::new(At(at)))
+}
+
+fn name(text: &str) -> Text {
+    Text::new(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A posting of so many øre, in two parts where they are many.
