@@ -152,10 +152,11 @@ fn faults(faults: Vec<String>) -> String {
 
 fn outbox(folder: &samspor_files::target::Settings) -> String {
     format!(
-        "{} files in {}, closed with {} records or after {:?}{}",
+        "{} files in {}, closed with {} records, {} bytes or after {:?}{}",
         folder.format,
         folder.dir.display(),
         folder.max_records,
+        folder.max_bytes,
         folder.max_age,
         faults(folder.faults())
     )

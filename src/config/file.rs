@@ -587,6 +587,9 @@ pub(super) struct TargetFolder {
     /// With how many records a file is full.
     #[serde(default)]
     pub(super) max_records: Number<10_000, 1, 200_000>,
+    /// With how many bytes a file is full, before it is written in its format.
+    #[serde(default)]
+    pub(super) max_bytes: Number<268_435_456, 65_536, 4_294_967_296>,
     /// For how long a file is open after its first record, in seconds.
     #[serde(default)]
     pub(super) max_age_s: Number<3_600, 1, 604_800>,

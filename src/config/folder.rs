@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use samspor_domain::TagFilter;
@@ -97,6 +97,7 @@ impl Resolver {
                 file::Audience::Lis => target::Columns::Lis,
             },
             max_records: self.reading.number(&folder.max_records),
+            max_bytes: self.reading.number(&folder.max_bytes),
             max_age: self.seconds(&folder.max_age_s),
         })
     }
@@ -177,13 +178,22 @@ fn meets(
     true
 }
 
-/// Where a folder really lies, as far as the way to it is there: through links, and by the shortest path.
+/// Where a folder really lies: through links as far as the way to it is there, and from there by the shortest path.
 fn real(base: &Path, path: &Path) -> PathBuf {
     let path = base.join(path);
-    let mut ancestors = path.ancestors();
-    let found = ancestors.find_map(|there| Some((there, there.canonicalize().ok()?)));
-    match found {
-        Some((there, real)) => real.join(path.strip_prefix(there).unwrap_or(Path::new(""))).components().collect(),
-        None => path.components().collect(),
+    let there = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+    let (mut real, rest) = match &there {
+        Some((there, real)) => (real.clone(), path.strip_prefix(there).unwrap_or(Path::new(""))),
+        None => (PathBuf::new(), path.as_path()),
+    };
+    for step in rest.components() {
+        match step {
+            Component::ParentDir => {
+                real.pop();
+            }
+            Component::CurDir => {}
+            step => real.push(step),
+        }
     }
+    real
 }

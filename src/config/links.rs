@@ -22,7 +22,10 @@ impl Resolver {
         let name = self.reading.text(&source.name);
         if source.name.contains(':') {
             self.reading
-                .fault(source.name.span(), "a source's name holds no `:`, since one ends it in the ids of messages")
+                .fault(
+                    source.name.span(),
+                    "a source's name holds no `:`, since one ends it in the ids of messages",
+                )
                 .help("take another character, such as `-`");
         }
         let format = self.format(source);
@@ -383,12 +386,7 @@ fn message_type(text: &str) -> Option<String> {
 }
 
 /// Names that are there twice, and queues that sources and targets share.
-pub(super) fn check(
-    base: &Path,
-    sources: &[file::Source],
-    targets: &[file::Target],
-    reading: &mut Reading,
-) {
+pub(super) fn check(base: &Path, sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
     unique("source", sources.iter().map(|source| &source.name), reading);
     unique("target", targets.iter().map(|target| &target.name), reading);
     let mut consumed: BTreeMap<(&str, &str), Range<usize>> = BTreeMap::new();

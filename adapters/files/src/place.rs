@@ -120,9 +120,7 @@ pub(crate) fn is_others_and_sticky(dir: &Path) -> bool {
     const STICKY: u32 = 0o1000;
     let (found, own) = (fs::metadata(dir), fs::metadata("/proc/self"));
     let own = own.map(|own| own.uid());
-    found.is_ok_and(|found| {
-        found.mode() & STICKY != 0 && own.is_ok_and(|own| own != 0 && own != found.uid())
-    })
+    found.is_ok_and(|found| found.mode() & STICKY != 0 && own.is_ok_and(|own| own != 0 && own != found.uid()))
 }
 
 /// Whether a symbolic link lies at a path, with or without `/` behind it.

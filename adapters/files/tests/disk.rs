@@ -67,6 +67,7 @@ async fn on_a_full_disk_nothing_is_confirmed_that_is_not_there_and_nothing_is_lo
         format: Format::Ndjson,
         columns: Columns::Ledger,
         max_records: 50,
+        max_bytes: 1 << 30,
         max_age: Duration::from_secs(3_600),
     };
     let target = Target::new(settings, Arc::new(Epoch));

@@ -12,6 +12,9 @@ use rand_chacha::ChaCha8Rng;
 use samspor_domain::{Batch, Clock, Source as _, Subscription};
 use samspor_files::source::{Settings, Source, Whole};
 
+#[path = "source/trouble.rs"]
+mod trouble;
+
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(200);

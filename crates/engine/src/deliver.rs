@@ -472,10 +472,7 @@ fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) {
 async fn begins_anew(name: &Text, means: &mut Means<'_>, doubts: &Doubts) -> bool {
     let mut is_at_start =
         || blocking::in_place(|| means.reader.cursor(name)).is_ok_and(|kept| kept == Seq::default());
-    doubts.has_nothing()
-        && is_at_start()
-        && means.handle.run(|_, _| Ok(())).await.is_ok()
-        && is_at_start()
+    doubts.has_nothing() && is_at_start() && means.handle.run(|_, _| Ok(())).await.is_ok() && is_at_start()
 }
 
 /// Waits for the oldest batch in flight.

@@ -180,7 +180,8 @@ mod tests {
             phase: Phase::During,
             kind: Some(CostKind::Service),
         };
-        let written = r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":"service"}"#;
+        let written =
+            r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":"service"}"#;
         assert_eq!(encode(&key), written.as_bytes());
         let written = r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":null}"#;
         assert_eq!(encode(&FilterKey { kind: None, ..key }), written.as_bytes());

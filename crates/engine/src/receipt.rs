@@ -48,7 +48,10 @@ impl Core {
             None => match self.change_of(target, &row, receipt.revision)? {
                 Some(change) => (now, change),
                 None => {
-                    return Ok(Became::Quarantined(unknown("revision", "the posting has no such record for this target")));
+                    return Ok(Became::Quarantined(unknown(
+                        "revision",
+                        "the posting has no such record for this target",
+                    )));
                 }
             },
         };

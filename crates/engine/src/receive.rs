@@ -79,7 +79,16 @@ impl Inlet {
                         works();
                         backoff.reset();
                     }
-                    let ended = self.receive(&mut *subscription, handle, stop, &mut is_stored, &works, (status, &mut notice)).await;
+                    let ended = self
+                        .receive(
+                            &mut *subscription,
+                            handle,
+                            stop,
+                            &mut is_stored,
+                            &works,
+                            (status, &mut notice),
+                        )
+                        .await;
                     if is_stored {
                         backoff.reset(); // It worked until now.
                     }

@@ -75,7 +75,6 @@ const FILES: &str = "files ";
 
 /// The name of the part that says what somebody should see to at a source, though it works. It is there once there was
 /// something, and warns only.
-
 pub(crate) fn files_part(name: &SourceName) -> String {
     format!("{FILES}{name}")
 }

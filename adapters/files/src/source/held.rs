@@ -36,8 +36,7 @@ pub(super) struct Kept {
 impl Held {
     fn open(settings: &Settings) -> Result<Self, LinkError> {
         let opening = |path: &Path| {
-            let doing =
-                format!("opening the folder {} (may the gateway's user do that?)", path.display());
+            let doing = format!("opening the folder {} (may the gateway's user do that?)", path.display());
             move |error: io::Error| failed(doing, error)
         };
         let dir = Folder::open(&settings.dir).map_err(opening(&settings.dir))?;

@@ -77,7 +77,9 @@ impl Looker {
         let mut taken = take::some(&self.shared, &self.held, &self.claimed, &mut self.ready)?;
         for (ready, error) in taken.unread.drain(..) {
             let since = self.waiting.unread(&ready.name, &error, at);
-            if now.saturating_duration_since(since) >= self.shared.settings.warn_after {
+            // One that somebody else holds open is not broken.
+            let is_held = error.kind() == io::ErrorKind::WouldBlock;
+            if !is_held && now.saturating_duration_since(since) >= self.shared.settings.warn_after {
                 take::put_away_unread(&self.shared, &self.held, &ready, "reading it failed for too long")?;
             }
         }

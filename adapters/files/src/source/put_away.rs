@@ -32,12 +32,17 @@ pub(super) fn all(shared: &Shared, held: &Held, files: Vec<File>, again: bool) -
     let (mut moved, mut unmoved) = ([false; 2], Vec::new());
     let is_in_place = files.is_empty() || held.is_in_place();
     for mut file in files {
-        if again && let Ok(Some(found)) = held.dir.look_at(&file.ready.name)
+        if again
+            && let Ok(Some(found)) = held.dir.look_at(&file.ready.name)
             && found.is_content_of(&file.ready.stamp)
         {
             file.ready.stamp = found; // Somebody set its rights right, as a rule.
         }
-        let put = if is_in_place { one(&shared.settings, held, &file, now) } else { Err(io::ErrorKind::Other.into()) };
+        let put = if is_in_place {
+            one(&shared.settings, held, &file, now)
+        } else {
+            Err(io::ErrorKind::Other.into())
+        };
         match put {
             Ok(put) => {
                 moved[usize::from(file.is_whole)] |= !matches!(put, Put::Left);
@@ -180,7 +185,8 @@ mod tests {
         let file = File { ready: Ready { name: name.into(), stamp, marker: None }, is_whole: false };
         fs::write(at("good"), "good")?;
         fs::rename(at("good"), at("a.xml"))?;
-        let settings = crate::source::tests::settings(place.path(), Whole::Settled(std::time::Duration::ZERO))?;
+        let settings =
+            crate::source::tests::settings(place.path(), Whole::Settled(std::time::Duration::ZERO))?;
         assert!(matches!(one(&settings, &held, &file, Timestamp::UNIX_EPOCH)?, Put::Left));
         assert_eq!(fs::read_to_string(at("a.xml"))?, "good");
         Ok(())

@@ -89,10 +89,13 @@ impl Waiting {
             }
         }
         let oldest = oldest?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let (count, marker) = (counts.values().sum::<u64>(), match &settings.whole {
-            Whole::Marked(marker) => marker.as_str(),
-            Whole::Settled(_) => "",
-        });
+        let (count, marker) = (
+            counts.values().sum::<u64>(),
+            match &settings.whole {
+                Whole::Marked(marker) => marker.as_str(),
+                Whole::Settled(_) => "",
+            },
+        );
         let mut text = format!("{} to be taken, the oldest since {oldest}:", waits(count));
         for (no, (why, count)) in counts.into_iter().enumerate() {
             let before = if no == 0 { "" } else { "," };

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::chain::Link;
 use super::manifest::{Manifest, Totals};
 use super::rows::Record;
 use super::whose::Name;
@@ -37,7 +38,9 @@ pub(super) fn hand_over(settings: &Settings, open: &Name, format: Format, now: T
         Format::Parquet => Some(parquet::write(&mut out, settings.columns, &mut records)?),
     };
     out.inner.into_inner()?.sync_all()?;
+    let link = Link::next(settings, stem)?;
     let manifest = Manifest {
+        link: &link,
         file: &name,
         format,
         columns: rows.map(|_| settings.columns),
@@ -48,9 +51,11 @@ pub(super) fn hand_over(settings: &Settings, open: &Name, format: Format, now: T
         begun: super::open::begun(stem),
         closed: now,
     };
+    let manifest = manifest.to_json()?;
     let mut file = File::create(hidden("manifest"))?;
-    file.write_all(&manifest.to_json()?)?;
+    file.write_all(&manifest)?;
     file.sync_all()?;
+    link.keep(settings, &manifest)?;
     fs::rename(hidden("data"), settings.dir.join(&name))?;
     place::sync(&settings.dir)?;
     fs::rename(hidden("manifest"), manifest_path(settings, stem))?;

@@ -1,6 +1,7 @@
 //! Targets: a folder, into which files of records are put. Records are collected in an open file, in which they are safe;
 //! when it is full or old enough it is closed: written in the wanted format and handed over with a manifest.
 
+mod chain;
 mod close;
 mod csv;
 mod manifest;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub columns: Columns,
     /// With how many records a file is full, 1 or more.
     pub max_records: usize,
+    /// With how many bytes of records, as they come, a file is full. One record is in it at least.
+    pub max_bytes: u64,
     /// For how long a file is open after its first record.
     pub max_age: Duration,
 }

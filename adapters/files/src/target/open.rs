@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::rows::Key;
 use super::whose::{Bond, Name};
-use super::{Format, Settings, close};
+use super::{Format, Settings, chain, close};
 use crate::{failed, place};
 
 /// Whoever writes into the folder holds a lock on this.
@@ -47,6 +47,10 @@ struct Open {
 /// By which a record is known: its message id, and a digest of its line. Under another filter another line may have the id.
 type Known = (String, [u8; 32]);
 
+fn line_length(record: &Outgoing) -> u64 {
+    u64::try_from(record.body.len()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
 fn known(message_id: String, line: &[u8]) -> Known {
     (message_id, Sha256::digest(line).into())
 }
@@ -67,6 +71,7 @@ impl Spool {
             tracing::info!(folder = %spool.settings.dir.display(),
                 "the target begins anew: an open file of an earlier one was taken away");
         }
+        chain::forget(&spool.settings).map_err(|error| failed(doing, error))?;
         Ok(spool)
     }
 
@@ -129,11 +134,13 @@ impl Spool {
         }
         records.extend(last);
         if let Some(open) = &self.open {
-            let is_new = |record: &Outgoing| {
-                !open.records.contains(&known(record.message_id.clone(), &record.body))
-            };
+            let is_new =
+                |record: &Outgoing| !open.records.contains(&known(record.message_id.clone(), &record.body));
             records.retain(is_new);
-            if open.records.len() + records.len() > self.settings.max_records {
+            let bytes: u64 = records.iter().map(line_length).sum();
+            if open.records.len() + records.len() > self.settings.max_records
+                || open.length.saturating_add(bytes) > self.settings.max_bytes
+            {
                 self.close()?;
             }
         }
@@ -159,9 +166,12 @@ impl Spool {
             }
         };
         let (mut lines, mut added) = (Vec::new(), Vec::new());
+        let mut length = open.length;
         while open.records.len() < max_records
+            && (length < self.settings.max_bytes || open.records.is_empty())
             && let Some(record) = records.next()
         {
+            length = length.saturating_add(line_length(&record));
             let known = known(record.message_id, &record.body);
             if open.records.insert(known.clone()) {
                 added.push(known);
@@ -193,7 +203,7 @@ impl Spool {
     }
 
     fn is_full(&self, open: &Open) -> bool {
-        open.records.len() >= self.settings.max_records.max(1)
+        open.records.len() >= self.settings.max_records.max(1) || open.length >= self.settings.max_bytes
     }
 
     /// The names of all that is open, the oldest first.

@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn a_request_has_no_more_bytes_than_it_may_and_one_record_at_least() {
         let bodies = ["12345", "1234", "123456789012", "1", "22", "333"];
-        let messages = || bodies.iter().enumerate().map(|(no, body)| message(&no.to_string(), body)).collect();
+        let messages =
+            || bodies.iter().enumerate().map(|(no, body)| message(&no.to_string(), body)).collect();
         let requests = requests(messages(), Bound { records: 3, bytes: 11 });
         let bodies: Vec<_> = requests.iter().map(|request| &request.body[..]).collect();
         assert_eq!(bodies, [&b"12345\n1234\n"[..], b"123456789012\n", b"1\n22\n333\n"]);
