@@ -262,7 +262,7 @@ async fn somebody_is_told_of_files_that_wait_and_why() -> Result {
     ] {
         assert!(told.contains(expected), "{expected}: {told}");
     }
-    for name in ["unmarked", "old", "UPPER", "left"] {
+    for name in ["unmarked", "old.xml", "UPPER", "left"] {
         assert!(!told.contains(name), "names may be somebody's: {told}");
     }
     place.write("unmarked.xml.done", "")?;
