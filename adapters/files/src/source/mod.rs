@@ -167,7 +167,7 @@ impl domain::Source for Source {
         let held = end(&mut begin(move || shared.prepare())).await??;
         let (claimed, shared) = (Claimed::default(), Arc::clone(&self.shared));
         let looker = Looker::new(Arc::clone(&shared), Arc::clone(&held), claimed.clone());
-        Ok(Box::new(Subscription { state: State::Idle(looker), claimed, held, shared }))
+        Ok(Box::new(Subscription { state: State::Idle(Box::new(looker)), claimed, held, shared }))
     }
 
     async fn notice(&self, said: Option<&str>) -> Option<String> {
@@ -199,8 +199,8 @@ struct Subscription {
 
 /// Work that was begun goes on when nobody waits for it; whoever waits next gets what came of it.
 enum State {
-    Idle(Looker),
-    Working(Work<(Looker, Result<Taken, LinkError>)>),
+    Idle(Box<Looker>),
+    Working(Work<(Box<Looker>, Result<Taken, LinkError>)>),
     Failed,
 }
 

@@ -128,6 +128,9 @@ impl Settings {
     }
 }
 
+/// How the open file is begun, or gone on with.
+type Begin = fn(Arc<Settings>, Arc<dyn Clock>) -> Result<Spool, LinkError>;
+
 /// A folder to put files into.
 pub struct Target {
     settings: Arc<Settings>,
@@ -147,10 +150,7 @@ impl Target {
         end(&mut begin(move || prepare(&settings))).await?
     }
 
-    async fn open(
-        &self,
-        spool: fn(Arc<Settings>, Arc<dyn Clock>) -> Result<Spool, LinkError>,
-    ) -> Result<Box<dyn domain::Publisher>, LinkError> {
+    async fn open(&self, spool: Begin) -> Result<Box<dyn domain::Publisher>, LinkError> {
         let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
         let open = move || {
             prepare(&settings)?;

@@ -146,6 +146,7 @@ async fn what_is_stored_and_cannot_be_moved_comes_once_and_keeps_no_other_from_b
 
 /// The test itself, as another user.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test tells itself, as another user, where to look")]
 fn a_sticky_folder_of_somebody_else_is_refused() -> Result {
     const DIR: &str = "SAMSPOR_TEST_STICKY";
     const NOBODY: u32 = 65_534;
