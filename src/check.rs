@@ -141,7 +141,9 @@ fn source(source: &Source) -> String {
 
 fn inbox(folder: &samspor_files::source::Settings) -> String {
     let whole = match &folder.whole {
-        Whole::Settled(settle) => format!("unchanged for {settle:?}"),
+        Whole::Settled(settle) => {
+            format!("unchanged for {settle:?} (its sender never pauses for longer while it writes)")
+        }
         Whole::Marked(marker) => format!("marked by NAME{marker}"),
     };
     format!(
@@ -161,10 +163,11 @@ fn faults(faults: Vec<String>) -> String {
 
 fn outbox(folder: &samspor_files::target::Settings) -> String {
     format!(
-        "{} files in {}, closed with {} records or after {:?}{}",
+        "{} files in {}, closed with {} records, {} bytes or after {:?}{}",
         folder.format,
         folder.dir.display(),
         folder.max_records,
+        folder.max_bytes,
         folder.max_age,
         faults(folder.faults())
     )
@@ -183,7 +186,7 @@ fn target(target: &Target) -> String {
     let way = match &target.way {
         Way::Amqp(amqp) => self::amqp(amqp),
         Way::Http(http) => self::http(http),
-        Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
+        Way::Folder(folder) => return format!("{audience}, {}{}", outbox(folder), filter(&target.filter)),
         Way::Distributor(to) => format!(
             "the message distributor, exchange {} of {}, message type {}; answered within {:?}",
             to.exchange, to.broker, to.message_type, to.answer_timeout
@@ -249,7 +252,7 @@ fn http(http: &Http) -> String {
         whom.push(format!("bearer token in {}", secret(bearer)));
     }
     if http.batch > 1 {
-        whom.push(format!("up to {} records a request", http.batch));
+        whom.push(format!("up to {} records and {} bytes a request", http.batch, http.batch_bytes));
     }
     whom.push(format!(
         "connects within {:?}, answered within {:?}",

@@ -249,6 +249,7 @@ fn http_settings(http: &Http) -> Result<http::Settings> {
         answer_timeout: http.answer_timeout,
         max_answer_bytes: http.max_answer_bytes,
         batch: http.batch,
+        batch_bytes: http.batch_bytes,
     })
 }
 

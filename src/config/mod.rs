@@ -347,6 +347,8 @@ pub(crate) struct Http {
     pub(crate) max_answer_bytes: usize,
     /// How many records a request has at most.
     pub(crate) batch: usize,
+    /// How many bytes those have together at most.
+    pub(crate) batch_bytes: usize,
 }
 
 /// Where to publish.

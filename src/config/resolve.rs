@@ -49,7 +49,7 @@ impl Resolver {
     fn config(&mut self, path: &Path, file: file::File) -> Config {
         let charts_dir = self.path(&file.charts.dir);
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
-        links::check(&file.sources, &file.targets, &mut self.reading);
+        links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
         Config {
             path: path.to_owned(),
             charts_dir,

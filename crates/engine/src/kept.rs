@@ -78,7 +78,8 @@ pub(crate) fn open_revision(vault: &Vault, row: &FeedRow) -> Result<Option<Revis
     serde_json::from_slice(&plain).map(Some).map_err(|_| damaged("feed record"))
 }
 
-/// By what readers filter: a keyed hash of it, and itself, sealed.
+/// By what readers filter: a keyed hash of it, and itself, sealed. What is written must never change: sums of the store are
+/// known by its hash.
 pub(crate) fn seal_filter_key(vault: &Vault, key: &FilterKey) -> (Pseudonym, Sealed) {
     let plain = encode(key);
     (vault.registry().content(&plain), vault.seal(Purpose::FilterKey, &plain))
@@ -161,4 +162,28 @@ pub(crate) fn open_body(vault: &Vault, sealed: &Sealed) -> Result<Delivery> {
     let content_type = std::str::from_utf8(&plain[..end]).map_err(|_| damaged("body"))?;
     let content_type = Some(content_type.to_owned()).filter(|given| !given.is_empty());
     Ok(Delivery { body: plain[end + 1..].to_vec().into(), content_type, ..Delivery::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use samspor_domain::{CostKind, Phase, Side};
+
+    use super::*;
+
+    #[test]
+    fn a_filter_key_is_written_as_it_always_was() {
+        let text = |text: &str| Text::new(text).unwrap_or_else(|error| panic!("{error}"));
+        let key = FilterKey {
+            solution: text("sb"),
+            area: text("health"),
+            side: Side::Inside,
+            phase: Phase::During,
+            kind: Some(CostKind::Service),
+        };
+        let written =
+            r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":"service"}"#;
+        assert_eq!(encode(&key), written.as_bytes());
+        let written = r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":null}"#;
+        assert_eq!(encode(&FilterKey { kind: None, ..key }), written.as_bytes());
+    }
 }

@@ -56,5 +56,5 @@ pub use reconcile::{
 };
 pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, is_ready, source_part, target_part};
-pub use supervise::{Ended, Gateway};
+pub use supervise::{Ended, Gateway, NotStarted};
 pub use writer::{Handle, Unavailable};

@@ -13,6 +13,7 @@ mod forgetting;
 mod held_up;
 mod missing;
 mod panics;
+mod put_off;
 mod quarantine;
 mod released;
 mod retention;
