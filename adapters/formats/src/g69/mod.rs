@@ -21,6 +21,9 @@
 //! million bytes of line ends would become as many items.
 
 mod line;
+mod place;
+#[cfg(test)]
+mod place_tests;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +34,7 @@ use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName}
 
 use crate::content_type;
 pub(crate) use line::is_known;
+pub use place::{PlaceError, Placed, Places, WORDS};
 
 /// How one source writes G69.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
