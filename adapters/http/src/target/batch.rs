@@ -85,7 +85,7 @@ mod tests {
         Outgoing {
             message_id: id.into(),
             topic: None,
-            content_type: "application/json",
+            content_type: "application/json".into(),
             body: body.to_owned().into(),
             trace: None,
         }
