@@ -9,7 +9,7 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay, Target,
+    self, Amqp, Audience, Carries, Config, Encoding, Format, Forward, Http, MaySend, Route, Secret, Source, SourceWay, Target,
     Topology, Way,
 };
 use crate::{FAULTY, open, topology};
@@ -174,6 +174,16 @@ fn target(target: &Target) -> String {
         Way::Http(http) => self::http(http),
         Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
     };
+    if let Some(Forward { source, carries }) = &target.forwards {
+        let place = match carries {
+            Carries::G69 { fields, .. } => {
+                let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+                format!("fields {}", fields.join(", "))
+            }
+            Carries::Json => "the member `tag`".to_owned(),
+        };
+        return format!("{audience}, the postings of {source} as they came, with the tag in {place}, to {way}");
+    }
     format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
 }
 

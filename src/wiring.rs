@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
-use samspor_domain::{Decode, Encode, Text};
+use samspor_domain::{Carry, Decode, Encode, Text};
 use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
 use samspor_formats::{csv, g69, json, mapping, oio, xml};
@@ -16,7 +16,7 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Config, Encoding, Format, Http, Payload, Queue, QueueType, Route, Source,
+    Amqp, Audience, Broker, Carries, Config, Encoding, Format, Forward, Http, Payload, Queue, QueueType, Route, Source,
     SourceWay, Target, TargetFormat, Topology, Way,
 };
 use crate::open::MachineClock;
@@ -34,13 +34,7 @@ const PROBE: &str = "samspor check";
 pub(crate) fn intake(source: &Source) -> Intake {
     let decoder: Arc<dyn Decode> = match &source.format {
         Format::Json => Arc::new(json::Decoder),
-        Format::G69 { encoding } => {
-            let encoding = match encoding {
-                Encoding::Utf8 => g69::Encoding::Utf8,
-                Encoding::Latin1 => g69::Encoding::Latin1,
-            };
-            Arc::new(g69::Decoder::new(g69::Settings { encoding }))
-        }
+        Format::G69 { encoding } => Arc::new(g69::Decoder::new(g69_settings(*encoding))),
         Format::Mapping { mapping, .. } => Arc::new(mapping::Decoder::new(mapping.clone())),
         Format::Oio { message_types } => {
             let payload = |payload: &Payload| match payload {
@@ -63,6 +57,14 @@ pub(crate) fn intake(source: &Source) -> Intake {
         },
         max_body_bytes: source.max_body_bytes,
     }
+}
+
+fn g69_settings(encoding: Encoding) -> g69::Settings {
+    let encoding = match encoding {
+        Encoding::Utf8 => g69::Encoding::Utf8,
+        Encoding::Latin1 => g69::Encoding::Latin1,
+    };
+    g69::Settings { encoding }
 }
 
 /// A source as it runs.
@@ -182,11 +184,23 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         (_, TargetFormat::Protobuf) => Arc::new(samspor_grpc::Encoder),
         (_, TargetFormat::Csv) => Arc::new(csv::Encoder),
     };
+    let scribe = match &target.forwards {
+        None => Scribe::new(Arc::clone(vault), &target.name, audience, encoder)
+            .filtered(target.filter.clone()),
+        Some(Forward { source, carries }) => {
+            let carrier: Arc<dyn Carry> = match carries {
+                Carries::G69 { encoding, places, .. } => {
+                    Arc::new(g69::Carrier::new(g69_settings(*encoding), places.clone()))
+                }
+                Carries::Json => Arc::new(json::Carrier),
+            };
+            Scribe::forwarding(Arc::clone(vault), &target.name, source.clone(), carrier)
+        }
+    };
     Ok(Outlet {
         name: target.name.clone(),
         target: way,
-        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder)
-            .filtered(target.filter.clone()),
+        scribe,
         window,
         policy: target.policy.clone(),
         answers,

@@ -393,6 +393,13 @@ pub(super) struct Target {
     pub(super) delivery: Delivery,
     /// That its books give receipts.
     pub(super) receipts: Option<At<Receipts>>,
+    /// The source whose postings pass on to this target as they came: each once, in order of arrival, with the tag that it
+    /// has on arrival or without one, from the start that first finds this here. The target then gets no records of tags;
+    /// another target can. The source's `format` is `g69` or `json`; the target has `amqp` or `http`, and neither `filter`,
+    /// `receipts` nor a `format`. `docs/forward.md` describes it.
+    pub(super) forwards: Option<At<String>>,
+    /// Where the tag goes in the lines of a G69 source that it `forwards`.
+    pub(super) g69: Option<At<super::forward::TargetG69>>,
 }
 
 /// Which tags a target is given. Of each list that is there, one word must be the tag's. A posting whose tag is not, or is

@@ -179,11 +179,12 @@ impl Resolver {
         is_good.then_some(may_send)
     }
 
-    pub(super) fn target(&mut self, target: &file::Target) -> Option<Target> {
+    pub(super) fn target(&mut self, target: &file::Target, sources: &[file::Source]) -> Option<Target> {
         let name = self.reading.text(&target.name);
         let way = self.way(target);
         let policy = self.policy(target);
         let filter = self.filter(target.filter.as_ref());
+        let forwards = self.forwards(target, sources);
         Some(Target {
             name: name?,
             audience: target.audience,
@@ -191,6 +192,7 @@ impl Resolver {
             way: way?,
             filter: filter?,
             policy: policy?,
+            forwards: forwards?,
         })
     }
 
@@ -394,6 +396,7 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
     }
     receipts(sources, targets, reading);
     super::folder::check(sources, targets, reading);
+    super::forward::check(targets, reading);
     for target in targets {
         let Some(amqp) = &target.amqp else { continue };
         let Some(queue) = &amqp.queue else { continue };

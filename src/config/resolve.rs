@@ -19,7 +19,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let (file, reading) = read::<file::File>(path).map_err(|problem| Problems(vec![problem]))?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let brokers = file.brokers.keys().map(|name| (**name).clone()).collect();
-    let mut resolver = Resolver { reading, base, brokers };
+    let mut resolver = Resolver { reading, base, brokers, areas: BTreeSet::new() };
     let config = resolver.config(path, file);
     let mut problems = resolver.reading.problems;
     if problems.is_empty() {
@@ -39,6 +39,8 @@ pub(super) struct Resolver {
     base: PathBuf,
     /// The names of the brokers that the file has, faulty ones included.
     pub(super) brokers: BTreeSet<String>,
+    /// The areas of the charts.
+    pub(super) areas: BTreeSet<Text>,
 }
 
 impl Resolver {
@@ -46,6 +48,7 @@ impl Resolver {
         let charts_dir = self.path(&file.charts.dir);
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
         links::check(&file.sources, &file.targets, &mut self.reading);
+        self.areas = charts.0.values().flat_map(|chart| &chart.rules).map(|rule| rule.area.clone()).collect();
         Config {
             path: path.to_owned(),
             charts_dir,
@@ -65,7 +68,7 @@ impl Resolver {
             },
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
-            targets: file.targets.iter().filter_map(|target| self.target(target)).collect(),
+            targets: file.targets.iter().filter_map(|target| self.target(target, &file.sources)).collect(),
         }
     }
 

@@ -20,10 +20,13 @@
 //! counted too. A file with far more lines than postings can stand in its bytes is no G69, and is one item: else a few
 //! million bytes of line ends would become as many items.
 
+mod carry;
+#[cfg(test)]
+mod carry_tests;
 mod line;
 mod place;
 #[cfg(test)]
-mod place_tests;
+pub(crate) mod place_tests;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +37,7 @@ use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName}
 
 use crate::content_type;
 pub(crate) use line::is_known;
+pub use carry::Carrier;
 pub use place::{PlaceError, Placed, Places, WORDS};
 
 /// How one source writes G69.
@@ -64,10 +68,13 @@ impl Decoder {
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
+}
 
+impl Settings {
+    /// In which encoding a delivery is.
     fn encoding(&self, delivery: &Delivery) -> Result<Encoding, Fault> {
         match content_type::check(delivery, &["text/plain", "application/octet-stream"])? {
-            None => Ok(self.settings.encoding),
+            None => Ok(self.encoding),
             Some(charset) if content_type::is_utf8(charset) => Ok(Encoding::Utf8),
             Some(charset) if charset.eq_ignore_ascii_case("iso-8859-1") => Ok(Encoding::Latin1),
             Some(_) => Err(content_type::unsupported_charset("utf-8 or iso-8859-1")),
@@ -82,7 +89,7 @@ const FEW: usize = 1_000;
 
 impl Decode for Decoder {
     fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
-        let encoding = match self.encoding(delivery) {
+        let encoding = match self.settings.encoding(delivery) {
             Ok(encoding) => encoding,
             Err(fault) => return vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }],
         };

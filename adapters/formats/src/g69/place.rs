@@ -106,6 +106,17 @@ impl Places {
         Ok(Self(known))
     }
 
+    /// Of each field its number, how many characters its text can have when each word has as many as `word` says, and how
+    /// many it takes.
+    pub fn lengths(&self, word: impl Fn(&str) -> usize) -> Vec<(u16, usize, usize)> {
+        let length = |piece: &Piece| match piece {
+            Piece::Text(text) => text.chars().count(),
+            Piece::Word(said) => word(said),
+        };
+        let of = |place: &Place| (place.field, place.says.iter().map(length).sum(), place.width);
+        self.0.iter().map(of).collect()
+    }
+
     /// The line with its tag. Without a tag, and where it is no line of G69, it is what it was.
     #[must_use]
     pub fn put(&self, line: &[u8], encoding: Encoding, tag: Option<&Tag>) -> Placed {

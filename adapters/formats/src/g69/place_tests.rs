@@ -11,7 +11,7 @@ fn text(text: &str) -> Text {
     Text::new(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn tag(solution: &str, family: Option<&str>) -> Tag {
+pub(crate) fn tag(solution: &str, family: Option<&str>) -> Tag {
     Tag {
         solution: text(solution),
         family: family.map(text),
