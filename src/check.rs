@@ -9,8 +9,8 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Carries, Config, Encoding, Format, Forward, Http, MaySend, Route, Secret, Source, SourceWay, Target,
-    Topology, Way,
+    self, Amqp, Audience, Carries, Config, Encoding, Format, Forward, Http, MaySend, Route, Secret, Source,
+    SourceWay, Target, Topology, Way,
 };
 use crate::{FAULTY, open, topology};
 use samspor_files::source::Whole;
@@ -182,7 +182,9 @@ fn target(target: &Target) -> String {
             }
             Carries::Json => "the member `tag`".to_owned(),
         };
-        return format!("{audience}, the postings of {source} as they came, with the tag in {place}, to {way}");
+        return format!(
+            "{audience}, the postings of {source} as they came, with the tag in {place}, to {way}"
+        );
     }
     format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
 }

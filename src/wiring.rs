@@ -16,8 +16,8 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Carries, Config, Encoding, Format, Forward, Http, Payload, Queue, QueueType, Route, Source,
-    SourceWay, Target, TargetFormat, Topology, Way,
+    Amqp, Audience, Broker, Carries, Config, Encoding, Format, Forward, Http, Payload, Queue, QueueType,
+    Route, Source, SourceWay, Target, TargetFormat, Topology, Way,
 };
 use crate::open::MachineClock;
 
@@ -185,8 +185,9 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         (_, TargetFormat::Csv) => Arc::new(csv::Encoder),
     };
     let scribe = match &target.forwards {
-        None => Scribe::new(Arc::clone(vault), &target.name, audience, encoder)
-            .filtered(target.filter.clone()),
+        None => {
+            Scribe::new(Arc::clone(vault), &target.name, audience, encoder).filtered(target.filter.clone())
+        }
         Some(Forward { source, carries }) => {
             let carrier: Arc<dyn Carry> = match carries {
                 Carries::G69 { encoding, places, .. } => {

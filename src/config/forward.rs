@@ -81,7 +81,10 @@ impl Resolver {
         if !sends_postings || *source.format == file::Format::Oio {
             let at = source.may_send.as_ref().map_or(source.format.span(), At::span);
             self.reading
-                .fault(name.span(), format!("the source `{}` sends no postings, and nothing else passes on", **name))
+                .fault(
+                    name.span(),
+                    format!("the source `{}` sends no postings, and nothing else passes on", **name),
+                )
                 .also(at, "what it sends");
             return None;
         }
@@ -181,7 +184,8 @@ impl Resolver {
             widths.insert(field, self.reading.number(width));
         }
         if g69.fields.is_empty() {
-            self.reading.fault(g69.fields.span(), "this names no field; without any, no line carries its tag");
+            self.reading
+                .fault(g69.fields.span(), "this names no field; without any, no line carries its tag");
         }
         let mut places: Vec<(u16, &str, Option<usize>)> = Vec::new();
         for (field, says) in &*g69.fields {
@@ -224,16 +228,28 @@ impl Resolver {
         let area = areas.max_by_key(|area| area.chars().count()).unwrap_or(UNMAPPED);
         let length = |word: &str| match word {
             "area" => Some(area.chars().count()),
-            "phase" => longest(&mut [Phase::Before, Phase::During, Phase::After].map(Phase::word).into_iter()),
+            "phase" => {
+                longest(&mut [Phase::Before, Phase::During, Phase::After].map(Phase::word).into_iter())
+            }
             "side" => longest(&mut [Side::Inside, Side::Outside].map(Side::word).into_iter()),
             "kind" => longest(&mut [CostKind::Service, CostKind::Transfer].map(CostKind::word).into_iter()),
             _ => None,
         };
         for (_, needed, width) in places.lengths(|word| length(word).unwrap_or(1)) {
             if needed > width {
-                let area = if says.contains("{area}") { format!(" (with the area `{area}`)") } else { String::new() };
+                let area = if says.contains("{area}") {
+                    format!(" (with the area `{area}`)")
+                } else {
+                    String::new()
+                };
                 self.reading
-                    .fault(says.span(), format!("this can become {needed} characters{area}, and field {} takes {width}", **field))
+                    .fault(
+                        says.span(),
+                        format!(
+                            "this can become {needed} characters{area}, and field {} takes {width}",
+                            **field
+                        ),
+                    )
                     .help("let it say less, or take a wider field");
             }
         }
@@ -255,7 +271,10 @@ pub(super) fn check(targets: &[file::Target], reading: &mut Reading) {
         };
         if let Some(first) = known.insert((forwards.as_str(), place.0, place.1), forwards.span()) {
             reading
-                .fault(forwards.span(), "two targets forward this source to the same place, which would get it twice")
+                .fault(
+                    forwards.span(),
+                    "two targets forward this source to the same place, which would get it twice",
+                )
                 .also(first, "and here");
         }
     }
@@ -294,22 +313,49 @@ mod tests {
         let fields = |fields: &str| forwarding(&format!("g69 = {{ fields = {{ {fields} }} }}\n"));
         let good = "g69 = { fields = { 180 = \"{solution}\" } }\n";
         for (text, expected) in [
-            (LEDGER.to_owned() + "forwards = \"nobody\"\n", "there is no source `nobody`; the file has opus, sapa"),
-            (LEDGER.to_owned() + "forwards = \"sapa\"\n", "the source `sapa` sends no postings, and nothing else passes on"),
+            (
+                LEDGER.to_owned() + "forwards = \"nobody\"\n",
+                "there is no source `nobody`; the file has opus, sapa",
+            ),
+            (
+                LEDGER.to_owned() + "forwards = \"sapa\"\n",
+                "the source `sapa` sends no postings, and nothing else passes on",
+            ),
             (LEDGER.to_owned() + good, "[targets.g69] goes with `forwards` only"),
             (forwarding(""), "it is not said where in the lines of this source the tag goes"),
             (fields(""), "this names no field"),
             (fields("112 = \"{solution}\""), "field 112 is none that can carry a tag"),
             (fields("\"0180\" = \"{solution}\""), "this is not the number of a field"),
-            (fields("301 = \"{solution}\""), "the width of field 301 is not known: say how many characters it takes; add it: widths = { 301 = 20 }"),
+            (
+                fields("301 = \"{solution}\""),
+                "the width of field 301 is not known: say how many characters it takes; add it: widths = { 301 = 20 }",
+            ),
             (fields("180 = \"{citizen}\""), "'{citizen}' is no word of a tag"),
             (fields("180 = \"a&b\""), "a field's text holds neither '&'"),
-            (fields("180 = \"{area}\""), "this can become 19 characters (with the area `vulnerable-children`), and field 180 takes 10"),
-            (fields("180 = \"0123456789{solution}\""), "this can become 11 characters, and field 180 takes 10"),
-            (forwarding("g69 = { fields = { 180 = \"{side}\" }, widths = { 180 = 6 } }\n"), "this can become 7 characters, and field 180 takes 6"),
-            (forwarding("g69 = { fields = { 180 = \"{side}\" }, widths = { 180 = 11 } }\n"), "field 180 takes 10 characters at most"),
-            (forwarding("g69 = { fields = { 180 = \"{side}\" }, widths = { 181 = 9 } }\n"), "this is the width of a field that `fields` does not name"),
-            (forwarding(&format!("{good}filter = {{ sides = [\"inside\"] }}\n")), "a target that forwards has no filter"),
+            (
+                fields("180 = \"{area}\""),
+                "this can become 19 characters (with the area `vulnerable-children`), and field 180 takes 10",
+            ),
+            (
+                fields("180 = \"0123456789{solution}\""),
+                "this can become 11 characters, and field 180 takes 10",
+            ),
+            (
+                forwarding("g69 = { fields = { 180 = \"{side}\" }, widths = { 180 = 6 } }\n"),
+                "this can become 7 characters, and field 180 takes 6",
+            ),
+            (
+                forwarding("g69 = { fields = { 180 = \"{side}\" }, widths = { 180 = 11 } }\n"),
+                "field 180 takes 10 characters at most",
+            ),
+            (
+                forwarding("g69 = { fields = { 180 = \"{side}\" }, widths = { 181 = 9 } }\n"),
+                "this is the width of a field that `fields` does not name",
+            ),
+            (
+                forwarding(&format!("{good}filter = {{ sides = [\"inside\"] }}\n")),
+                "a target that forwards has no filter",
+            ),
             (forwarding(&format!("{good}format = \"csv\"\n")), "what passes on is written as it came"),
             (forwarding(&format!("{good}receipts = {{}}\n")), "a target that forwards gives no receipts"),
         ] {
@@ -320,8 +366,11 @@ mod tests {
 
     #[test]
     fn a_source_passes_on_to_one_place_once() {
-        let one = "g69 = { fields = { 180 = \"{solution}\" } }\namqp = { broker = \"bf\", queue = \"tagged\" }\n";
-        let twice = forwarding(&format!("{one}[[targets]]\nname = \"again\"\naudience = \"ledger\"\nforwards = \"opus\"\n"));
+        let one =
+            "g69 = { fields = { 180 = \"{solution}\" } }\namqp = { broker = \"bf\", queue = \"tagged\" }\n";
+        let twice = forwarding(&format!(
+            "{one}[[targets]]\nname = \"again\"\naudience = \"ledger\"\nforwards = \"opus\"\n"
+        ));
         let problems = with(LEDGER, &(twice + "g69 = { fields = { 180 = \"{solution}\" } }\n")).problems();
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains("two targets forward this source to the same place"), "{problems:?}");

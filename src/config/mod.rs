@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
-pub(crate) use forward::{Carries, Forward};
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
+pub(crate) use forward::{Carries, Forward};
 pub(crate) use mappings::load as load_mapping;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;

@@ -5,6 +5,7 @@ mod conflicts;
 mod deployment;
 mod faults;
 mod folders;
+mod forward;
 mod http;
 mod metrics;
 mod operations;

@@ -27,7 +27,8 @@ impl Sqlite {
     /// Takes up to so many rows out of a target's log; when none is left, all that is known of its forwarding. Answers
     /// how many rows it took.
     pub(crate) fn forget_forward(&self, target: i64, limit: usize) -> Result<usize> {
-        let sql = "DELETE FROM forward WHERE no IN (SELECT no FROM forward WHERE target = ?1 ORDER BY no LIMIT ?2)";
+        let sql =
+            "DELETE FROM forward WHERE no IN (SELECT no FROM forward WHERE target = ?1 ORDER BY no LIMIT ?2)";
         let taken = self.run(sql, [target, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         if taken == 0 {
             self.run("DELETE FROM forwarded WHERE target = ?", [target])?;
@@ -103,7 +104,10 @@ impl ReadForward for Sqlite {
 
 impl WriteForward for Sqlite {
     fn begin_forwarding(&mut self, target: &Text, source: SourceNo) -> Result<()> {
-        self.run("INSERT INTO target (name, cursor) VALUES (?, 0) ON CONFLICT DO NOTHING", [target.as_str()])?;
+        self.run(
+            "INSERT INTO target (name, cursor) VALUES (?, 0) ON CONFLICT DO NOTHING",
+            [target.as_str()],
+        )?;
         let sql = format!("INSERT INTO forwarding VALUES ({TARGET}, ?2) ON CONFLICT DO NOTHING");
         self.run(&sql, params![target.as_str(), source.0]).map(drop)
     }

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use crate::quarantine::{ReadQuarantine, WriteQuarantine};
 use crate::{
-    Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, ReadForward, Reason, Shelf, SourceName, Span, Stage,
-    Sum, Text, Untagged, WriteForward,
+    Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, ReadForward, Reason, Shelf, SourceName, Span,
+    Stage, Sum, Text, Untagged, WriteForward,
 };
 
 macro_rules! number {

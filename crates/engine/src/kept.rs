@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use samspor_domain::store::{FactRow, FactVersion, FeedRow, Read, Result, Sealed, StoreError};
 use samspor_domain::{
-    Body, CitizenRef, Delivery, Fault, FilterKey, Pseudonym, Rank, Revision, SourceName, State, Tag, TagFilter,
-    Text,
+    Body, CitizenRef, Delivery, Fault, FilterKey, Pseudonym, Rank, Revision, SourceName, State, Tag,
+    TagFilter, Text,
 };
 use samspor_vault::{Pseudonyms, Purpose, Vault};
 use serde::{Deserialize, Serialize};

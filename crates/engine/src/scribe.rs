@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use samspor_domain::store::{FeedRow, PostingRow, Read, Result, StoreError};
 use samspor_domain::{
-    Carry, Change, Encode, Fit, ForwardRow, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision, SourceName,
-    SourceNo, Sum, TagFilter, Text,
+    Carry, Change, Encode, Fit, ForwardRow, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision,
+    SourceName, SourceNo, Sum, TagFilter, Text,
 };
 use samspor_vault::{Pseudonyms, Purpose, Vault};
 
@@ -128,8 +128,10 @@ impl Scribe {
         }
         let change = if tag.is_some() { Change::Tag } else { Change::Untag };
         let handing = Handing { posting: posting.no, revision: 1, change, entry, receipt: None };
-        let is_sendable = |given: &String| given.len() <= 255 && given.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        let content_type = came.content_type.filter(is_sendable).map_or(carrier.content_type().into(), Cow::Owned);
+        let is_sendable =
+            |given: &String| given.len() <= 255 && given.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let content_type =
+            came.content_type.filter(is_sendable).map_or(carrier.content_type().into(), Cow::Owned);
         let message = Outgoing {
             message_id: format!("{source}:{}", said.id),
             topic: tag.map(|tag| (tag.solution, tag.area)),

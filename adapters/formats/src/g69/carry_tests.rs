@@ -12,7 +12,9 @@ const LINE: &str = "003G69020000001220311000000019700101&10300123&1040000001&110
 fn written(text: &str, encoding: Encoding) -> Vec<u8> {
     match encoding {
         Encoding::Utf8 => text.as_bytes().to_vec(),
-        Encoding::Latin1 => text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect(),
+        Encoding::Latin1 => {
+            text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
+        }
     }
 }
 

@@ -36,8 +36,8 @@ use bytes::Bytes;
 use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
-pub(crate) use line::is_known;
 pub use carry::Carrier;
+pub(crate) use line::is_known;
 pub use place::{PlaceError, Placed, Places, WORDS};
 
 /// How one source writes G69.

@@ -44,7 +44,9 @@ pub enum PlaceError {
     #[error("field {0} takes {1} characters at most")]
     TooWide(u16, usize),
     /// A word that a tag does not have.
-    #[error("'{{{0}}}' is no word of a tag: there are {{solution}}, {{family}}, {{phase}}, {{area}}, {{side}} and {{kind}}")]
+    #[error(
+        "'{{{0}}}' is no word of a tag: there are {{solution}}, {{family}}, {{phase}}, {{area}}, {{side}} and {{kind}}"
+    )]
     Word(String),
     /// A brace without its other half, or a character that no field takes.
     #[error("a field's text holds neither '&' nor control characters, and its braces come in pairs")]
@@ -91,7 +93,8 @@ impl Places {
     ) -> Result<Self, PlaceError> {
         let mut known: Vec<Place> = Vec::new();
         for (field, says, width) in places {
-            let (_, most) = FIELDS.iter().find(|(number, _)| *number == field).ok_or(PlaceError::Field(field))?;
+            let (_, most) =
+                FIELDS.iter().find(|(number, _)| *number == field).ok_or(PlaceError::Field(field))?;
             let width = match (width, *most) {
                 (None, None) => return Err(PlaceError::Width(field)),
                 (Some(width), Some(most)) if width > most => return Err(PlaceError::TooWide(field, most)),
@@ -126,7 +129,8 @@ impl Places {
         let (text, line_end) = line.split_at(end);
         let mut parts = text.split(|byte| *byte == b'&');
         let header = parts.next().unwrap_or_default();
-        let Some(mut fields) = parts.map(numbered).collect::<Option<Vec<_>>>().filter(|fields| !fields.is_empty())
+        let Some(mut fields) =
+            parts.map(numbered).collect::<Option<Vec<_>>>().filter(|fields| !fields.is_empty())
         else {
             return unchanged;
         };
@@ -184,9 +188,10 @@ impl Place {
         let number = format!("{:03}", self.field);
         let written = match encoding {
             Encoding::Utf8 => value.into_bytes(),
-            Encoding::Latin1 => {
-                value.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect::<Option<_>>()?
-            }
+            Encoding::Latin1 => value
+                .chars()
+                .map(|character| u8::try_from(u32::from(character)).ok())
+                .collect::<Option<_>>()?,
         };
         fits.then(|| [number.into_bytes(), written].concat())
     }

@@ -26,7 +26,8 @@ impl Carry for Carrier {
     fn carry(&self, posting: &Delivery, tag: Option<&Tag>) -> Carried {
         let body = &posting.body;
         let text = std::str::from_utf8(body).ok();
-        let Some((text, object)) = text.and_then(|text| Some((text, serde_json::from_str(text).ok()?))) else {
+        let Some((text, object)) = text.and_then(|text| Some((text, serde_json::from_str(text).ok()?)))
+        else {
             return Carried { body: body.clone(), left_out: 1 };
         };
         let Members { tag: known, is_empty } = object;
