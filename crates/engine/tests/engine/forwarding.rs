@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use samspor_conformance::{Call, Chance, Content, Corpus, Faults, Faulty, Size};
 use samspor_domain::store::{PostingNo, Reach, Read, Seq, Store, StoreError};
 use samspor_domain::{
-    Carried, Carry, Charts, Confirms, Delivery, LinkError, Message, Outgoing, Publisher, ReadForward, Sent,
+    Carried, Carry, Charts, Confirms, Delivery, LinkError, Message, Outgoing, Publisher, Sent,
     State, Tag, Target,
 };
 use samspor_engine::{Core, Gateway, Handle, LineBook, Outlet, Policy, Prepared, Scribe, books, newest_tag};
@@ -97,17 +97,27 @@ impl Target for Far {
         if self.mood(|mood| mood.chance.percent(mood.percent)) {
             Err(lost())
         } else {
-            Ok(Box::new(self.clone()))
+            Ok(Box::new(Connection { far: self.clone(), is_cut: false }))
         }
     }
 }
 
+struct Connection {
+    far: Far,
+    is_cut: bool,
+}
+
 #[async_trait::async_trait]
-impl Publisher for Far {
+impl Publisher for Connection {
     async fn publish(&mut self, messages: Vec<Outgoing>) -> Result<Confirms, LinkError> {
-        self.mood(|mood| {
+        if self.is_cut {
+            return Err(lost()); // Nothing gets through a connection past what it lost.
+        }
+        let is_cut = &mut self.is_cut;
+        self.far.mood(|mood| {
             let percent = mood.percent;
             let goes_wrong = mood.chance.percent(percent);
+            *is_cut = goes_wrong;
             // Some, all or none of them are there all the same.
             let takes = if goes_wrong { mood.chance.count(0, messages.len()) } else { messages.len() };
             let mut sent = Vec::new();
@@ -201,6 +211,10 @@ async fn each_posting_passes_on_once_in_order_with_the_tag_that_it_has_on_arriva
         let far = Far::new(seed, 15);
         let mut order: Vec<usize> = (0..corpus.items.len()).collect();
         chance.shuffle(&mut order);
+        if seed % 3 > 0 {
+            // Facts first, so that there is something to be tagged by.
+            order.sort_by_key(|&i| source_of(&corpus.items[i]).is_some());
+        }
         for _ in 0..order.len() / 5 {
             let twice = chance.of(&order);
             order.insert(chance.count(0, order.len()), twice);
@@ -304,10 +318,8 @@ async fn each_posting_passes_on_once_in_order_with_the_tag_that_it_has_on_arriva
             }
         }
     }
-    assert!(
-        tagged > 30 && others > 30 && again > 30,
-        "{tagged} tagged, {others} not, {again} again, {blanked} blanked"
-    );
+    println!("{tagged} tagged, {others} not, {blanked} blanked, {again} came again");
+    assert!(tagged > 50 && others > 50 && again > 0, "{tagged} tagged, {others} not, {again} came again");
 }
 
 /// A posting of somebody who consented, and one that a solution claims by its account.
