@@ -5,26 +5,11 @@ use std::ops::Range;
 
 use samspor_domain::{CostKind, Phase, Side, SourceName, Text, UNMAPPED};
 use samspor_formats::g69::{PlaceError, Places};
-use serde::Deserialize;
 
 use super::at::{At, Number};
 use super::reading::Reading;
 use super::resolve::Resolver;
 use super::{Encoding, file};
-
-/// Where the tag goes in the lines of a G69 source that a target `forwards`.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, expecting = "a table [targets.g69]")]
-pub(super) struct TargetG69 {
-    /// By its number what each field says: 180, 181, 182 (10 characters at most), 250 (20) and 300 to 306. In the text
-    /// `{solution}`, `{family}`, `{phase}`, `{area}`, `{side}` and `{kind}` stand for the tag's. What does not fit in a line is left
-    /// out of it, and a field in which the line has something keeps that.
-    pub(super) fields: At<BTreeMap<At<String>, At<String>>>,
-    /// How many characters a field takes: needed for 300 to 306, whose widths differ from system to system.
-    #[serde(default)]
-    pub(super) widths: BTreeMap<At<String>, Number<20, 1, 120>>,
-}
 
 /// What passes on to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +159,7 @@ impl Resolver {
         self.reading.problems.len() == before
     }
 
-    fn places(&mut self, g69: &At<TargetG69>) -> Option<(Places, Vec<u16>)> {
+    fn places(&mut self, g69: &At<file::TargetG69>) -> Option<(Places, Vec<u16>)> {
         let before = self.reading.problems.len();
         let mut widths: BTreeMap<&str, usize> = BTreeMap::new();
         for (field, width) in &g69.widths {

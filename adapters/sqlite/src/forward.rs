@@ -23,21 +23,6 @@ fn row(row: &Row<'_>) -> rusqlite::Result<ForwardRow> {
     })
 }
 
-impl Sqlite {
-    /// Takes up to so many rows out of a target's log; when none is left, all that is known of its forwarding. Answers
-    /// how many rows it took.
-    pub(crate) fn forget_forward(&self, target: i64, limit: usize) -> Result<usize> {
-        let sql =
-            "DELETE FROM forward WHERE no IN (SELECT no FROM forward WHERE target = ?1 ORDER BY no LIMIT ?2)";
-        let taken = self.run(sql, [target, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-        if taken == 0 {
-            self.run("DELETE FROM forwarded WHERE target = ?", [target])?;
-            self.run("DELETE FROM forwarding WHERE target = ?", [target])?;
-        }
-        Ok(taken)
-    }
-}
-
 impl ReadForward for Sqlite {
     fn forwardings(&mut self) -> Result<Vec<Forwarding>> {
         let sql = "SELECT t.name, f.source, t.cursor FROM forwarding f JOIN target t ON t.no = f.target ORDER BY t.name";

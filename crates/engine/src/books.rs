@@ -130,7 +130,7 @@ impl Core {
             if let Some(last) = postings.last() {
                 return Ok(Some(*last));
             }
-            if !core.store.forget_target(target, core.slice())? {
+            if core.drop_line(target)? || !core.store.forget_target(target, core.slice())? {
                 return Ok(Some(after));
             }
             core.lines.remove(target);

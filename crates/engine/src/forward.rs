@@ -144,6 +144,18 @@ impl Core {
         Ok(())
     }
 
+    /// Drops a slice of what is still to pass on to a target that is forgotten. Answers whether there was any. In between it
+    /// is one for which less arrived, and its books balance, so that it may also come back.
+    pub(crate) fn drop_line(&mut self, target: &Text) -> Result<bool> {
+        let rows = self.store.forward_after(target, Seq::default(), self.slice())?;
+        for (_, row) in &rows {
+            self.store.has_passed(target, row.no)?;
+            self.store.unpark(target, row.no)?;
+            self.tally.not_forwarded(target, self.entry(row.source, &row.posting));
+        }
+        Ok(!rows.is_empty())
+    }
+
     /// Whether a posting is still to pass on to a target, and so stays.
     pub(crate) fn is_to_pass_on(&mut self, posting: PostingNo) -> Result<bool> {
         Ok(!self.lines.is_empty() && !self.store.forwards_of(posting)?.is_empty())

@@ -140,6 +140,11 @@ impl Tally {
         *self.forwarded.entry((target.clone(), entry.month(), has_passed)).or_default() += entry.sum;
     }
 
+    /// A posting is to pass on to a target no longer.
+    pub(crate) fn not_forwarded(&mut self, target: &Text, entry: Entry) {
+        *self.forwarded.entry((target.clone(), entry.month(), false)).or_default() -= entry.sum;
+    }
+
     /// Writes everything and begins anew.
     pub(crate) fn flush(&mut self, store: &mut dyn Store, vault: &Vault) -> Result<()> {
         let counts = std::mem::take(&mut self.counts);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use samspor_conformance::{Call, Chance, Content, Corpus, Faults, Faulty, Size};
 use samspor_domain::store::{PostingNo, Reach, Read, Seq, Store, StoreError};
 use samspor_domain::{
-    Carried, Carry, Charts, Confirms, Delivery, LinkError, Message, Outgoing, Publisher, Sent,
-    State, Tag, Target,
+    Carried, Carry, Charts, Confirms, Delivery, LinkError, Message, Outgoing, Publisher, Sent, State, Tag,
+    Target,
 };
 use samspor_engine::{Core, Gateway, Handle, LineBook, Outlet, Policy, Prepared, Scribe, books, newest_tag};
 use samspor_sqlite::Sqlite;
@@ -471,6 +471,7 @@ async fn a_target_that_forwards_does_so_until_it_is_forgotten_and_its_log_with_i
     {
         after = more.after;
         left.push(more.left);
+        lines(&gateway.handle()).await;
     }
     assert_eq!(left, [2, 1, 0], "a slice each");
     drop(control);
