@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use samspor_domain::{ReadForward as _, Seq, Text};
 use samspor_engine::{source_part, target_part};
 use samspor_grpc::client::{AdminServiceClient, Channel, Code, Status, connect};
 use samspor_grpc::v1;
 
 use crate::cli::{Component, ComponentKind, Configured, TargetsForget};
 use crate::config::{self, Config};
+use crate::open;
 
 /// Lets a source or target wait, or go on.
 pub(crate) fn pause(arguments: &Component, is_paused: bool) -> Result<ExitCode> {
@@ -50,6 +52,7 @@ pub(crate) fn forget(arguments: &TargetsForget) -> Result<ExitCode> {
     if config.targets.iter().any(|target| target.name == *name) {
         bail!("the configuration still has target {name}; take it out, and `samspor reload`");
     }
+    let left = to_pass_on(&config, name).unwrap_or_default();
     let progress = ProgressBar::no_length().with_style(ProgressStyle::with_template(
         "{elapsed_precise} {bar:40} {pos}/{len} postings that the target has, {eta} left",
     )?);
@@ -70,8 +73,19 @@ pub(crate) fn forget(arguments: &TargetsForget) -> Result<ExitCode> {
         anyhow::Ok(())
     })?;
     progress.finish_and_clear();
-    println!("target {name} is forgotten; a target of that name begins at the beginning");
+    let dropped = if left > 0 {
+        format!(", and with it {left} postings that had not passed on to it")
+    } else {
+        String::new()
+    };
+    println!("target {name} is forgotten{dropped}; a target of that name begins at the beginning");
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many postings are still to pass on to a target; none where the store cannot be read from here.
+fn to_pass_on(config: &Config, target: &Text) -> Option<i64> {
+    let store = config.store.as_ref()?;
+    open::reader(&store.dir).ok()?.count_forward_after(target, Seq::default()).ok()
 }
 
 /// Has the configuration read again.

@@ -187,7 +187,11 @@ pub(crate) fn drill(
     arguments: &Reconcile,
 ) -> Result<ExitCode> {
     let known = read.cursors()?.iter().any(|(name, _)| name == target);
-    anyhow::ensure!(known, "the store knows no target {target}");
+    anyhow::ensure!(
+        known,
+        "the store knows no target {target} that gets records of tags; the books of one that forwards are shown without \
+         --target, and what is parked of it by `samspor parked list`"
+    );
     let state = match arguments.state.context("--target goes with --state")? {
         TargetState::Waiting => State::Waiting,
         TargetState::Parked => State::Parked,

@@ -9,9 +9,8 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Broker, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay,
-    Target,
-    Topology, Way,
+    self, Amqp, Audience, Broker, Carries, Config, Encoding, Format, Forward, Http, MaySend, Route, Secret,
+    Source, SourceWay, Target, Topology, Way,
 };
 use crate::{FAULTY, open, topology};
 use samspor_files::source::Whole;
@@ -192,6 +191,18 @@ fn target(target: &Target) -> String {
             to.exchange, to.broker, to.message_type, to.answer_timeout
         ),
     };
+    if let Some(Forward { source, carries }) = &target.forwards {
+        let place = match carries {
+            Carries::G69 { fields, .. } => {
+                let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+                format!("fields {}", fields.join(", "))
+            }
+            Carries::Json => "the member `tag`".to_owned(),
+        };
+        return format!(
+            "{audience}, the postings of {source} as they came, with the tag in {place}, to {way}"
+        );
+    }
     format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
 }
 

@@ -9,6 +9,7 @@ mod conflicts;
 mod control;
 mod explain;
 mod held;
+mod lines;
 mod mapping;
 mod open;
 mod parked;

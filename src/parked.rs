@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use samspor_domain::store::{PostingNo, Read};
-use samspor_domain::{Parked, Text, Why};
+use samspor_domain::{Parked, ReadForward as _, Text, Why};
 use samspor_grpc::client::{DeliveryServiceClient, connect};
 use samspor_grpc::v1;
 use serde_json::json;
@@ -29,7 +29,9 @@ fn list(arguments: &ParkedList) -> Result<ExitCode> {
     let (dir, _) = open::existing(&config, None)?;
     let mut reader = open::reader(&dir)?;
     let names: std::collections::BTreeMap<_, _> = reader.sources()?.into_iter().collect();
-    let targets: Vec<Text> = reader.cursors()?.into_iter().map(|(name, _)| name).collect();
+    let lines = reader.forwardings()?.into_iter().map(|line| line.target);
+    let mut targets: Vec<Text> = reader.cursors()?.into_iter().map(|(name, _)| name).chain(lines).collect();
+    targets.sort();
     let (mut rows, mut more) = (Vec::new(), false);
     for target in targets.iter().filter(|name| arguments.target.as_ref().is_none_or(|one| one == *name)) {
         let mut page = reader.parked(target, PostingNo::default(), arguments.limit + 1)?;

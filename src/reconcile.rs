@@ -12,7 +12,7 @@ use samspor_vault::Vault;
 use serde::Serialize;
 
 use crate::cli::Reconcile;
-use crate::{books, config, control, open};
+use crate::{books, config, control, lines, open};
 
 /// Something does not balance.
 pub(crate) const UNBALANCED: u8 = 5;
@@ -50,6 +50,8 @@ struct Sheet {
     items: Vec<Items>,
     postings: Vec<Postings>,
     targets: Vec<books::Target>,
+    /// Of targets that forward.
+    lines: Vec<lines::Line>,
     control_totals: Vec<books::Control>,
 }
 
@@ -149,12 +151,14 @@ impl Sheet {
         }
         let engine = samspor_engine::books(read, vault)?;
         let targets: Vec<books::Target> = engine.targets.iter().map(books::Target::from).collect();
+        let lines: Vec<lines::Line> = engine.lines.iter().map(lines::Line::from).collect();
         let control_totals: Vec<books::Control> = engine.controls.iter().map(books::Control::from).collect();
         let balanced = items.iter().all(|row| row.balanced)
             && postings.iter().all(|row| row.balanced)
             && targets.iter().all(|row| row.balanced)
+            && lines.iter().all(|row| row.balanced)
             && control_totals.iter().all(|row| row.agrees);
-        Ok(Self { balanced, items, postings, targets, control_totals })
+        Ok(Self { balanced, items, postings, targets, lines, control_totals })
     }
 
     fn tables(&self) -> String {
@@ -185,6 +189,7 @@ impl Sheet {
             Some(items),
             Some(postings),
             books::targets(&self.targets),
+            lines::table(&self.lines),
             books::controls(&self.control_totals),
         ];
         let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.trim_fmt()).collect();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use samspor_amqp as amqp;
-use samspor_domain::{Decode, Encode, Text};
+use samspor_domain::{Carry, Decode, Encode, Text};
 use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
 use samspor_formats::{csv, g68, g69, json, mapping, oio, xml};
@@ -17,8 +17,8 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Config, Distributor, Encoding, Format, Http, Payload, Queue, QueueType, Route,
-    Source, SourceWay, Target, TargetFormat, Topology, Way,
+    Amqp, Audience, Broker, Carries, Config, Distributor, Encoding, Format, Forward, Http, Payload, Queue,
+    QueueType, Route, Source, SourceWay, Target, TargetFormat, Topology, Way,
 };
 use crate::open::MachineClock;
 
@@ -35,13 +35,7 @@ const PROBE: &str = "samspor check";
 pub(crate) fn intake(source: &Source) -> Intake {
     let decoder: Arc<dyn Decode> = match &source.format {
         Format::Json => Arc::new(json::Decoder),
-        Format::G69 { encoding } => {
-            let encoding = match encoding {
-                Encoding::Utf8 => g69::Encoding::Utf8,
-                Encoding::Latin1 => g69::Encoding::Latin1,
-            };
-            Arc::new(g69::Decoder::new(g69::Settings { encoding }))
-        }
+        Format::G69 { encoding } => Arc::new(g69::Decoder::new(g69_settings(*encoding))),
         Format::G68(settings) => Arc::new(g68::Decoder::new(settings.clone())),
         Format::Mapping { mapping, .. } => Arc::new(mapping::Decoder::new(mapping.clone())),
         Format::Oio { message_types } => {
@@ -65,6 +59,14 @@ pub(crate) fn intake(source: &Source) -> Intake {
         },
         max_body_bytes: source.max_body_bytes,
     }
+}
+
+fn g69_settings(encoding: Encoding) -> g69::Settings {
+    let encoding = match encoding {
+        Encoding::Utf8 => g69::Encoding::Utf8,
+        Encoding::Latin1 => g69::Encoding::Latin1,
+    };
+    g69::Settings { encoding }
 }
 
 /// A source as it runs.
@@ -194,11 +196,24 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         }
         Way::Amqp(_) | Way::Http(_) | Way::Folder(_) => encoder,
     };
+    let scribe = match &target.forwards {
+        None => {
+            Scribe::new(Arc::clone(vault), &target.name, audience, encoder).filtered(target.filter.clone())
+        }
+        Some(Forward { source, carries }) => {
+            let carrier: Arc<dyn Carry> = match carries {
+                Carries::G69 { encoding, places, .. } => {
+                    Arc::new(g69::Carrier::new(g69_settings(*encoding), places.clone()))
+                }
+                Carries::Json => Arc::new(json::Carrier),
+            };
+            Scribe::forwarding(Arc::clone(vault), &target.name, source.clone(), carrier)
+        }
+    };
     Ok(Outlet {
         name: target.name.clone(),
         target: way,
-        scribe: Scribe::new(Arc::clone(vault), &target.name, audience, encoder)
-            .filtered(target.filter.clone()),
+        scribe,
         window,
         policy: target.policy.clone(),
         answers,

@@ -446,6 +446,13 @@ pub(super) struct Target {
     pub(super) delivery: Delivery,
     /// That its books give receipts.
     pub(super) receipts: Option<At<Receipts>>,
+    /// The source whose postings pass on to this target as they came: each once, in order of arrival, with the tag that it
+    /// has on arrival or without one, from the start that first finds this here. The target then gets no records of tags;
+    /// another target can. The source's `format` is `g69` or `json`; the target has `amqp` or `http`, and neither `filter`,
+    /// `receipts` nor a `format`. `docs/forward.md` describes it.
+    pub(super) forwards: Option<At<String>>,
+    /// Where the tag goes in the lines of a G69 source that it `forwards`.
+    pub(super) g69: Option<At<TargetG69>>,
 }
 
 /// Which tags a target is given. Of each list that is there, one word must be the tag's. A posting whose tag is not, or is
@@ -504,6 +511,20 @@ pub(super) struct Receipts {
     /// How long a receipt may take, in seconds. While one takes longer, the status of the receipts is down.
     #[serde(default)]
     pub(super) within_s: Number<86_400, 1, 31_536_000>,
+}
+
+/// Where the tag goes in the lines of a G69 source that a target `forwards`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.g69]")]
+pub(super) struct TargetG69 {
+    /// By its number what each field says: 180, 181, 182 (10 characters at most), 250 (20) and 300 to 306. In the text
+    /// `{solution}`, `{family}`, `{phase}`, `{area}`, `{side}` and `{kind}` stand for the tag's. What does not fit in a line is left
+    /// out of it, and a field in which the line has something keeps that.
+    pub(super) fields: At<BTreeMap<At<String>, At<String>>>,
+    /// How many characters a field takes: needed for 300 to 306, whose widths differ from system to system.
+    #[serde(default)]
+    pub(super) widths: BTreeMap<At<String>, Number<20, 1, 120>>,
 }
 
 /// Who reads a target.

@@ -190,7 +190,7 @@ impl Resolver {
         is_good.then_some(may_send)
     }
 
-    pub(super) fn target(&mut self, target: &file::Target) -> Option<Target> {
+    pub(super) fn target(&mut self, target: &file::Target, sources: &[file::Source]) -> Option<Target> {
         let name = self.reading.text(&target.name);
         let mut way = self.way(target);
         let policy = self.policy(target);
@@ -198,6 +198,7 @@ impl Resolver {
         if let (Some(Way::Folder(outbox)), Some(filter)) = (&mut way, &filter) {
             outbox.filter.clone_from(filter);
         }
+        let forwards = self.forwards(target, sources);
         Some(Target {
             name: name?,
             audience: target.audience,
@@ -205,6 +206,7 @@ impl Resolver {
             way: way?,
             filter: filter?,
             policy: policy?,
+            forwards: forwards?,
         })
     }
 
@@ -409,6 +411,7 @@ pub(super) fn check(base: &Path, sources: &[file::Source], targets: &[file::Targ
     }
     receipts(sources, targets, reading);
     super::folder::check(base, sources, targets, reading);
+    super::forward::check(targets, reading);
     for target in targets {
         let Some(amqp) = &target.amqp else { continue };
         let Some(queue) = &amqp.queue else { continue };

@@ -9,6 +9,7 @@ mod distributor;
 mod file;
 mod filter;
 mod folder;
+mod forward;
 mod g68;
 mod http;
 mod links;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
+pub(crate) use forward::{Carries, Forward};
 pub(crate) use mappings::load as load_mapping;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;
@@ -279,6 +281,8 @@ pub(crate) struct Target {
     pub(crate) filter: TagFilter,
     /// What is done about records that it does not take, and its closed months.
     pub(crate) policy: samspor_engine::Policy,
+    /// Whose postings pass on to it as they came, if that is what it gets.
+    pub(crate) forwards: Option<Forward>,
 }
 
 /// How a target gets its records.

@@ -137,7 +137,9 @@ impl Reference {
         } else if is("array") {
             "a list of texts".to_owned()
         } else if is("object") {
-            "a table of words".to_owned()
+            let values = self.resolved(&schema["additionalProperties"]);
+            let of = if values.get("oneOf").is_some() { "words" } else { "texts or numbers" };
+            format!("a table of {of}")
         } else if schema["format"] == "date" {
             "a date".to_owned()
         } else {

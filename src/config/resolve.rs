@@ -21,7 +21,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let brokers = file.brokers.keys().map(|name| (**name).clone()).collect();
     let tokens = file.brokers.iter().filter(|(_, broker)| broker.token.is_some());
     let with_tokens = tokens.map(|(name, _)| (**name).clone()).collect();
-    let mut resolver = Resolver { reading, base, brokers, with_tokens };
+    let mut resolver = Resolver { reading, base, brokers, with_tokens, areas: BTreeSet::new() };
     let config = resolver.config(path, file);
     let mut problems = resolver.reading.problems;
     if problems.is_empty() {
@@ -43,6 +43,8 @@ pub(super) struct Resolver {
     pub(super) brokers: BTreeSet<String>,
     /// Those that are logged in to by a token.
     pub(super) with_tokens: BTreeSet<String>,
+    /// The areas of the charts.
+    pub(super) areas: BTreeSet<Text>,
 }
 
 impl Resolver {
@@ -50,6 +52,7 @@ impl Resolver {
         let charts_dir = self.path(&file.charts.dir);
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
         links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
+        self.areas = charts.0.values().flat_map(|chart| &chart.rules).map(|rule| rule.area.clone()).collect();
         Config {
             path: path.to_owned(),
             charts_dir,
@@ -69,7 +72,7 @@ impl Resolver {
             },
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
-            targets: file.targets.iter().filter_map(|target| self.target(target)).collect(),
+            targets: file.targets.iter().filter_map(|target| self.target(target, &file.sources)).collect(),
             vouchers: self.reading.vouchers(&file.vouchers),
         }
     }

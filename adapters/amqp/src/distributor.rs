@@ -271,7 +271,7 @@ fn properties(message: &Outgoing, id: &str, correlation: &str, credential: &Cred
     headers.insert("replyTo".into(), text(REPLY_TO.as_bytes()));
     BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
-        .with_content_type(message.content_type.into())
+        .with_content_type(message.content_type.as_ref().into())
         .with_message_id(id.into())
         .with_correlation_id(correlation.into())
         .with_reply_to(REPLY_TO.into())

@@ -82,7 +82,7 @@ impl Publisher {
 fn properties(message: &Outgoing) -> BasicProperties {
     let mut properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
-        .with_content_type(message.content_type.into());
+        .with_content_type(message.content_type.as_ref().into());
     let mut headers = FieldTable::default();
     match ShortString::try_new(message.message_id.as_str()) {
         Ok(id) => properties = properties.with_message_id(id),

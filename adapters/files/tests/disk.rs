@@ -28,7 +28,7 @@ fn record(no: usize) -> Outgoing {
     Outgoing {
         message_id: format!("opus:P-{no}:1"),
         topic: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         body: body.to_string().into(),
         trace: None,
     }

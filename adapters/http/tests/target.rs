@@ -38,7 +38,7 @@ fn record(posting: &str) -> Outgoing {
     Outgoing {
         message_id: format!("opus:{posting}:1"),
         topic: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         body: body.into(),
         trace: None,
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use samspor_domain::quarantine::{Filter, Standing};
 use samspor_domain::store::{Balance, Month, Outcome, Read, Result};
-use samspor_domain::{Change, Shelf, SourceNo, Stage, Sum, Text, Untagged};
+use samspor_domain::{Change, Seq, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 use samspor_engine::ControlSum;
 
 use crate::family::Family;
@@ -125,7 +125,8 @@ fn targets(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result
             .of(read.last_seq()?.0);
     let mut waiting = Family::gauge(
         "samspor_target_waiting_records",
-        "Postings whose newest record the target has not come to yet; those too that its filter will let pass by.",
+        "Postings whose newest record the target has not come to yet, those too that its filter will let pass by; or that \
+         are to pass on to it.",
     );
     let mut parked = Family::gauge(
         "samspor_target_parked_records",
@@ -140,14 +141,23 @@ fn targets(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result
         "Books, one for each source and month, in which the target has other postings than are tagged. Anything but 0 \
          is an error of the gateway. Absent while something is waiting or parked; `samspor reconcile` tells it then too.",
     );
+    let lines = read.forwardings()?;
     for target in targets {
         let cursor = read.cursor(target)?;
         let label = ("target", target.as_str());
-        let to_come = read.count_newest_after(cursor)?;
+        let forwards = lines.iter().any(|line| line.target == *target);
+        let to_come = if forwards {
+            read.count_forward_after(target, cursor)?
+        } else {
+            read.count_newest_after(cursor)?
+        };
         let (refused, closed) = read.count_parked(target)?;
         waiting.add([label], to_come);
         parked.add([label, ("reason", "refused")], refused);
         parked.add([label, ("reason", "closed-month")], closed);
+        if forwards {
+            continue; // It has books of its own.
+        }
         let of_target = || shelves.iter().filter(|shelf| shelf.target == *target);
         for change in [Change::Tag, Change::Untag] {
             for stage in Stage::ALL {
@@ -160,7 +170,35 @@ fn targets(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result
             unbalanced.add([label], count_unbalanced(tagged(read, target)?, of_target()));
         }
     }
-    Ok(vec![feed, waiting, parked, has, unbalanced])
+    let mut families = vec![feed, waiting, parked, has, unbalanced];
+    families.extend(forwarded(read, targets)?);
+    Ok(families)
+}
+
+/// Of targets that forward, what arrived for them and what became of it.
+fn forwarded(read: &mut dyn Read, targets: &[Text]) -> Result<[Family; 2]> {
+    let mut forwarded = Family::gauge(
+        "samspor_forward_postings",
+        "Postings of a target that forwards: all that arrived since it began, and those that passed on.",
+    );
+    let mut unaccounted = Family::gauge(
+        "samspor_forward_postings_unaccounted",
+        "Postings that arrived for a target that forwards, less those that passed on, wait or are parked. Anything but 0 \
+         is an error of the gateway.",
+    );
+    let sums = read.forward_sums()?;
+    for line in read.forwardings()?.into_iter().filter(|line| targets.contains(&line.target)) {
+        let label = ("target", line.target.as_str());
+        let mut left = -read.count_forward_after(&line.target, Seq::default())?;
+        for (state, has_passed) in [("arrived", false), ("forwarded", true)] {
+            let of = sums.iter().filter(|sum| sum.target == line.target && sum.has_passed == has_passed);
+            let postings = of.map(|sum| sum.sum.postings).sum::<i64>();
+            left += if has_passed { -postings } else { postings };
+            forwarded.add([label, ("state", state)], postings);
+        }
+        unaccounted.add([label], left);
+    }
+    Ok([forwarded, unaccounted])
 }
 
 /// Of all targets that the store knows, since those that are gone hold up purging too.

@@ -5,6 +5,7 @@
 
 mod books;
 mod code;
+mod forward;
 mod quarantine;
 mod reach;
 mod read;

@@ -205,9 +205,9 @@ impl Read for Sqlite {
     }
 
     fn cursors(&mut self) -> Result<Vec<(Text, Seq)>> {
-        let rows = self.all("SELECT name, cursor FROM target ORDER BY name", [], |row| {
-            Ok((Text::new(row.get_ref(0)?.as_str()?), Seq(row.get(1)?)))
-        })?;
+        let sql =
+            "SELECT name, cursor FROM target WHERE no NOT IN (SELECT target FROM forwarding) ORDER BY name";
+        let rows = self.all(sql, [], |row| Ok((Text::new(row.get_ref(0)?.as_str()?), Seq(row.get(1)?))))?;
         Ok(rows.into_iter().filter_map(|(name, cursor)| Some((name.ok()?, cursor))).collect())
     }
 

@@ -277,6 +277,8 @@ impl Store for Sqlite {
         if self.run(sql, [no, i64::try_from(limit).unwrap_or(i64::MAX)])? > 0 {
             return Ok(false);
         }
+        self.run("DELETE FROM forwarded WHERE target = ?", [no])?;
+        self.run("DELETE FROM forwarding WHERE target = ?", [no])?;
         self.run("DELETE FROM shelf WHERE target = ?", [no])?;
         self.run("DELETE FROM target WHERE no = ?", [no])?;
         Ok(true)

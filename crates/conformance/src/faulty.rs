@@ -14,8 +14,8 @@ use samspor_domain::store::{
     WorkPhase,
 };
 use samspor_domain::{
-    Cause, EntryNo, FactNo, Fault, Handed, Kind, Parked, PostingNo, Pseudonym, Scope, Seq, SetNo, Shelf,
-    SourceName, SourceNo, Stage, Text,
+    Cause, EntryNo, FactNo, Fault, ForwardRow, ForwardSum, Forwarding, Handed, Kind, Parked, PostingNo,
+    Pseudonym, ReadForward, Scope, Seq, SetNo, Shelf, SourceName, SourceNo, Stage, Text, WriteForward,
 };
 
 /// Something that is asked of a store.
@@ -101,6 +101,30 @@ impl WriteQuarantine for Faulty<dyn Store> {
         fn freeze(&mut self, filter: &Filter, limit: usize, made: Timestamp) -> Result<SetNo>;
         fn settle(&mut self, no: EntryNo, state: &State) -> Result<()>;
         fn fault_again(&mut self, no: EntryNo, fault: &Fault, content: &Pseudonym) -> Result<()>;
+    }
+}
+
+impl<S: Read + ?Sized> ReadForward for Faulty<S> {
+    pass! {
+        false:
+        fn forwardings(&mut self) -> Result<Vec<Forwarding>>;
+        fn forward_after(&mut self, target: &Text, after: Seq, limit: usize) -> Result<Vec<(ForwardRow, PostingRow)>>;
+        fn forward_of(&mut self, target: &Text, posting: PostingNo) -> Result<Option<ForwardRow>>;
+        fn forwards_of(&mut self, posting: PostingNo) -> Result<Vec<ForwardRow>>;
+        fn count_forward_after(&mut self, target: &Text, after: Seq) -> Result<i64>;
+        fn last_forward(&mut self) -> Result<Seq>;
+        fn forward_sums(&mut self) -> Result<Vec<ForwardSum>>;
+    }
+}
+
+impl WriteForward for Faulty<dyn Store> {
+    pass! {
+        true:
+        fn begin_forwarding(&mut self, target: &Text, source: SourceNo) -> Result<()>;
+        fn forward(&mut self, target: &Text, posting: PostingNo, body: &Sealed, tag: Option<&Sealed>) -> Result<Seq>;
+        fn has_passed(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
+        fn blank_forward(&mut self, no: Seq) -> Result<()>;
+        fn add_forwarded(&mut self, sums: &[ForwardSum]) -> Result<()>;
     }
 }
 

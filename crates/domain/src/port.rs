@@ -1,5 +1,6 @@
 //! The ports to the outside: sources, targets, decoders, encoders, the clock.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -123,7 +124,7 @@ pub struct Outgoing {
     /// Solution and area, for targets that route by topic.
     pub topic: Option<(Text, Text)>,
     /// Its content type.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// Its bytes.
     pub body: Bytes,
     /// The span that it is published in, if somebody follows it. Whoever takes it is told.

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use crate::quarantine::{ReadQuarantine, WriteQuarantine};
 use crate::{
-    Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, Reason, Shelf, SourceName, Span, Stage, Sum, Text,
-    Untagged,
+    Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, ReadForward, Reason, Shelf, SourceName, Span,
+    Stage, Sum, Text, Untagged, WriteForward,
 };
 
 macro_rules! number {
@@ -374,7 +374,7 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What readers ask. A reader sees committed transactions only; a writer its own as well.
-pub trait Read: Send + ReadQuarantine {
+pub trait Read: Send + ReadQuarantine + ReadForward {
     /// Lets what is read from now on be of one moment, until it is released.
     fn hold(&mut self) -> Result<()>;
     /// Ends that.
@@ -434,7 +434,7 @@ pub trait Read: Send + ReadQuarantine {
     fn last_seq(&mut self) -> Result<Seq>;
     /// Up to where a target has everything.
     fn cursor(&mut self, target: &Text) -> Result<Seq>;
-    /// Up to where each target has everything.
+    /// Up to where each target that reads the feed has everything.
     fn cursors(&mut self) -> Result<Vec<(Text, Seq)>>;
     /// What a target has of a posting.
     fn handed(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Handed>>;
@@ -494,7 +494,7 @@ pub trait Read: Send + ReadQuarantine {
 }
 
 /// What the one writer does, between `begin` and `commit`.
-pub trait Store: Read + WriteQuarantine {
+pub trait Store: Read + WriteQuarantine + WriteForward {
     /// A reader beside it.
     fn reader(&self) -> Result<Box<dyn Read>>;
 

@@ -48,6 +48,9 @@ impl Core {
     /// Notes how far a target has come.
     pub(crate) fn advance(&mut self, advance: &Advance, now: Timestamp) -> Result<()> {
         let target = &advance.target;
+        if self.lines.contains_key(target) {
+            return self.note_passed(advance, now);
+        }
         // Every target is made known before it gets anything, so one that is not was forgotten.
         if !self.knows_target(target)? {
             return Ok(());
@@ -127,9 +130,10 @@ impl Core {
             if let Some(last) = postings.last() {
                 return Ok(Some(*last));
             }
-            if !core.store.forget_target(target, core.slice())? {
+            if core.drop_line(target)? || !core.store.forget_target(target, core.slice())? {
                 return Ok(Some(after));
             }
+            core.lines.remove(target);
             core.forget_filter(target)?;
             core.purge_anew_all()?;
             Ok(None)

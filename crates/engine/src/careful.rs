@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::blocking;
 use crate::books::{Handing, Parking};
 use crate::deliver::{Failure, Means, Outlet, Step};
+use crate::log::Ends;
 use crate::released::{Again, Rounds};
 use crate::trace;
 
@@ -471,7 +472,7 @@ impl Outlet {
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
-        newest: &mut watch::Receiver<Seq>,
+        newest: &mut watch::Receiver<Ends>,
     ) -> Result<(), Failure> {
         let at_last = Instant::now() + self.policy.waits.1;
         let until = Instant::now() + means.backoff.next_as_asked(None);
@@ -565,7 +566,7 @@ impl Outlet {
         // What is no longer its posting's newest record is passed over, as ever.
         let (mut behind, through): (Vec<_>, Vec<_>) =
             failing.drain(..).partition(|step| doubts.tries.contains_key(&step.seq));
-        behind = still_newest(means.reader, behind)?;
+        behind = self.still_newest(means.reader, behind)?;
         for step in &behind {
             if !doubts.condemned.contains(&step.seq) {
                 self.try_once(publisher, means, doubts, step).await?;
@@ -596,17 +597,18 @@ impl Outlet {
         self.say(means.handle, doubts, advance).await;
         Ok(())
     }
-}
 
-/// Those that are still their posting's newest record.
-fn still_newest(reader: &mut dyn Read, steps: Vec<Step>) -> StoreResult<Vec<Step>> {
-    blocking::in_place(|| {
-        let mut newest = Vec::with_capacity(steps.len());
-        for step in steps {
-            if reader.newest_record(step.posting)?.is_some_and(|record| record.seq == step.seq) {
-                newest.push(step);
+    /// Those that are still their posting's newest record.
+    fn still_newest(&self, reader: &mut dyn Read, steps: Vec<Step>) -> StoreResult<Vec<Step>> {
+        let log = self.scribe.log();
+        blocking::in_place(|| {
+            let mut newest = Vec::with_capacity(steps.len());
+            for step in steps {
+                if log.newest_seq(reader, &self.name, step.posting)? == Some(step.seq) {
+                    newest.push(step);
+                }
             }
-        }
-        Ok(newest)
-    })
+            Ok(newest)
+        })
+    }
 }

@@ -97,7 +97,8 @@ pub struct Numbers {
 pub struct Forgetting {
     /// The posting after which to go on.
     pub after: PostingNo,
-    /// Of how many postings the target still has a record. What is parked goes after these.
+    /// Of how many postings the target still has a record, or how many are still to pass on to it. What is parked goes after
+    /// these.
     pub left: i64,
 }
 
@@ -125,6 +126,10 @@ impl Control {
                     kept_for_receipts.insert(target.clone(), read.kept_for_receipts(&target, until)?);
                 }
                 targets.insert(target, (at, read.count_newest_after(at)?));
+            }
+            for line in read.forwardings()? {
+                let waiting = read.count_forward_after(&line.target, line.cursor)?;
+                targets.insert(line.target, (line.cursor, waiting));
             }
             let (last, pending_work) = (read.last_seq()?, read.pending_work()?);
             Ok(Numbers { received, targets, last, pending_work, kept_for_receipts })
@@ -159,9 +164,14 @@ impl Control {
         mut after: PostingNo,
         so_long: Duration,
     ) -> Result<Option<Forgetting>, ControlError> {
-        let known = self.handle.read(|read, _| read.cursors()).await?;
-        if !known.iter().any(|(name, _)| name == target) {
-            let known = known.into_iter().map(|(name, _)| name.to_string()).collect();
+        let known = |read: &mut dyn samspor_domain::store::Read| -> samspor_domain::store::Result<Vec<Text>> {
+            let readers = read.cursors()?.into_iter().map(|(name, _)| name);
+            Ok(readers.chain(read.forwardings()?.into_iter().map(|line| line.target)).collect())
+        };
+        let mut known = self.handle.read(move |read, _| known(read)).await?;
+        if !known.contains(target) {
+            known.sort();
+            let known = known.into_iter().map(|name| name.to_string()).collect();
             return Err(ControlError::UnknownTarget { known });
         }
         let until = Instant::now() + so_long;
@@ -187,9 +197,13 @@ impl Control {
                 break;
             }
         }
-        let shelves = self.handle.read(|read, _| read.shelves()).await?;
-        let of_target = shelves.iter().filter(|shelf| shelf.target == *target);
-        Ok(Some(Forgetting { after, left: of_target.map(|shelf| shelf.sum.postings).sum() }))
+        let name = target.clone();
+        let left = self.handle.read(move |read, _| {
+            let shelves = read.shelves()?;
+            let has = shelves.iter().filter(|shelf| shelf.target == name).map(|shelf| shelf.sum.postings);
+            Ok(has.sum::<i64>() + read.count_forward_after(&name, Seq::default())?)
+        });
+        Ok(Some(Forgetting { after, left: left.await? }))
     }
 
     /// Makes the gateway what a plan says: all of it, or after an error nothing. Sources and targets that are neither
@@ -202,6 +216,9 @@ impl Control {
             }
             let Plan { settings, unchanged, inlets, outlets, targets } = plan;
             if let Err(why) = core.note_filters(&outlets)? {
+                return Ok(Err(Unavailable::refusing(why)));
+            }
+            if let Err(why) = core.note_lines(&outlets)? {
                 return Ok(Err(Unavailable::refusing(why)));
             }
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();

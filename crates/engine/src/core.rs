@@ -10,6 +10,7 @@ use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reas
 use samspor_vault::{Purpose, Vault};
 
 use crate::books::Advance;
+use crate::forward::{self, Lines};
 use crate::halve::{Tried, broke};
 use crate::intake::Prepared;
 use crate::kept;
@@ -66,6 +67,8 @@ pub struct Core {
     last: Timestamp,
     pub(crate) scrubbing: Scrubbing,
     pub(crate) silent: Silent,
+    /// The targets that forward.
+    pub(crate) lines: Lines,
     /// How many postings a fact may change without someone's consent.
     pub(crate) brake: Option<usize>,
     /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
@@ -102,7 +105,7 @@ impl Core {
         let (keyring, registry) = load(&mut *store, &vault, &charts)?;
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = last_instant(&mut *store)?;
-        let scrubbing = Scrubbing::load(&mut *store)?;
+        let (scrubbing, lines) = (Scrubbing::load(&mut *store)?, forward::lines(&mut *store)?);
         let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
@@ -115,6 +118,7 @@ impl Core {
             last,
             scrubbing,
             silent: Silent::default(),
+            lines,
             brake,
             stalled,
             tracing: Noting::default(),
@@ -295,6 +299,7 @@ impl Core {
         (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;
         self.retention = Retention::load(&mut *self.store, self.retention.days)?;
         self.scrubbing = Scrubbing::load(&mut *self.store)?;
+        self.lines = forward::lines(&mut *self.store)?;
         self.last = last_instant(&mut *self.store)?;
         self.must_undo = false;
         Ok(())
@@ -329,7 +334,13 @@ impl Core {
     /// Does all that an item causes but for counting it. One with a fault is not put in quarantine yet.
     pub(crate) fn decided(&mut self, source: SourceNo, item: &Prepared, now: Timestamp) -> Result<Became> {
         match &item.content {
-            Ok(Message::Posting(posting)) => self.posting(source, posting, now, item.trace),
+            Ok(Message::Posting(posting)) => {
+                let became = self.posting(source, posting, now, item.trace)?;
+                if !self.lines.is_empty() && became == Became::Posting {
+                    self.pass_on(source, posting, item)?;
+                }
+                Ok(became)
+            }
             Ok(Message::Fact(fact)) => {
                 let became = self.fact(source, &item.source, fact, now)?;
                 // It may have mended what deciding again broke on.

@@ -171,6 +171,7 @@ impl Core {
         // Not before all have their new answers, since one may get its own from another that comes later.
         for no in told {
             self.store.erase_superseded(no)?;
+            self.blank_what_passes_on(no)?;
         }
         let held = self.store.erase_fact(consent)?;
         self.store.drop_unused(&held)?;

@@ -1,4 +1,4 @@
-//! Delivery: each target is a cursor over the feed. It publishes newest records in order, and advances when the
+//! Delivery: each target is a cursor over the feed, or over a log of its own. It publishes newest records in order, and advances when the
 //! receiver has confirmed them. Where something goes wrong, [`careful`](crate::careful) finds out what.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blocking;
 use crate::books::{Advance, Handing, Parking};
 use crate::careful::{Doubts, UNSENT};
+use crate::log::Logged;
 use crate::scribe::Scribe;
 use crate::status::{Condition, Status, target_part};
 use crate::supervise::Backoff;
@@ -342,11 +343,12 @@ impl Outlet {
         let (mut steps, mut passed, mut looked, mut after) = (Vec::new(), None, 0, after);
         while steps.len() < limit && looked < LOOKED_AT {
             // The longer nothing is found, the more is looked at in one go. What is read too much is read again.
-            let rows = reader.newest_after(after, (limit - steps.len()).max(looked).min(PAGE))?;
-            let Some((last, _)) = rows.last() else { break };
-            (after, looked) = (last.seq, looked + rows.len());
-            for (row, posting) in &rows {
-                let step = self.step(reader, row, posting)?;
+            let limit_of_page = (limit - steps.len()).max(looked).min(PAGE);
+            let entries = self.scribe.log().after(reader, &self.name, after, limit_of_page)?;
+            let Some(last) = entries.last() else { break };
+            (after, looked) = (last.seq, looked + entries.len());
+            for entry in &entries {
+                let step = self.step(reader, entry)?;
                 if step.passes_by {
                     passed = Some(step);
                     continue;
@@ -363,23 +365,19 @@ impl Outlet {
     }
 
     fn read_page(&mut self, reader: &mut dyn Read, after: Seq, limit: usize) -> StoreResult<Vec<Step>> {
-        let rows = reader.newest_after(after, limit)?;
-        rows.iter().map(|(row, posting)| self.step(reader, row, posting)).collect()
+        let entries = self.scribe.log().after(reader, &self.name, after, limit)?;
+        entries.iter().map(|entry| self.step(reader, entry)).collect()
     }
 
-    fn step(
-        &mut self,
-        reader: &mut dyn Read,
-        row: &samspor_domain::store::FeedRow,
-        posting: &samspor_domain::store::PostingRow,
-    ) -> StoreResult<Step> {
+    fn step(&mut self, reader: &mut dyn Read, entry: &Logged) -> StoreResult<Step> {
+        let (posting, revision) = (&entry.posting, entry.revision());
         // What is not delivered is not unsealed, unless a filter must see it.
         let is_closed = self.policy.closed_months.contains(&posting.posting.date.first_of_month());
         let is_looked_at = !is_closed || !self.scribe.filter().is_everything();
-        let written = if is_looked_at { self.scribe.messages(reader, row, posting)? } else { None };
+        let written = if is_looked_at { self.scribe.messages(reader, entry)? } else { None };
         let passes_by = is_looked_at && written.is_none();
         let (handing, messages) = written.filter(|_| !is_closed).unzip();
-        let (seq, revision, messages) = (row.seq, row.revision, messages.unwrap_or_default());
+        let (seq, messages) = (entry.seq, messages.unwrap_or_default());
         Ok(Step { seq, posting: posting.no, revision, handing, passes_by, messages, span: None })
     }
 
@@ -393,11 +391,10 @@ impl Outlet {
         handle.tracing.publish(&self.name, step.posting, messages, self.scribe.tells_who())
     }
 
-    /// The newest record of a posting.
+    /// The newest entry of a posting.
     pub(crate) fn newest(&mut self, reader: &mut dyn Read, posting: PostingNo) -> StoreResult<Option<Step>> {
-        let (row, posting) = (reader.newest_record(posting)?, reader.posting(posting)?);
-        let Some((row, posting)) = row.zip(posting) else { return Ok(None) };
-        self.step(reader, &row, &posting).map(Some)
+        let newest = self.scribe.log().newest(reader, &self.name, posting)?;
+        newest.map(|entry| self.step(reader, &entry)).transpose()
     }
 }
 

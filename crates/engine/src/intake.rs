@@ -20,6 +20,8 @@ pub struct Prepared {
     /// The item's own bytes.
     pub(crate) bytes: Bytes,
     pub(crate) content_type: Option<String>,
+    /// How the line ends in its file that the bytes are, so that it can pass on as it came.
+    pub(crate) line_end: &'static str,
     /// How many of its fields the contract does not know.
     pub(crate) ignored_fields: u32,
     /// Which item of its bytes it is, from 0.
@@ -126,12 +128,14 @@ impl Intake {
     }
 
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
+        let line_end = excerpt.as_ref().map_or("", |line| line_end(&delivery.body, line));
         Prepared {
             source: self.source.clone(),
             receipts_of: self.may_send.receipts_of.clone(),
             content,
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
+            line_end,
             ignored_fields: 0,
             item: 0,
             items: 1,
@@ -139,6 +143,16 @@ impl Intake {
             registered: None,
             trace: None,
         }
+    }
+}
+
+/// How a line ends in the body that it is a part of; a part that is no line of it has no end.
+fn line_end(body: &Bytes, line: &Bytes) -> &'static str {
+    let end = (line.as_ptr().addr() + line.len()).checked_sub(body.as_ptr().addr());
+    match end.and_then(|end| body.get(end..)) {
+        Some([b'\r', b'\n', ..]) => "\r\n",
+        Some([b'\n', ..]) => "\n",
+        _ => "",
     }
 }
 
@@ -192,6 +206,7 @@ impl Prepared {
             content: Ok(message),
             bytes,
             content_type: None,
+            line_end: "",
             ignored_fields: 0,
             item: 0,
             items: 1,

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use samspor_domain::store::{FactRow, FactVersion, FeedRow, Read, Result, Sealed, StoreError};
 use samspor_domain::{
-    Body, CitizenRef, Delivery, Fault, FilterKey, Pseudonym, Rank, Revision, SourceName, State, TagFilter,
-    Text,
+    Body, CitizenRef, Delivery, Fault, FilterKey, Pseudonym, Rank, Revision, SourceName, State, Tag,
+    TagFilter, Text,
 };
 use samspor_vault::{Pseudonyms, Purpose, Vault};
 use serde::{Deserialize, Serialize};
@@ -155,9 +155,24 @@ pub(crate) fn known_by(keys: &Pseudonyms, whole: &[u8], fault: &Fault) -> Pseudo
     keys.content(&known_by)
 }
 
+/// The tag with which a posting is to pass on.
+pub(crate) fn seal_forward_tag(vault: &Vault, tag: &Tag) -> Sealed {
+    vault.seal(Purpose::ForwardTag, &encode(tag))
+}
+
+pub(crate) fn open_forward_tag(vault: &Vault, sealed: &Sealed) -> Result<Tag> {
+    let plain = vault.open(Purpose::ForwardTag, sealed).map_err(|_| damaged("tag"))?;
+    serde_json::from_slice(&plain).map_err(|_| damaged("tag"))
+}
+
 /// A quarantined body, as it was delivered.
 pub(crate) fn open_body(vault: &Vault, sealed: &Sealed) -> Result<Delivery> {
-    let plain = vault.open(Purpose::Quarantine, sealed).map_err(|_| damaged("body"))?;
+    open_whole(vault, Purpose::Quarantine, sealed)
+}
+
+/// Content type and bytes as [`whole`] put them together.
+pub(crate) fn open_whole(vault: &Vault, purpose: Purpose, sealed: &Sealed) -> Result<Delivery> {
+    let plain = vault.open(purpose, sealed).map_err(|_| damaged("body"))?;
     let end = plain.iter().position(|byte| *byte == 0).ok_or_else(|| damaged("body"))?;
     let content_type = std::str::from_utf8(&plain[..end]).map_err(|_| damaged("body"))?;
     let content_type = Some(content_type.to_owned()).filter(|given| !given.is_empty());

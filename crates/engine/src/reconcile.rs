@@ -12,6 +12,7 @@ use samspor_domain::{
 };
 use samspor_vault::{Pseudonyms, Vault};
 
+use crate::line_books::{self, LineBook};
 use crate::{filter, kept};
 
 /// Rows that are read at a time.
@@ -22,6 +23,8 @@ const PAGE: usize = 1_000;
 pub struct Books {
     /// By target, source and month of posting.
     pub targets: Vec<Book>,
+    /// Of targets that forward, by target and month of posting.
+    pub lines: Vec<LineBook>,
     /// The control totals that are live.
     pub controls: Vec<ControlSum>,
 }
@@ -108,7 +111,12 @@ impl ControlSum {
 /// Reads all books.
 pub fn books(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Books> {
     let mut reader = Reader::new(read, vault)?;
-    Ok(Books { targets: reader.targets()?, controls: reader.controls()? })
+    let (targets, controls) = (reader.targets()?, reader.controls()?);
+    let (names, read) = (&reader.names, &mut *reader.read);
+    let lines = line_books::read(read, names.iter().map(|(no, (name, _))| (*no, name)).collect(), |row| {
+        sum_of(names, row)
+    })?;
+    Ok(Books { targets, lines, controls })
 }
 
 /// Reads the control totals that are live, held against what came in.
@@ -203,6 +211,11 @@ struct Way {
     is_parked: bool,
 }
 
+fn sum_of(names: &BTreeMap<SourceNo, (SourceName, Pseudonyms)>, row: &PostingRow) -> Sum {
+    let id = names.get(&row.source).map(|(_, keys)| keys.text("posting", row.posting.id.as_str()));
+    id.map(|id| Sum::of(row.posting.amount, &id)).unwrap_or_default()
+}
+
 /// A source and a month.
 type Key = (SourceNo, Month);
 
@@ -281,8 +294,7 @@ impl<'a> Reader<'a> {
     }
 
     fn sum(&self, row: &PostingRow) -> Sum {
-        let id = self.names.get(&row.source).map(|(_, keys)| keys.text("posting", row.posting.id.as_str()));
-        id.map(|id| Sum::of(row.posting.amount, &id)).unwrap_or_default()
+        sum_of(&self.names, row)
     }
 
     /// What a posting's newest record is to a target with that filter; without one, nothing is unsealed for it.

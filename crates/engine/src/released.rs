@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::blocking;
 use crate::careful::{Doubts, Fell, How, InHand, Tries};
 use crate::deliver::{Failure, Means, Outlet, Step};
+use crate::log::Log;
 use crate::supervise::Backoff;
 
 /// Records that are tried in one turn at most.
@@ -215,7 +216,7 @@ impl Outlet {
                 return Ok(Some(next));
             }
             let new = doubts.rounds.failed.get(&posting).and_then(|failed| failed.is_new);
-            let newest = means.reader.newest_record(posting)?.map(|record| record.seq);
+            let newest = self.scribe.log().newest_seq(means.reader, &self.name, posting)?;
             if new.is_some() && new == newest {
                 doubts.rounds.postpone(posting);
             } else {
@@ -355,6 +356,9 @@ impl Outlet {
 
     /// A record that the receiver has, which is its posting's newest.
     fn known(&mut self, means: &mut Means<'_>, doubts: &Doubts) -> StoreResult<Option<Step>> {
+        if self.scribe.log() == Log::Own {
+            return Ok(None); // What passed on does so once.
+        }
         if let Some((posting, seq)) = doubts.good {
             let step = self.newest(means.reader, posting)?;
             if let Some(step) = step.filter(|step| step.seq == seq && step.handing.is_some()) {

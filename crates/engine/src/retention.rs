@@ -350,7 +350,10 @@ impl Core {
         for member in chain {
             last =
                 last.max(self.store.newest_record(member.no)?.map(|record| record.seq).unwrap_or_default());
-            if self.is_parked(member.no)? || self.awaits_receipt(member.no)? {
+            if self.is_parked(member.no)?
+                || self.awaits_receipt(member.no)?
+                || self.is_to_pass_on(member.no)?
+            {
                 return Ok(Fate::Stays);
             }
         }
@@ -465,6 +468,9 @@ impl Core {
         if !self.purges_at_once() || posting.reference().is_none() || self.stays(&row, now) {
             return Ok(false);
         }
+        if self.passes_on(source) {
+            return Ok(false); // It is purged when it has passed on.
+        }
         let is_known = self.store.find_posting(source, &posting.id)?.is_some();
         if is_known || self.followed(&row)?.is_some() || !self.followers(&row)?.is_empty() {
             return Ok(false);
@@ -511,6 +517,10 @@ impl Core {
 
     /// Tells of targets for which purging waits in vain.
     pub(crate) fn warn_of_unknown(&mut self, targets: &[&Text]) -> Result<()> {
+        for target in self.lines.keys().filter(|line| !targets.contains(line)) {
+            tracing::warn!(%target, "the store knows a target that forwards and is not configured; what arrives for it is \
+                kept until it comes back; `samspor targets forget` ends that");
+        }
         if self.purges() {
             for (target, at) in self.store.cursors()? {
                 if !targets.contains(&&target) {

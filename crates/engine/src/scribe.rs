@@ -1,18 +1,20 @@
 //! From feed rows to messages: what each kind of reader may see, and under which id and topic.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use samspor_domain::store::{FeedRow, PostingRow, Read, Result, StoreError};
 use samspor_domain::{
-    Change, Encode, Fit, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision, SourceName,
-    SourceNo, Sum, TagFilter, Text,
+    Carry, Change, Encode, Fit, ForwardRow, LedgerRecord, LisRecord, Outgoing, Pseudonym, Record, Revision,
+    SourceName, SourceNo, Sum, TagFilter, Text,
 };
-use samspor_vault::{Pseudonyms, Vault};
+use samspor_vault::{Pseudonyms, Purpose, Vault};
 
 use crate::books::Handing;
 use crate::kept;
+use crate::log::{Log, Logged, Says};
 use crate::tally::Entry;
 
 /// What kind of reader a target is.
@@ -25,12 +27,20 @@ pub enum Audience {
     Lis,
 }
 
-/// Writes the feed's records for one target.
+/// What a target gets.
+enum Writes {
+    /// The feed's records.
+    Records(Audience, Arc<dyn Encode>),
+    /// The postings of a source as they came, and whether it was told that some have no room for their tag.
+    Bodies(SourceName, Arc<dyn Carry>, bool),
+}
+
+/// Writes what one target gets: the feed's records, or postings as they came.
 pub struct Scribe {
     vault: Arc<Vault>,
-    audience: Audience,
+    target: Text,
+    writes: Writes,
     filter: TagFilter,
-    encoder: Arc<dyn Encode>,
     pseudonyms: Pseudonyms,
     /// Their names, and the keys under which the books hash the ids of their postings.
     sources: BTreeMap<SourceNo, (SourceName, Pseudonyms)>,
@@ -42,7 +52,29 @@ impl Scribe {
     pub fn new(vault: Arc<Vault>, target: &Text, audience: Audience, encoder: Arc<dyn Encode>) -> Self {
         let pseudonyms = vault.target(target);
         let filter = TagFilter::default();
-        Self { vault, audience, filter, encoder, pseudonyms, sources: BTreeMap::new() }
+        let (target, writes) = (target.clone(), Writes::Records(audience, encoder));
+        Self { vault, target, writes, filter, pseudonyms, sources: BTreeMap::new() }
+    }
+
+    /// A scribe for the target of that name, to which a source's postings pass on.
+    #[must_use]
+    pub fn forwarding(vault: Arc<Vault>, target: &Text, source: SourceName, carrier: Arc<dyn Carry>) -> Self {
+        let pseudonyms = vault.target(target);
+        let (target, writes) = (target.clone(), Writes::Bodies(source, carrier, false));
+        Self { vault, target, writes, filter: TagFilter::default(), pseudonyms, sources: BTreeMap::new() }
+    }
+
+    /// Whose postings pass on, if that is what the target gets.
+    pub(crate) fn forwards(&self) -> Option<&SourceName> {
+        match &self.writes {
+            Writes::Records(..) => None,
+            Writes::Bodies(source, ..) => Some(source),
+        }
+    }
+
+    /// What it reads.
+    pub(crate) fn log(&self) -> Log {
+        if self.forwards().is_some() { Log::Own } else { Log::Feed }
     }
 
     /// The same for a target that is given only the tags that a filter lets through.
@@ -58,13 +90,62 @@ impl Scribe {
 
     /// Whether readers may know which posting a record is about, and not only its pseudonym.
     pub(crate) fn tells_who(&self) -> bool {
-        self.audience == Audience::Ledger
+        !matches!(self.writes, Writes::Records(Audience::Lis, _))
+    }
+
+    /// The messages of an entry of the target's log, and what stands in the books when they are delivered; none where it
+    /// passes the target by.
+    pub(crate) fn messages(
+        &mut self,
+        reader: &mut dyn Read,
+        entry: &Logged,
+    ) -> Result<Option<(Handing, Vec<Outgoing>)>> {
+        match &entry.says {
+            Says::Record(row) => self.records(reader, row, &entry.posting),
+            Says::Body(row) => self.body(reader, row, &entry.posting).map(Some),
+        }
+    }
+
+    /// The message of a posting that passes on. It always is one.
+    fn body(
+        &mut self,
+        reader: &mut dyn Read,
+        row: &ForwardRow,
+        posting: &PostingRow,
+    ) -> Result<(Handing, Vec<Outgoing>)> {
+        let (source, id) = self.source(reader, posting)?;
+        let said = &posting.posting;
+        let entry = Entry::new(posting.source, said.date, Sum::of(said.amount, &id));
+        let Writes::Bodies(_, carrier, told) = &mut self.writes else {
+            unreachable!("only a target that forwards reads such a log")
+        };
+        let came = kept::open_whole(&self.vault, Purpose::Forward, &row.body)?;
+        let tag = row.tag.as_ref().map(|tag| kept::open_forward_tag(&self.vault, tag)).transpose()?;
+        let carried = carrier.carry(&came, tag.as_ref());
+        if carried.left_out > 0 && !std::mem::replace(told, true) {
+            tracing::warn!(target = %self.target, "a posting passed on without a part of its tag, for which the \
+                configured fields have no room; there may be more, and this is said once");
+        }
+        let change = if tag.is_some() { Change::Tag } else { Change::Untag };
+        let handing = Handing { posting: posting.no, revision: 1, change, entry, receipt: None };
+        let is_sendable =
+            |given: &String| given.len() <= 255 && given.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let content_type =
+            came.content_type.filter(is_sendable).map_or(carrier.content_type().into(), Cow::Owned);
+        let message = Outgoing {
+            message_id: format!("{source}:{}", said.id),
+            topic: tag.map(|tag| (tag.solution, tag.area)),
+            content_type,
+            body: carried.body,
+            trace: None,
+        };
+        Ok((handing, vec![message]))
     }
 
     /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left; and
     /// what stands in the books when they are delivered. None of a record that the filter lets pass by: the target has
     /// nothing of its posting. What it is to have no longer is an `untag`, which tells nothing of the tag that there is.
-    pub(crate) fn messages(
+    fn records(
         &mut self,
         reader: &mut dyn Read,
         row: &FeedRow,
@@ -88,9 +169,9 @@ impl Scribe {
             entry,
             receipt: None,
         };
-        let messages = match self.audience {
-            Audience::Ledger => vec![self.to_ledger(source, row, posting, revision)],
-            Audience::Lis => self.to_lis(source, row, posting, revision),
+        let messages = match self.writes {
+            Writes::Records(Audience::Lis, _) => self.to_lis(source, row, posting, revision),
+            _ => vec![self.to_ledger(source, row, posting, revision)],
         };
         Ok(Some((handing, messages)))
     }
@@ -187,8 +268,11 @@ impl Scribe {
     }
 
     fn outgoing(&self, message_id: String, topic: Option<(Text, Text)>, record: &Record) -> Outgoing {
-        let body = self.encoder.encode(record);
-        Outgoing { message_id, topic, content_type: self.encoder.content_type(), body, trace: None }
+        let Writes::Records(_, encoder) = &self.writes else {
+            unreachable!("a target that forwards reads no records")
+        };
+        let body = encoder.encode(record);
+        Outgoing { message_id, topic, content_type: encoder.content_type().into(), body, trace: None }
     }
 }
 

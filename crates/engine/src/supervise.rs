@@ -114,6 +114,7 @@ impl Gateway {
     ) -> Result<Self, NotStarted> {
         let status = Status::new(Arc::clone(&clock));
         core.note_filters(&outlets)?.map_err(NotStarted::Filter)?;
+        core.note_lines(&outlets)?.map_err(StoreError::Unusable)?;
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
         core.expect_receipts(receipts_of(&outlets));
         let paused = core.paused()?;

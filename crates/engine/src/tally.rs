@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use samspor_domain::store::{Balance, Count, Day, Month, Outcome, Result, Standing, Store, TaggedSum};
-use samspor_domain::{Change, FilterKey, Shelf, SourceNo, Stage, Sum, Text, Untagged};
+use samspor_domain::{Change, FilterKey, ForwardSum, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 use samspor_vault::Vault;
 
 use crate::kept;
@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     /// All postings by date.
     days: BTreeMap<(SourceNo, Date), Sum>,
     shelves: BTreeMap<(Text, SourceNo, Month, Change, Stage), Sum>,
+    /// What arrived for targets that forward, and what passed on.
+    forwarded: BTreeMap<(Text, Month, bool), Sum>,
     /// What is tagged, by what readers filter it by.
     tagged: BTreeMap<(SourceNo, Month, FilterKey), Sum>,
 }
@@ -55,6 +57,7 @@ impl Tally {
             balances: BTreeMap::new(),
             days: BTreeMap::new(),
             shelves: BTreeMap::new(),
+            forwarded: BTreeMap::new(),
             tagged: BTreeMap::new(),
         }
     }
@@ -132,6 +135,16 @@ impl Tally {
         }
     }
 
+    /// A posting is to pass on to a target, or has passed.
+    pub(crate) fn forwarded(&mut self, target: &Text, entry: Entry, has_passed: bool) {
+        *self.forwarded.entry((target.clone(), entry.month(), has_passed)).or_default() += entry.sum;
+    }
+
+    /// A posting is to pass on to a target no longer.
+    pub(crate) fn not_forwarded(&mut self, target: &Text, entry: Entry) {
+        *self.forwarded.entry((target.clone(), entry.month(), false)).or_default() -= entry.sum;
+    }
+
     /// Writes everything and begins anew.
     pub(crate) fn flush(&mut self, store: &mut dyn Store, vault: &Vault) -> Result<()> {
         let counts = std::mem::take(&mut self.counts);
@@ -159,6 +172,10 @@ impl Tally {
             TaggedSum { source, month, key: kept.0, filter_key: kept.1.clone(), sum }
         });
         store.add_tagged(&tagged.collect::<Vec<_>>())?;
+        let forwarded = std::mem::take(&mut self.forwarded).into_iter();
+        let forwarded =
+            forwarded.map(|((target, month, has_passed), sum)| ForwardSum { target, month, has_passed, sum });
+        store.add_forwarded(&forwarded.collect::<Vec<_>>())?;
         let shelves = std::mem::take(&mut self.shelves);
         let changed = shelves.into_iter().filter(|(_, sum)| *sum != Sum::default());
         let shelves = changed.map(|((target, source, month, change, stage), sum)| Shelf {
@@ -177,6 +194,7 @@ impl Tally {
         self.balances.clear();
         self.days.clear();
         self.shelves.clear();
+        self.forwarded.clear();
         self.tagged.clear();
     }
 }

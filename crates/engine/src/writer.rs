@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use samspor_domain::store::{Read, StoreError};
-use samspor_domain::{Clock, FactNo, Seq, SourceName, Text};
+use samspor_domain::{Clock, FactNo, SourceName, Text};
 use samspor_vault::Vault;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::error::Elapsed;
@@ -16,6 +16,7 @@ use crate::books::Advance;
 use crate::core::{Became, Core};
 use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
+use crate::log::Ends;
 use crate::measure::Measures;
 use crate::missing::Misunderstood;
 use crate::retention;
@@ -81,7 +82,7 @@ pub struct Handle {
     reader: Arc<Mutex<Box<dyn Read>>>,
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
-    newest: watch::Receiver<Seq>,
+    newest: watch::Receiver<Ends>,
     /// For how many days what no live consent reaches is kept.
     retention_days: watch::Receiver<Option<u32>>,
     /// Counts releases of what is parked.
@@ -203,8 +204,8 @@ impl Handle {
         &self.measures
     }
 
-    /// The newest record's number, and every change of it.
-    pub(crate) fn newest(&self) -> watch::Receiver<Seq> {
+    /// How far the logs reach that targets read, and every change of it.
+    pub(crate) fn newest(&self) -> watch::Receiver<Ends> {
         self.newest.clone()
     }
 }
@@ -215,7 +216,7 @@ pub(crate) struct Writer {
     clock: Arc<dyn Clock>,
     status: Status,
     commands: mpsc::Receiver<Command>,
-    newest: watch::Sender<Seq>,
+    newest: watch::Sender<Ends>,
     retention_days: watch::Sender<Option<u32>>,
     /// When to look for something to purge.
     purge_at: Instant,
@@ -239,7 +240,7 @@ impl Writer {
         status: Status,
     ) -> Result<(Self, Handle), StoreError> {
         let (send, commands) = mpsc::channel(WAITING);
-        let newest = watch::Sender::new(core.store().last_seq()?);
+        let newest = watch::Sender::new(core.ends()?);
         let retention_days = watch::Sender::new(core.retention.days);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
@@ -316,7 +317,7 @@ impl Writer {
             self.look_at_clock();
             let days = self.core.retention.days;
             self.retention_days.send_if_modified(|said| std::mem::replace(said, days) != days);
-            let last = self.core.store().last_seq()?;
+            let last = self.core.ends()?;
             self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
         }
         self.status.set(PART, Condition::Stopped);

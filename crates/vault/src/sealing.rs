@@ -22,6 +22,10 @@ pub enum Purpose {
     Receipt,
     /// By what readers filter postings that are added up.
     FilterKey,
+    /// A posting that is to pass on as it came.
+    Forward,
+    /// The tag that it passes on with.
+    ForwardTag,
 }
 
 /// The bytes were not sealed with this key for this purpose, or were changed.
@@ -30,13 +34,23 @@ pub enum Purpose {
 pub struct OpenError;
 
 pub(crate) struct Keys {
-    ciphers: [Aes256Gcm; 6],
+    ciphers: [Aes256Gcm; 8],
 }
 
 impl Keys {
     pub(crate) fn new(derive: impl Fn(&str) -> Zeroizing<[u8; 32]>) -> Self {
         let cipher = |label| Aes256Gcm::new(&(*derive(label)).into());
-        Self { ciphers: ["reference", "fact", "revision", "quarantine", "receipt", "filter-key"].map(cipher) }
+        let labels = [
+            "reference",
+            "fact",
+            "revision",
+            "quarantine",
+            "receipt",
+            "filter-key",
+            "forward",
+            "forward-tag",
+        ];
+        Self { ciphers: labels.map(cipher) }
     }
 }
 

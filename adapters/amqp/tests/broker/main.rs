@@ -68,7 +68,7 @@ fn outgoing(id: &str) -> Outgoing {
     Outgoing {
         message_id: id.to_owned(),
         topic: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         body: Bytes::from(format!("body of {id}")),
         trace: None,
     }

@@ -74,7 +74,7 @@ pub(super) fn record(no: i64, ore: i64) -> Outgoing {
     Outgoing {
         message_id: format!("opus:{posting}:1"),
         topic: None,
-        content_type: "application/json",
+        content_type: "application/json".into(),
         body: Bytes::from(body.to_string()),
         trace: None,
     }

@@ -20,7 +20,13 @@
 //! counted too. A file with far more lines than postings can stand in its bytes is no G69, and is one item: else a few
 //! million bytes of line ends would become as many items.
 
+mod carry;
+#[cfg(test)]
+mod carry_tests;
 mod line;
+mod place;
+#[cfg(test)]
+pub(crate) mod place_tests;
 #[cfg(test)]
 mod tests;
 pub mod voucher;
@@ -34,7 +40,9 @@ use bytes::Bytes;
 use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
+pub use carry::Carrier;
 pub(crate) use line::is_known;
+pub use place::{PlaceError, Placed, Places, WORDS};
 
 /// How one source writes G69.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +74,9 @@ impl Decoder {
     }
 }
 
+/// The content types of G69.
+const TYPES: [&str; 2] = ["text/plain", "application/octet-stream"];
+
 /// The encoding of a delivery: what its content type says, else the source's.
 fn encoding(delivery: &Delivery, own: Encoding, types: &[&str]) -> Result<Encoding, Fault> {
     match content_type::check(delivery, types)? {
@@ -86,7 +97,7 @@ impl Decode for Decoder {
         each_line(
             delivery,
             self.settings.encoding,
-            &["text/plain", "application/octet-stream"],
+            &TYPES,
             |_| false,
             |line, encoding| decode(line, encoding),
         )

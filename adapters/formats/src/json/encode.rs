@@ -41,6 +41,11 @@ pub fn state(source: &str, posting: &str, answer: &Answer) -> String {
     serde_json::to_string(&State { source, posting, decision, tag, reason }).unwrap_or_default()
 }
 
+/// A tag as a ledger record has it; `null` for none.
+pub(super) fn tag(tag: Option<&Tag>) -> String {
+    serde_json::to_string(&tag.map(Shown::whole)).unwrap_or_default()
+}
+
 #[derive(Serialize)]
 struct State<'a> {
     source: &'a str,

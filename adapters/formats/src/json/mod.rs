@@ -1,5 +1,6 @@
 //! The canonical JSON of the contracts: one message a body, read and written, and the records that targets get.
 
+mod carry;
 mod encode;
 mod facts;
 mod fields;
@@ -21,6 +22,7 @@ use crate::content_type;
 use fields::{Context, Object};
 pub(crate) use node::{Entry, Node};
 
+pub use carry::Carrier;
 pub use encode::{Encoder, state};
 pub use message::line;
 

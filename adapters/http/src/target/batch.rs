@@ -1,5 +1,7 @@
 //! Records of one request: which of them go together, and by what key a receiver knows them.
 
+use std::borrow::Cow;
+
 use samspor_domain::{Outgoing, TraceContext};
 
 /// The content type of several records, one a line.
@@ -9,7 +11,7 @@ const LINES: &str = "application/x-ndjson";
 pub(super) struct Request {
     /// By which a receiver knows it when it comes again: a record's message id, or what [`key`] makes of several.
     pub(super) key: String,
-    pub(super) content_type: &'static str,
+    pub(super) content_type: Cow<'static, str>,
     pub(super) body: bytes::Bytes,
     /// The span of a record that goes alone.
     pub(super) trace: Option<TraceContext>,
@@ -76,7 +78,7 @@ fn lines(records: Vec<(Outgoing, usize)>) -> Request {
         Ok([(record, _)]) => record.trace,
         Err(_) => None,
     };
-    Request { key, content_type: LINES, body: body.into(), trace, messages, is_several }
+    Request { key, content_type: LINES.into(), body: body.into(), trace, messages, is_several }
 }
 
 /// The key of records that go together: that of one is its message id; that of several is their number and the 128-bit
@@ -107,7 +109,7 @@ mod tests {
         Outgoing {
             message_id: id.into(),
             topic: Some(["sb", "a"].map(|text| text.parse().expect("a text")).into()),
-            content_type: "application/json",
+            content_type: "application/json".into(),
             body: body.to_owned().into(),
             trace: None,
         }

@@ -89,7 +89,7 @@ impl Line {
         let mut request = self
             .http
             .post(self.url.get())
-            .header(CONTENT_TYPE, asked.content_type)
+            .header(CONTENT_TYPE, asked.content_type.as_ref())
             .header(ACCEPT, ANSWER)
             .header(KEY, utf8_percent_encode(&asked.key, ESCAPED).to_string())
             .body(asked.body);

@@ -10,6 +10,7 @@ mod delivery;
 mod fakes;
 mod filters;
 mod forgetting;
+mod forwarding;
 mod held_up;
 mod missing;
 mod panics;

@@ -1,0 +1,48 @@
+//! What `samspor reconcile` shows of targets that forward.
+
+use comfy_table::Table;
+use samspor_engine::LineBook;
+use serde::Serialize;
+
+use crate::reconcile::{self, Sum, kroner, verdict, year_month};
+
+/// What became of a month's postings that arrived for a target since it began to forward.
+#[derive(Debug, Serialize)]
+pub(crate) struct Line {
+    target: String,
+    source: String,
+    month: String,
+    arrived: Sum,
+    forwarded: Sum,
+    waiting: Sum,
+    parked: Sum,
+    pub(crate) balanced: bool,
+}
+
+impl From<&LineBook> for Line {
+    fn from(book: &LineBook) -> Self {
+        Self {
+            target: book.target.to_string(),
+            source: book.source.to_string(),
+            month: year_month(book.month),
+            arrived: book.arrived.into(),
+            forwarded: book.passed.into(),
+            waiting: book.waiting.into(),
+            parked: book.parked.into(),
+            balanced: book.is_balanced(),
+        }
+    }
+}
+
+/// The table of targets that forward; none without any.
+pub(crate) fn table(rows: &[Line]) -> Option<Table> {
+    let head = ["forwarding to", "source", "posted", "arrived", "kr.", "forwarded", "kr.", "waiting", "kr."];
+    let mut shown = reconcile::table(head.into_iter().chain(["parked", "kr.", ""]), 3);
+    for row in rows {
+        let sums = [row.arrived, row.forwarded, row.waiting, row.parked].into_iter();
+        let sums = sums.flat_map(|sum| [sum.postings.to_string(), kroner(sum.ore)]);
+        let cells = [row.target.clone(), row.source.clone(), row.month.clone()].into_iter();
+        shown.add_row(cells.chain(sums).chain([verdict(row.balanced).to_owned()]));
+    }
+    (!rows.is_empty()).then_some(shown)
+}
