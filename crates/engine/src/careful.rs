@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use crate::blocking;
 use crate::books::{Handing, Parking};
 use crate::deliver::{Failure, Means, Outlet, Step};
-use crate::log::Ends;
 use crate::released::{Again, Rounds};
 use crate::trace;
 
@@ -372,7 +371,9 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
-        let mut newest = means.handle.newest();
+        let mut newest = means.handle.newest(self.scribe.log());
+        // When what failed at the end of the log is tried once more. What comes there and changes nothing puts it off no further.
+        let mut once_more = None;
         doubts.after = doubts.after.max(doubts.position);
         // What failed, and nothing else got through yet.
         let mut failing = Vec::new();
@@ -423,6 +424,9 @@ impl Outlet {
             if means.stop.is_cancelled() {
                 return Ok(());
             }
+            if failing.is_empty() {
+                once_more = None;
+            }
             if steps.is_empty() {
                 if failing.is_empty() {
                     break;
@@ -431,7 +435,7 @@ impl Outlet {
                     self.pass(publisher, means, doubts, after, &mut failing, &mut Vec::new()).await?;
                     continue;
                 }
-                self.wait_at_the_end(publisher, means, doubts, &mut newest).await?;
+                self.wait_at_the_end(publisher, means, doubts, &mut newest, &mut once_more).await?;
                 failing.clear();
                 steps = blocking::in_place(|| self.tried(means.reader, doubts))?;
             }
@@ -472,10 +476,13 @@ impl Outlet {
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
-        newest: &mut watch::Receiver<Ends>,
+        newest: &mut watch::Receiver<Seq>,
+        once_more: &mut Option<(Instant, Instant)>,
     ) -> Result<(), Failure> {
-        let at_last = Instant::now() + self.policy.waits.1;
-        let until = Instant::now() + means.backoff.next_as_asked(None);
+        let (until, at_last) = *once_more.get_or_insert_with(|| {
+            let now = Instant::now();
+            (now + means.backoff.next_as_asked(None), now + self.policy.waits.1)
+        });
         while !means.stop.is_cancelled() {
             if doubts.rounds.is_due() {
                 self.try_again(publisher, means, doubts).await?;
@@ -485,12 +492,14 @@ impl Outlet {
             tokio::select! {
                 biased;
                 () = means.stop.cancelled() => {}
-                changed = newest.changed() => {
-                    changed.map_err(|_| Failure::Gone)?;
-                    break;
-                }
+                // Before what comes, of which there may always be more.
                 () = tokio::time::sleep_until(until) => {
                     doubts.once_more();
+                    *once_more = None;
+                    break;
+                }
+                changed = newest.changed() => {
+                    changed.map_err(|_| Failure::Gone)?;
                     break;
                 }
                 changed = means.released.changed() => {

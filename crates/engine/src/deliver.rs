@@ -194,7 +194,7 @@ impl Outlet {
         means: &mut Means<'_>,
         doubts: &mut Doubts,
     ) -> Result<(), Failure> {
-        let mut newest = means.handle.newest();
+        let mut newest = means.handle.newest(self.scribe.log());
         let measure = means.handle.measures.confirms_of(&self.name);
         let mut read = doubts.position;
         let mut in_flight: VecDeque<Flight> = VecDeque::new();

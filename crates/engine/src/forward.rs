@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::deliver::Outlet;
 use crate::intake::Prepared;
 use crate::kept;
-use crate::log::{Ends, Log};
+use crate::log::Log;
 
 /// The targets that forward, each with its source. A target is one of them until it is forgotten, whether it is configured
 /// or not, so that one that comes back has missed nothing.
@@ -62,10 +62,10 @@ impl Core {
         Ok(Ok(()))
     }
 
-    /// How far the logs reach. Where nothing passes on, nobody asks for that one.
-    pub(crate) fn ends(&mut self) -> Result<Ends> {
+    /// How far the feed reaches, and how far the logs of what passes on. Where nothing does, nobody asks for those.
+    pub(crate) fn ends(&mut self) -> Result<[Seq; 2]> {
         let own = if self.lines.is_empty() { Seq::default() } else { self.store.last_forward()? };
-        Ok(Ends { feed: self.store.last_seq()?, own })
+        Ok([self.store.last_seq()?, own])
     }
 
     /// Whether the postings of a source pass on to a target.

@@ -25,13 +25,6 @@ pub(crate) enum Says {
     Body(ForwardRow),
 }
 
-/// How far both logs reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ends {
-    pub(crate) feed: Seq,
-    pub(crate) own: Seq,
-}
-
 impl Log {
     /// What a target is still to be given after a place in its log, in order, at most `limit`.
     pub(crate) fn after(

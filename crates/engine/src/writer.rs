@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use samspor_domain::store::{Read, StoreError};
+use samspor_domain::store::{Read, Seq, StoreError};
 use samspor_domain::{Clock, FactNo, SourceName, Text};
 use samspor_vault::Vault;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -16,7 +16,7 @@ use crate::books::Advance;
 use crate::core::{Became, Core};
 use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
-use crate::log::Ends;
+use crate::log::Log;
 use crate::measure::Measures;
 use crate::missing::Misunderstood;
 use crate::retention;
@@ -82,7 +82,8 @@ pub struct Handle {
     reader: Arc<Mutex<Box<dyn Read>>>,
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
-    newest: watch::Receiver<Ends>,
+    /// How far the feed reaches, and how far the logs of what passes on.
+    newest: [watch::Receiver<Seq>; 2],
     /// For how many days what no live consent reaches is kept.
     retention_days: watch::Receiver<Option<u32>>,
     /// Counts releases of what is parked.
@@ -204,9 +205,13 @@ impl Handle {
         &self.measures
     }
 
-    /// How far the logs reach that targets read, and every change of it.
-    pub(crate) fn newest(&self) -> watch::Receiver<Ends> {
-        self.newest.clone()
+    /// How far such a log reaches, and every change of it. Whoever reads one is not woken by what is appended to the other.
+    pub(crate) fn newest(&self, log: Log) -> watch::Receiver<Seq> {
+        let [feed, own] = &self.newest;
+        match log {
+            Log::Feed => feed.clone(),
+            Log::Own => own.clone(),
+        }
     }
 }
 
@@ -216,7 +221,7 @@ pub(crate) struct Writer {
     clock: Arc<dyn Clock>,
     status: Status,
     commands: mpsc::Receiver<Command>,
-    newest: watch::Sender<Ends>,
+    newest: [watch::Sender<Seq>; 2],
     retention_days: watch::Sender<Option<u32>>,
     /// When to look for something to purge.
     purge_at: Instant,
@@ -240,7 +245,7 @@ impl Writer {
         status: Status,
     ) -> Result<(Self, Handle), StoreError> {
         let (send, commands) = mpsc::channel(WAITING);
-        let newest = watch::Sender::new(core.ends()?);
+        let newest = core.ends()?.map(watch::Sender::new);
         let retention_days = watch::Sender::new(core.retention.days);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
@@ -248,7 +253,7 @@ impl Writer {
             reader,
             vault,
             commands: send,
-            newest: newest.subscribe(),
+            newest: newest.each_ref().map(watch::Sender::subscribe),
             retention_days: retention_days.subscribe(),
             released: Arc::new(watch::Sender::new(0)),
             clock: Arc::clone(&clock),
@@ -317,8 +322,9 @@ impl Writer {
             self.look_at_clock();
             let days = self.core.retention.days;
             self.retention_days.send_if_modified(|said| std::mem::replace(said, days) != days);
-            let last = self.core.ends()?;
-            self.newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
+            for (newest, last) in self.newest.iter().zip(self.core.ends()?) {
+                newest.send_if_modified(|newest| std::mem::replace(newest, last) != last);
+            }
         }
         self.status.set(PART, Condition::Stopped);
         Ok(())

@@ -17,10 +17,10 @@ use samspor_sqlite::Sqlite;
 use crate::fakes::LIMIT;
 use crate::stage::{Stage, instant, prepare, text};
 
-const THEN: &str = "2026-03-10T08:00:00Z";
-const LINE: &str = "line";
+pub(crate) const THEN: &str = "2026-03-10T08:00:00Z";
+pub(crate) const LINE: &str = "line";
 
-struct Stands;
+pub(crate) struct Stands;
 
 impl samspor_domain::Clock for Stands {
     fn now(&self) -> jiff::Timestamp {
@@ -29,7 +29,7 @@ impl samspor_domain::Clock for Stands {
 }
 
 /// Shows body and tag beside each other.
-struct Shows;
+pub(crate) struct Shows;
 
 impl Carry for Shows {
     fn content_type(&self) -> &'static str {
@@ -43,38 +43,40 @@ impl Carry for Shows {
 }
 
 /// Message id, body and tag.
-type Passed = (String, String, Option<Tag>);
+pub(crate) type Passed = (String, String, Option<Tag>);
 
 /// A receiver that loses connections and answers as its chance says, and refuses what it is told to.
 #[derive(Clone)]
-struct Far(Arc<Mutex<Mood>>);
+pub(crate) struct Far(Arc<Mutex<Mood>>);
 
-struct Mood {
+pub(crate) struct Mood {
     chance: Chance,
     /// How often of a hundred times something goes wrong.
     percent: u32,
-    refuses: BTreeSet<String>,
-    taken: Vec<Passed>,
+    pub(crate) refuses: BTreeSet<String>,
+    /// How often it was handed each message that it refused.
+    pub(crate) refused: BTreeMap<String, usize>,
+    pub(crate) taken: Vec<Passed>,
 }
 
 impl Far {
-    fn new(seed: u64, percent: u32) -> Self {
+    pub(crate) fn new(seed: u64, percent: u32) -> Self {
         let (chance, refuses, taken) = (Chance::new(seed, 7), BTreeSet::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Mood { chance, percent, refuses, taken })))
+        Self(Arc::new(Mutex::new(Mood { chance, percent, refuses, refused: BTreeMap::new(), taken })))
     }
 
-    fn mood<T>(&self, with: impl FnOnce(&mut Mood) -> T) -> T {
+    pub(crate) fn mood<T>(&self, with: impl FnOnce(&mut Mood) -> T) -> T {
         with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What it has, each message as it came first, in that order.
-    fn firsts(&self) -> Vec<Passed> {
+    pub(crate) fn firsts(&self) -> Vec<Passed> {
         let mut seen = BTreeSet::new();
         let taken = self.mood(|mood| mood.taken.clone()).into_iter();
         taken.filter(|(id, ..)| seen.insert(id.clone())).collect()
     }
 
-    fn outlet(&self, stage: &Stage, source: &str, tries: u32) -> Outlet {
+    pub(crate) fn outlet(&self, stage: &Stage, source: &str, tries: u32) -> Outlet {
         let waits = (Duration::from_millis(1), Duration::from_millis(4));
         Outlet {
             name: text(LINE),
@@ -124,6 +126,7 @@ impl Publisher for Connection {
             for message in messages.into_iter().take(takes) {
                 let (body, tag) = serde_json::from_slice(&message.body).expect("as it was carried");
                 if mood.refuses.contains(&message.message_id) {
+                    *mood.refused.entry(message.message_id).or_default() += 1;
                     sent.push(Sent::Refused("it does not know the account".into()));
                 } else {
                     mood.taken.push((message.message_id, body, tag));
@@ -160,7 +163,7 @@ impl Faults for Commits {
     }
 }
 
-async fn until(
+pub(crate) async fn until(
     handle: &Handle,
     what: &str,
     holds: impl Fn(&mut dyn Read) -> samspor_domain::store::Result<bool> + Copy + Send + 'static,
@@ -172,7 +175,7 @@ async fn until(
     }
 }
 
-async fn until_passed(handle: &Handle) {
+pub(crate) async fn until_passed(handle: &Handle) {
     until(handle, "everything has passed on", |read| {
         Ok(read.pending_work()? == 0 && read.count_forward_after(&text(LINE), Seq(0))? == 0)
     })
@@ -180,7 +183,7 @@ async fn until_passed(handle: &Handle) {
 }
 
 /// The books of what passes on, all of which balance.
-async fn lines(handle: &Handle) -> Vec<LineBook> {
+pub(crate) async fn lines(handle: &Handle) -> Vec<LineBook> {
     let lines = handle.read(|read, vault| Ok(books(read, vault)?.lines)).await.expect("books");
     assert!(lines.iter().all(LineBook::is_balanced), "{lines:?}");
     lines
@@ -334,7 +337,7 @@ fn two(stage: &mut Stage) {
     stage.send(THEN, "opus", &posting("P-2", "5.32.10.1", ""));
 }
 
-fn registered(stage: &mut Stage) {
+pub(crate) fn registered(stage: &mut Stage) {
     for body in [
         r#"{"type":"solution","id":"s","version":1,"name":"S","claims":[{"account":"5.32"}]}"#,
         r#"{"type":"enrolment","id":"E-1","version":1,"solution":"s","family":"F-1","citizen":{"cpr":"6112801234"},"from":"2025-01-01"}"#,

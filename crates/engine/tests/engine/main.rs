@@ -12,6 +12,7 @@ mod filters;
 mod forgetting;
 mod forwarding;
 mod held_up;
+mod line_faults;
 mod missing;
 mod panics;
 mod put_off;
