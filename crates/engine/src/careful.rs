@@ -1,6 +1,7 @@
 //! Delivering record by record after something went wrong, to tell a bad record from a receiver that is out of order:
 //! a record is parked when it has failed often enough, another one got through, **and** it failed once more after that.
-//! Where nothing behind it is left to try, that other one is something that the receiver has already and is sent again.
+//! Where nothing behind it is left to try, that other one is something that the receiver has already and is sent again; in a
+//! log of which nothing is sent twice [`probe`](crate::probe) finds one.
 //! A record whose last failure may have been chance gives way like that, and goes on being tried, as
 //! [`released`](crate::released) tries what is parked, until it has failed four times as often.
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use crate::blocking;
 use crate::books::{Handing, Parking};
 use crate::deliver::{Failure, Means, Outlet, Step};
+use crate::log::Log;
 use crate::released::{Again, Rounds};
 use crate::trace;
 
@@ -167,6 +169,8 @@ pub(crate) struct Doubts {
     pub(crate) good: Option<(PostingNo, Seq)>,
     /// Whether that may be sent again as a proof.
     pub(crate) may_prove: bool,
+    /// Up to where it was looked for something behind those that failed that gets through.
+    pub(crate) probed: Seq,
     /// How far what is parked is tried again.
     pub(crate) rounds: Rounds,
 }
@@ -188,6 +192,7 @@ impl Doubts {
             proofs: 0,
             good: None,
             may_prove: true,
+            probed: Seq::default(),
             rounds: Rounds::new(waits),
         }
     }
@@ -273,7 +278,12 @@ impl Doubts {
         self.condemned = self.condemned.split_off(&Seq(self.position.0 + 1));
     }
 
-    fn went_through(&mut self, step: &Step) {
+    /// Whether the receiver has what lies after the position.
+    pub(crate) fn has(&self, seq: Seq) -> bool {
+        self.delivered.contains_key(&seq)
+    }
+
+    pub(crate) fn went_through(&mut self, step: &Step) {
         self.tries.remove(&step.seq);
         self.delivered(step);
         self.proven(step);
@@ -351,8 +361,12 @@ impl Outlet {
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
-        step: &Step,
+        step: &mut Step,
     ) -> Result<Option<How>, Failure> {
+        if !self.refresh(means.reader, step)? {
+            doubts.tries.remove(&step.seq); // The receiver has it.
+            return Ok(None);
+        }
         let what = InHand::Step(step.seq, step.posting);
         let Some(fell) = self.publish_alone(publisher, means, doubts, what, step).await? else {
             doubts.went_through(step);
@@ -382,7 +396,7 @@ impl Outlet {
             let mut after = doubts.after;
             // Records of closed months wait for nobody. They are no proof either.
             let mut closed = Vec::new();
-            for step in steps {
+            for mut step in steps {
                 if means.stop.is_cancelled() {
                     return Ok(());
                 }
@@ -395,8 +409,8 @@ impl Outlet {
                     continue;
                 }
                 let seq = step.seq;
-                let is_delivered = doubts.delivered.contains_key(&seq)
-                    || self.try_step(publisher, means, doubts, &step).await?;
+                let is_delivered =
+                    doubts.has(seq) || self.try_step(publisher, means, doubts, &mut step).await?;
                 if !is_delivered && means.stop.is_cancelled() {
                     return Ok(());
                 }
@@ -405,7 +419,7 @@ impl Outlet {
                 let are_enough = suspects > self.policy.failing;
                 // What was delivered before those before it failed says nothing of how the receiver is now.
                 if (is_delivered && doubts.is_proven())
-                    || (are_enough && self.takes_anything(publisher, means, doubts).await?)
+                    || (are_enough && self.takes_anything(publisher, means, doubts, Some(seq)).await?)
                 {
                     self.pass(publisher, means, doubts, seq, &mut failing, &mut closed).await?;
                 } else if are_enough {
@@ -431,7 +445,7 @@ impl Outlet {
                 if failing.is_empty() {
                     break;
                 }
-                if self.takes_anything(publisher, means, doubts).await? {
+                if self.takes_anything(publisher, means, doubts, None).await? {
                     self.pass(publisher, means, doubts, after, &mut failing, &mut Vec::new()).await?;
                     continue;
                 }
@@ -445,14 +459,33 @@ impl Outlet {
         Ok(())
     }
 
-    /// Whether something got through since those failed that did, or what the receiver has already does so now.
+    /// Whether something got through since those failed that did, or what the receiver has already does so now. Where
+    /// nothing is sent twice, it is something `behind` them, if there is to be anything.
     async fn takes_anything(
         &mut self,
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
+        behind: Option<Seq>,
     ) -> Result<bool, Failure> {
-        Ok(doubts.is_proven() || self.look_for_proof(publisher, means, doubts).await?)
+        if doubts.is_proven() {
+            return Ok(true);
+        }
+        match (self.scribe.log(), behind) {
+            (Log::Own, Some(behind)) => self.probe(publisher, means, doubts, behind).await,
+            _ => self.look_for_proof(publisher, means, doubts).await,
+        }
+    }
+
+    /// What waits in a log of its own may lose its tag while it is in hand, as when a consent is withdrawn, and then goes
+    /// without. Answers whether it is still to go. A record of the feed stays as it is: what comes after has its own number.
+    pub(crate) fn refresh(&mut self, reader: &mut dyn Read, step: &mut Step) -> StoreResult<bool> {
+        if self.scribe.log() == Log::Feed {
+            return Ok(true);
+        }
+        let now = blocking::in_place(|| self.newest(reader, step.posting))?;
+        let now = now.filter(|now| now.seq == step.seq);
+        Ok(now.map(|now| *step = now).is_some())
     }
 
     /// What was tried and is not passed yet, as far as it is still its posting's newest record.
@@ -542,7 +575,7 @@ impl Outlet {
         publisher: &mut dyn Publisher,
         means: &mut Means<'_>,
         doubts: &mut Doubts,
-        step: &Step,
+        step: &mut Step,
     ) -> Result<bool, Failure> {
         while doubts.has_tries_left(step.seq, self.policy.tries) {
             let Some(how) = self.try_once(publisher, means, doubts, step).await? else {
@@ -576,7 +609,7 @@ impl Outlet {
         let (mut behind, through): (Vec<_>, Vec<_>) =
             failing.drain(..).partition(|step| doubts.tries.contains_key(&step.seq));
         behind = self.still_newest(means.reader, behind)?;
-        for step in &behind {
+        for step in &mut behind {
             if !doubts.condemned.contains(&step.seq) {
                 self.try_once(publisher, means, doubts, step).await?;
             }

@@ -364,6 +364,7 @@ impl Core {
         now: Timestamp,
     ) -> Result<Became> {
         let whole = kept::whole(item.content_type.as_deref(), &item.bytes);
+        let line = kept::whole_line(item.content_type.as_deref(), &item.bytes, &item.line_end);
         let keys = self.keyring.scope(samspor_domain::Scope::Source(source));
         let new = self.store.put_in_quarantine(&Quarantined {
             source,
@@ -372,7 +373,7 @@ impl Core {
             path: fault.path.clone(),
             message: fault.message.clone(),
             content: kept::known_by(keys, &whole, &fault),
-            body: self.keyring.vault.seal(Purpose::Quarantine, &whole),
+            body: self.keyring.vault.seal(Purpose::Quarantine, &line),
             item: item.item,
             items: item.items,
         })?;

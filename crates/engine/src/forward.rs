@@ -83,7 +83,7 @@ impl Core {
         let tag = kept::newest_tag(&mut *self.store, &self.keyring.vault, row.no)?;
         let tag = tag.map(|tag| kept::seal_forward_tag(&self.keyring.vault, &tag));
         let mut whole = kept::whole(item.content_type.as_deref(), &item.bytes);
-        whole.extend_from_slice(item.line_end.as_bytes());
+        whole.extend_from_slice(&item.line_end);
         let body = self.keyring.vault.seal(Purpose::Forward, &whole);
         let entry = self.entry(source, &row.posting);
         for (target, _) in self.lines.iter().filter(|(_, of)| **of == source) {

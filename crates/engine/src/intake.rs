@@ -21,7 +21,7 @@ pub struct Prepared {
     pub(crate) bytes: Bytes,
     pub(crate) content_type: Option<String>,
     /// How the line ends in its file that the bytes are, so that it can pass on as it came.
-    pub(crate) line_end: &'static str,
+    pub(crate) line_end: Bytes,
     /// How many of its fields the contract does not know.
     pub(crate) ignored_fields: u32,
     /// Which item of its bytes it is, from 0.
@@ -128,7 +128,7 @@ impl Intake {
     }
 
     fn item(&self, delivery: &Delivery, excerpt: Option<Bytes>, content: Result<Message, Fault>) -> Prepared {
-        let line_end = excerpt.as_ref().map_or("", |line| line_end(&delivery.body, line));
+        let line_end = excerpt.as_ref().map_or_else(Bytes::new, |line| line_end(&delivery.body, line));
         Prepared {
             source: self.source.clone(),
             receipts_of: self.may_send.receipts_of.clone(),
@@ -146,14 +146,16 @@ impl Intake {
     }
 }
 
-/// How a line ends in the body that it is a part of; a part that is no line of it has no end.
-fn line_end(body: &Bytes, line: &Bytes) -> &'static str {
-    let end = (line.as_ptr().addr() + line.len()).checked_sub(body.as_ptr().addr());
-    match end.and_then(|end| body.get(end..)) {
-        Some([b'\r', b'\n', ..]) => "\r\n",
-        Some([b'\n', ..]) => "\n",
-        _ => "",
-    }
+/// How a line ends in the body that it is a part of; what is no line of it, or no part at all, has no end.
+fn line_end(body: &Bytes, line: &Bytes) -> Bytes {
+    let begin = line.as_ptr().addr().checked_sub(body.as_ptr().addr());
+    let Some((begin, rest)) = begin.and_then(|begin| Some((begin, body.get(begin..)?))) else {
+        return Bytes::new();
+    };
+    let Some(rest) = rest.get(line.len()..) else { return Bytes::new() };
+    let returns = rest.iter().take_while(|byte| **byte == b'\r').count();
+    let end = begin + line.len();
+    if rest.get(returns) == Some(&b'\n') { body.slice(end..=end + returns) } else { Bytes::new() }
 }
 
 /// The intakes of all sources, for what is decoded again.
@@ -206,7 +208,7 @@ impl Prepared {
             content: Ok(message),
             bytes,
             content_type: None,
-            line_end: "",
+            line_end: Bytes::new(),
             ignored_fields: 0,
             item: 0,
             items: 1,

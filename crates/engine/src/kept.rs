@@ -1,5 +1,6 @@
 //! Facts, revisions and quarantined bytes as the store keeps them: serialised, then sealed.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use samspor_domain::store::{FactRow, FactVersion, FeedRow, Read, Result, Sealed, StoreError};
 use samspor_domain::{
@@ -139,12 +140,20 @@ pub fn newest_tag(
 
 /// What quarantine keeps of a body: the content type decides how bytes are read, so it belongs to them.
 pub(crate) fn whole(content_type: Option<&str>, bytes: &[u8]) -> Vec<u8> {
-    // None that is one holds the byte that ends it here.
-    let content_type = content_type.filter(|given| !given.contains('\0'));
+    // None that is one holds the byte that ends it here, or a line end behind which it might be taken for that of the bytes.
+    let content_type = content_type.filter(|given| !given.contains('\0') && !given.ends_with(['\r', '\n']));
     let mut whole = content_type.unwrap_or_default().as_bytes().to_vec();
     whole.push(0);
     whole.extend_from_slice(bytes);
     whole
+}
+
+/// The same, with the end of the line that the bytes are, so that it can pass on as it came when it is released. The end
+/// stands behind the content type, which holds no line end: it is no part of what the bytes are known by.
+pub(crate) fn whole_line(content_type: Option<&str>, bytes: &[u8], line_end: &[u8]) -> Vec<u8> {
+    let whole = whole(content_type, bytes);
+    let at = whole.iter().position(|byte| *byte == 0).unwrap_or_default();
+    [&whole[..at], line_end, &whole[at..]].concat()
 }
 
 /// By what it is known when it comes again. One body may hold several faults.
@@ -167,7 +176,17 @@ pub(crate) fn open_forward_tag(vault: &Vault, sealed: &Sealed) -> Result<Tag> {
 
 /// A quarantined body, as it was delivered.
 pub(crate) fn open_body(vault: &Vault, sealed: &Sealed) -> Result<Delivery> {
-    open_whole(vault, Purpose::Quarantine, sealed)
+    Ok(open_line(vault, sealed)?.0)
+}
+
+/// A quarantined body, and the end of the line that it is, as [`whole_line`] put them together.
+pub(crate) fn open_line(vault: &Vault, sealed: &Sealed) -> Result<(Delivery, Bytes)> {
+    let delivery = open_whole(vault, Purpose::Quarantine, sealed)?;
+    let Some(given) = delivery.content_type else { return Ok((delivery, Bytes::new())) };
+    let content_type = given.trim_end_matches(['\r', '\n']);
+    let line_end = Bytes::copy_from_slice(given[content_type.len()..].as_bytes());
+    let content_type = Some(content_type.to_owned()).filter(|given| !given.is_empty());
+    Ok((Delivery { content_type, ..delivery }, line_end))
 }
 
 /// Content type and bytes as [`whole`] put them together.

@@ -23,6 +23,7 @@ mod line_books;
 mod log;
 mod measure;
 mod missing;
+mod probe;
 pub mod quarantine;
 mod receipt;
 mod receive;

@@ -77,8 +77,11 @@ fn verdict(
     let Some(sealed) = read.sealed_entry(entry.no)? else { return Ok(Verdict::Stays(Fate::Erased)) };
     let Some(intake) = intakes.of(name) else { return Ok(Verdict::Stays(Fate::NoDecoder)) };
     *bytes += sealed.0.len();
-    let delivery = kept::open_body(vault, &sealed)?;
-    let items = own(entry, intake.prepare(&delivery));
+    let (delivery, line_end) = kept::open_line(vault, &sealed)?;
+    let mut items = own(entry, intake.prepare(&delivery));
+    if let [line] = &mut items[..] {
+        line.line_end = line_end; // By itself it has none.
+    }
     let keys = vault.source(name);
     let whole = kept::whole(delivery.content_type.as_deref(), &delivery.body);
     Ok(match still_faulty(entry, &items, &keys, &whole) {
