@@ -78,7 +78,10 @@ pub(crate) fn forget(arguments: &TargetsForget) -> Result<ExitCode> {
     } else {
         String::new()
     };
-    println!("target {name} is forgotten{dropped}; a target of that name begins at the beginning");
+    println!(
+        "target {name} is forgotten{dropped}; a target of that name begins anew: with all that is tagged, or, if it forwards, \
+         with what arrives from then on"
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct Line {
     month: String,
     arrived: Sum,
     forwarded: Sum,
+    tag_left_out: Sum,
     waiting: Sum,
     parked: Sum,
     pub(crate) balanced: bool,
@@ -27,6 +28,7 @@ impl From<&LineBook> for Line {
             month: year_month(book.month),
             arrived: book.arrived.into(),
             forwarded: book.passed.into(),
+            tag_left_out: book.left_out.into(),
             waiting: book.waiting.into(),
             parked: book.parked.into(),
             balanced: book.is_balanced(),
@@ -37,12 +39,13 @@ impl From<&LineBook> for Line {
 /// The table of targets that forward; none without any.
 pub(crate) fn table(rows: &[Line]) -> Option<Table> {
     let head = ["forwarding to", "source", "posted", "arrived", "kr.", "forwarded", "kr.", "waiting", "kr."];
-    let mut shown = reconcile::table(head.into_iter().chain(["parked", "kr.", ""]), 3);
+    let mut shown = reconcile::table(head.into_iter().chain(["parked", "kr.", "tag left out", ""]), 3);
     for row in rows {
         let sums = [row.arrived, row.forwarded, row.waiting, row.parked].into_iter();
         let sums = sums.flat_map(|sum| [sum.postings.to_string(), kroner(sum.ore)]);
         let cells = [row.target.clone(), row.source.clone(), row.month.clone()].into_iter();
-        shown.add_row(cells.chain(sums).chain([verdict(row.balanced).to_owned()]));
+        let left_out = row.tag_left_out.postings.to_string();
+        shown.add_row(cells.chain(sums).chain([left_out, verdict(row.balanced).to_owned()]));
     }
     (!rows.is_empty()).then_some(shown)
 }

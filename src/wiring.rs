@@ -166,13 +166,14 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         }
         // One request at a time: of each it is known what became of it before the next one goes.
         Way::Http(http) => {
-            let window = if http.batch > 1 { http.batch * IN_FLIGHT } else { 1 };
+            let window = http.batch.max(1) * IN_FLIGHT;
             (Arc::new(poster(target, http)?), window)
         }
         Way::Folder(settings) => (Arc::new(outbox(settings)), settings.max_records.min(FOLDER_WINDOW)),
-        Way::Distributor(to) => {
-            (Arc::new(sender(config, &target.name, to, &format!("samspor target {}", target.name))?), 1)
-        }
+        Way::Distributor(to) => (
+            Arc::new(sender(config, &target.name, to, &format!("samspor target {}", target.name))?),
+            IN_FLIGHT,
+        ),
     };
     let answers: Option<Arc<dyn Decode>> = match &target.way {
         Way::Http(_) if target.policy.receipt_within.is_some() => Some(Arc::new(json::Decoder)),

@@ -248,18 +248,20 @@ impl Resolver {
 
 /// Two targets through which a posting would pass on twice to the same place.
 pub(super) fn check(targets: &[file::Target], reading: &mut Reading) {
-    let mut known: BTreeMap<(&str, &str, &str), Range<usize>> = BTreeMap::new();
+    let mut known: BTreeMap<Vec<&str>, Range<usize>> = BTreeMap::new();
     for target in targets {
         let Some(forwards) = &target.forwards else { continue };
         let place = match (&target.amqp, &target.http) {
             (Some(amqp), _) => {
-                let queue = amqp.queue.as_ref().or(amqp.exchange.as_ref()).map_or("", |name| name.as_str());
-                (amqp.broker.as_str(), queue)
+                // Two routing keys may lead apart.
+                let way = [&amqp.queue, &amqp.exchange, &amqp.routing_key].map(|name| name.as_ref());
+                let way = way.map(|name| name.map_or("", |name| name.as_str()));
+                [&[forwards.as_str(), amqp.broker.as_str()][..], &way].concat()
             }
-            (_, Some(http)) => (http.url.as_str(), ""),
+            (_, Some(http)) => vec![forwards.as_str(), http.url.as_str()],
             (None, None) => continue,
         };
-        if let Some(first) = known.insert((forwards.as_str(), place.0, place.1), forwards.span()) {
+        if let Some(first) = known.insert(place, forwards.span()) {
             reading
                 .fault(
                     forwards.span(),
@@ -364,5 +366,17 @@ mod tests {
         let problems = with(LEDGER, &(twice + "g69 = { fields = { 180 = \"{solution}\" } }\n")).problems();
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains("two targets forward this source to the same place"), "{problems:?}");
+        // Two keys of an exchange may lead apart.
+        let through = |name: &str, key: &str| {
+            format!(
+                "name = \"{name}\"\naudience = \"ledger\"\nforwards = \"opus\"\ng69 = {{ fields = {{ 180 = \"{{solution}}\" }} }}\n\
+                 amqp = {{ broker = \"bf\", exchange = \"out\", routing_key = \"{key}\" }}\n[[targets]]\n"
+            )
+        };
+        for (keys, problems) in [(["a", "b"], 0), (["a", "a"], 1)] {
+            let both = through("one", keys[0]) + &through("two", keys[1]) + LEDGER;
+            let found = with(LEDGER, &both).problems();
+            assert_eq!(found.len(), problems, "{found:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use samspor_domain::quarantine::{Filter, Standing};
 use samspor_domain::store::{Balance, Month, Outcome, Read, Result};
-use samspor_domain::{Change, Seq, Shelf, SourceNo, Stage, Sum, Text, Untagged};
+use samspor_domain::{Change, Passage, Seq, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 use samspor_engine::ControlSum;
 
 use crate::family::Family;
@@ -170,16 +170,20 @@ fn targets(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result
             unbalanced.add([label], count_unbalanced(tagged(read, target)?, of_target()));
         }
     }
+    for line in lines.iter().filter(|line| !targets.contains(&line.target)) {
+        waiting.add([("target", line.target.as_str())], read.count_forward_after(&line.target, line.cursor)?);
+    }
     let mut families = vec![feed, waiting, parked, has, unbalanced];
-    families.extend(forwarded(read, targets)?);
+    families.extend(forwarded(read)?);
     Ok(families)
 }
 
 /// Of targets that forward, what arrived for them and what became of it.
-fn forwarded(read: &mut dyn Read, targets: &[Text]) -> Result<[Family; 2]> {
+fn forwarded(read: &mut dyn Read) -> Result<[Family; 2]> {
     let mut forwarded = Family::gauge(
         "samspor_forward_postings",
-        "Postings of a target that forwards: all that arrived since it began, and those that passed on.",
+        "Postings of a target that forwards: all that arrived since it began, those that passed on, and those among them \
+         that did so without a part of their tag.",
     );
     let mut unaccounted = Family::gauge(
         "samspor_forward_postings_unaccounted",
@@ -187,13 +191,22 @@ fn forwarded(read: &mut dyn Read, targets: &[Text]) -> Result<[Family; 2]> {
          is an error of the gateway.",
     );
     let sums = read.forward_sums()?;
-    for line in read.forwardings()?.into_iter().filter(|line| targets.contains(&line.target)) {
+    // Those too that are no longer configured: what passes on is kept for them until they are forgotten.
+    for line in read.forwardings()? {
         let label = ("target", line.target.as_str());
         let mut left = -read.count_forward_after(&line.target, Seq::default())?;
-        for (state, has_passed) in [("arrived", false), ("forwarded", true)] {
-            let of = sums.iter().filter(|sum| sum.target == line.target && sum.has_passed == has_passed);
+        for (state, passage) in [
+            ("arrived", Passage::Arrived),
+            ("forwarded", Passage::Passed),
+            ("tag-left-out", Passage::LeftOut),
+        ] {
+            let of = sums.iter().filter(|sum| sum.target == line.target && sum.passage == passage);
             let postings = of.map(|sum| sum.sum.postings).sum::<i64>();
-            left += if has_passed { -postings } else { postings };
+            left += match passage {
+                Passage::Arrived => postings,
+                Passage::Passed => -postings,
+                Passage::LeftOut => 0, // These passed on.
+            };
             forwarded.add([label, ("state", state)], postings);
         }
         unaccounted.add([label], left);

@@ -46,7 +46,7 @@ impl Target for Nowhere {
     }
 }
 
-/// Runs a test beside an endpoint that serves with these settings, over a gateway with one target.
+/// Runs a test beside an endpoint that serves with these settings, over a gateway with a target, and one that forwards.
 async fn with_endpoint(set: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(SocketAddr, &Gateway)) {
     let directory = tempfile::tempdir().expect("a folder");
     let master = Master::from_hex(&"42".repeat(32)).expect("a key");
@@ -54,6 +54,9 @@ async fn with_endpoint(set: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(S
     let vault = Arc::new(Vault::new(&master));
     let core = Core::open(Box::new(store), Arc::clone(&vault), Charts::default(), 100).expect("opens");
     let name = Text::new("nowhere").expect("a name");
+    let line = Text::new("line").expect("a name");
+    let source = SourceName::new("prisme").expect("a name");
+    let forwards = Scribe::forwarding(Arc::clone(&vault), &line, source, Arc::new(json::Carrier));
     let scribe = Scribe::new(vault, &name, Audience::Ledger, Arc::new(json::Encoder));
     let outlet = Outlet {
         name,
@@ -63,7 +66,9 @@ async fn with_endpoint(set: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(S
         policy: Policy::default(),
         answers: None,
     };
-    let gateway = Gateway::start(core, Arc::new(Fixed), vec![], vec![outlet]).expect("starts");
+    let (target, policy, answers) = (Arc::new(Nowhere), Policy::default(), None);
+    let line = Outlet { name: line, target, scribe: forwards, window: 1, policy, answers };
+    let gateway = Gateway::start(core, Arc::new(Fixed), vec![], vec![outlet, line]).expect("starts");
     let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), Fixed.now())
         .with_store(directory.path().to_owned(), samspor_sqlite::files(directory.path()));
     set(&mut settings);
@@ -122,6 +127,9 @@ async fn what_the_store_and_the_board_say_is_told_as_it_is_then() {
                 ("samspor_quarantine_entries", &[source, ("reason", "posting-conflict")], 1.0),
                 ("samspor_target_waiting_records", &[("target", "nowhere")], 0.0),
                 ("samspor_target_unbalanced_books", &[("target", "nowhere")], 0.0),
+                ("samspor_target_waiting_records", &[("target", "line")], 0.0),
+                ("samspor_forward_postings", &[("target", "line"), ("state", "tag-left-out")], 0.0),
+                ("samspor_forward_postings_unaccounted", &[("target", "line")], 0.0),
                 ("samspor_part_condition", &[("part", "target nowhere"), ("condition", "starting")], 1.0),
                 ("samspor_part_condition", &[("part", "metrics"), ("condition", "up")], 1.0),
                 ("samspor_part_condition", &[("part", "metrics"), ("condition", "down")], 0.0),

@@ -13,7 +13,7 @@ CREATE TABLE forward (
 );
 CREATE INDEX forward_target ON forward (target, no);
 
--- passed: 0 all that arrived since the target began, 1 what the receiver has. debit, credit, hash: as of a shelf.
+-- passed: 0 all that arrived since the target began, 1 what the receiver has, 2 of that what lacks a part of its tag. debit, credit, hash: as of a shelf.
 CREATE TABLE forwarded (
     target INTEGER NOT NULL,
     month INTEGER NOT NULL,

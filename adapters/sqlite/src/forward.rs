@@ -3,7 +3,9 @@
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{PostingNo, PostingRow, Result, Sealed, Seq, SourceNo};
-use samspor_domain::{ForwardRow, ForwardSum, Forwarding, ReadForward, Text, WriteForward};
+use samspor_domain::{
+    ForwardRow, ForwardSum, Forwarding, Passage, ReadForward, Text, WaitingRow, WriteForward,
+};
 
 use crate::{Sqlite, books, code};
 
@@ -21,6 +23,19 @@ fn row(row: &Row<'_>) -> rusqlite::Result<ForwardRow> {
         body: Sealed(row.get(2)?),
         tag: row.get::<_, Option<Vec<u8>>>(3)?.map(Sealed),
     })
+}
+
+/// How the store writes how far postings have come. The numbers never change.
+fn passed(passage: Passage) -> i64 {
+    match passage {
+        Passage::Arrived => 0,
+        Passage::Passed => 1,
+        Passage::LeftOut => 2,
+    }
+}
+
+fn passage(number: i64) -> Option<Passage> {
+    [Passage::Arrived, Passage::Passed, Passage::LeftOut].into_iter().find(|known| passed(*known) == number)
 }
 
 impl ReadForward for Sqlite {
@@ -58,8 +73,33 @@ impl ReadForward for Sqlite {
         self.one(&sql, params![target.as_str(), posting.0], row)
     }
 
-    fn forwards_of(&mut self, posting: PostingNo) -> Result<Vec<ForwardRow>> {
-        self.all(&format!("SELECT {ROW} FROM forward f WHERE f.posting = ? ORDER BY f.no"), [posting.0], row)
+    fn forward_no(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Seq>> {
+        let sql = format!("SELECT f.no FROM forward f WHERE f.target = {TARGET} AND f.posting = ?2");
+        self.one(&sql, params![target.as_str(), posting.0], |row| Ok(Seq(row.get(0)?)))
+    }
+
+    fn forward_waiting(&mut self, target: &Text, after: Seq, limit: usize) -> Result<Vec<WaitingRow>> {
+        let sql = format!(
+            "SELECT f.no, EXISTS (SELECT 1 FROM parked k WHERE k.target = f.target AND k.posting = f.posting), {} \
+             FROM forward f JOIN posting p ON p.no = f.posting {} \
+             WHERE f.target = {TARGET} AND f.no > ?2 ORDER BY f.no LIMIT ?3",
+            code::POSTING,
+            code::PERSONS,
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(&sql, params![target.as_str(), after.0, limit], |row| {
+            Ok(WaitingRow { no: Seq(row.get(0)?), is_parked: row.get(1)?, posting: code::posting(row, 2)? })
+        })
+    }
+
+    fn is_to_pass_on(&mut self, posting: PostingNo) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM forward WHERE posting = ?)";
+        Ok(self.one(sql, [posting.0], |row| row.get(0))?.unwrap_or(false))
+    }
+
+    fn forward_tags(&mut self, posting: PostingNo) -> Result<Vec<(Seq, Sealed)>> {
+        let sql = "SELECT no, tag FROM forward WHERE posting = ? AND tag IS NOT NULL ORDER BY no";
+        self.all(sql, [posting.0], |row| Ok((Seq(row.get(0)?), Sealed(row.get(1)?))))
     }
 
     fn count_forward_after(&mut self, target: &Text, after: Seq) -> Result<i64> {
@@ -80,7 +120,7 @@ impl ReadForward for Sqlite {
             Ok(ForwardSum {
                 target: code::text(row, 4)?,
                 month: code::read_date(row.get(5)?).ok_or_else(|| code::strange(5))?,
-                has_passed: row.get(6)?,
+                passage: passage(row.get(6)?).ok_or_else(|| code::strange(6))?,
                 sum: books::sum(row)?,
             })
         })
@@ -123,8 +163,8 @@ impl WriteForward for Sqlite {
             let sql = "SELECT no FROM target WHERE name = ?";
             let target: Option<i64> = self.one(sql, [sum.target.as_str()], |row| row.get(0))?;
             let month = code::date(sum.month);
-            let key: [(&str, &dyn ToSql); 3] =
-                [("target", &target), ("month", &month), ("passed", &sum.has_passed)];
+            let passed = passed(sum.passage);
+            let key: [(&str, &dyn ToSql); 3] = [("target", &target), ("month", &month), ("passed", &passed)];
             self.add("forwarded", &key, sum.sum)
         })
     }

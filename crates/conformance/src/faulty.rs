@@ -15,7 +15,8 @@ use samspor_domain::store::{
 };
 use samspor_domain::{
     Cause, EntryNo, FactNo, Fault, ForwardRow, ForwardSum, Forwarding, Handed, Kind, Parked, PostingNo,
-    Pseudonym, ReadForward, Scope, Seq, SetNo, Shelf, SourceName, SourceNo, Stage, Text, WriteForward,
+    Pseudonym, ReadForward, Scope, Seq, SetNo, Shelf, SourceName, SourceNo, Stage, Text, WaitingRow,
+    WriteForward,
 };
 
 /// Something that is asked of a store.
@@ -110,7 +111,10 @@ impl<S: Read + ?Sized> ReadForward for Faulty<S> {
         fn forwardings(&mut self) -> Result<Vec<Forwarding>>;
         fn forward_after(&mut self, target: &Text, after: Seq, limit: usize) -> Result<Vec<(ForwardRow, PostingRow)>>;
         fn forward_of(&mut self, target: &Text, posting: PostingNo) -> Result<Option<ForwardRow>>;
-        fn forwards_of(&mut self, posting: PostingNo) -> Result<Vec<ForwardRow>>;
+        fn forward_no(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Seq>>;
+        fn forward_waiting(&mut self, target: &Text, after: Seq, limit: usize) -> Result<Vec<WaitingRow>>;
+        fn is_to_pass_on(&mut self, posting: PostingNo) -> Result<bool>;
+        fn forward_tags(&mut self, posting: PostingNo) -> Result<Vec<(Seq, Sealed)>>;
         fn count_forward_after(&mut self, target: &Text, after: Seq) -> Result<i64>;
         fn last_forward(&mut self) -> Result<Seq>;
         fn forward_sums(&mut self) -> Result<Vec<ForwardSum>>;

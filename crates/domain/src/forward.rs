@@ -12,6 +12,10 @@ pub trait Carry: Send + Sync {
     /// A posting's body as it came, and in it the tag if there is one. What the format has no room for is left out: a
     /// posting always passes on.
     fn carry(&self, posting: &Delivery, tag: Option<&Tag>) -> Carried;
+    /// Whether the tags of a solution have room, as far as its id decides that.
+    fn has_room_for(&self, _solution: &Text) -> bool {
+        true
+    }
 }
 
 /// A body as it passes on.
@@ -53,15 +57,38 @@ pub struct ForwardRow {
     pub tag: Option<Sealed>,
 }
 
-/// Postings that passed on or are to, added up by month of posting. They stay when the log is emptied.
+/// A posting that is to pass on, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRow {
+    /// Its number in the log.
+    pub no: Seq,
+    /// The posting.
+    pub posting: PostingRow,
+    /// Whether the target does not get it for now.
+    pub is_parked: bool,
+}
+
+/// How far postings that pass on have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Passage {
+    /// They arrived since the target began to forward: all of them.
+    Arrived,
+    /// The receiver has them.
+    Passed,
+    /// The receiver has them without a part of their tag, or without all of it, for which there was no room. These are among
+    /// those that passed.
+    LeftOut,
+}
+
+/// Postings that pass on, added up by month of posting. They stay when the log is emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardSum {
     /// The target.
     pub target: Text,
     /// The month of the postings' dates.
     pub month: Month,
-    /// Whether the receiver has them; otherwise these are all that arrived since the target began.
-    pub has_passed: bool,
+    /// How far they have come.
+    pub passage: Passage,
     /// What they add up to.
     pub sum: Sum,
 }
@@ -79,13 +106,19 @@ pub trait ReadForward {
     ) -> Result<Vec<(ForwardRow, PostingRow)>>;
     /// A posting that is to pass on to a target; none once it has.
     fn forward_of(&mut self, target: &Text, posting: PostingNo) -> Result<Option<ForwardRow>>;
-    /// Whether a posting is to pass on to any target, and how: each row of it.
-    fn forwards_of(&mut self, posting: PostingNo) -> Result<Vec<ForwardRow>>;
+    /// Its number in the target's log; none once it has passed on.
+    fn forward_no(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Seq>>;
+    /// What is to pass on to a target after a place in its log, in order, at most `limit`, without its bodies.
+    fn forward_waiting(&mut self, target: &Text, after: Seq, limit: usize) -> Result<Vec<WaitingRow>>;
+    /// Whether a posting is to pass on to any target.
+    fn is_to_pass_on(&mut self, posting: PostingNo) -> Result<bool>;
+    /// The tags with which a posting is to pass on, each with its number in the logs.
+    fn forward_tags(&mut self, posting: PostingNo) -> Result<Vec<(Seq, Sealed)>>;
     /// How many postings are to pass on to a target after a place in its log.
     fn count_forward_after(&mut self, target: &Text, after: Seq) -> Result<i64>;
     /// The last number that was given in these logs.
     fn last_forward(&mut self) -> Result<Seq>;
-    /// What has arrived for and passed on to each target, added up.
+    /// What arrived for each target and what became of it, added up.
     fn forward_sums(&mut self) -> Result<Vec<ForwardSum>>;
 }
 
@@ -105,6 +138,6 @@ pub trait WriteForward {
     fn has_passed(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
     /// A posting that is still to pass on does so without a tag.
     fn blank_forward(&mut self, no: Seq) -> Result<()>;
-    /// Adds to what arrived and passed on.
+    /// Adds to what arrived, passed on, and did so without a part of its tag.
     fn add_forwarded(&mut self, sums: &[ForwardSum]) -> Result<()>;
 }

@@ -38,7 +38,9 @@ pub use decide::{
 pub use fault::{Fault, Reason};
 pub use feed::{Cause, Change, FilterKey, LedgerRecord, LisRecord, Record, Revision};
 pub use filter::{Fit, TagFilter};
-pub use forward::{Carried, Carry, ForwardRow, ForwardSum, Forwarding, ReadForward, WriteForward};
+pub use forward::{
+    Carried, Carry, ForwardRow, ForwardSum, Forwarding, Passage, ReadForward, WaitingRow, WriteForward,
+};
 pub use handed::{Handed, Parked, Receipted, Shelf, Stage, Verdict, Why};
 pub use message::{
     Body, Case, Consent, ControlTotal, Enrolment, Fact, Grant, Identity, IdentityKind, Kind, Message,

@@ -6,6 +6,7 @@ use samspor_domain::store::{Result, StoreError};
 use samspor_domain::{Charts, Text};
 
 use crate::core::Core;
+use crate::forward::NewLines;
 
 /// The store's value that lists the parts that are paused, so that a restart does not let them go on.
 const PAUSED: &str = "paused";
@@ -24,12 +25,13 @@ pub struct Settings {
 }
 
 impl Core {
-    /// Works by other settings from now on, and for these targets: all of it, or after an error nothing. What other
-    /// charts decided goes on the work list.
-    pub(crate) fn adopt(&mut self, settings: Settings, targets: &[&Text]) -> Result<()> {
+    /// Works by other settings from now on, and for these targets, some of which begin to forward: all of it, or after an
+    /// error nothing. What other charts decided goes on the work list.
+    pub(crate) fn adopt(&mut self, settings: Settings, targets: &[&Text], lines: &NewLines) -> Result<()> {
         let before = self.swap(settings);
         let adopted = self.transaction(|core| {
             core.note_charts_and_rules()?;
+            core.begin_lines(lines)?;
             core.note_targets(targets)
         });
         if adopted.is_err() {

@@ -30,6 +30,8 @@ pub(crate) struct Handing {
     pub(crate) revision: i64,
     pub(crate) change: Change,
     pub(crate) entry: Entry,
+    /// Whether a part of its tag was left out, for which there was no room.
+    pub(crate) is_short: bool,
     /// The receipt that it answered with, of this very record.
     pub(crate) receipt: Option<Box<Receipt>>,
 }
@@ -273,7 +275,14 @@ mod tests {
         for row in core.store.postings(&Reach::All, PostingNo(0), 99).expect("postings") {
             let entry = core.entry(row.source, &row.posting);
             let (revision, change, receipt) = (1, Change::Tag, None);
-            advance.handed.push(Handing { posting: row.no, revision, change, entry, receipt });
+            advance.handed.push(Handing {
+                posting: row.no,
+                revision,
+                change,
+                entry,
+                is_short: false,
+                receipt,
+            });
         }
         core.know_targets(&[&target]).expect("it is known");
         let hand = |core: &mut Core| {
@@ -316,7 +325,14 @@ mod tests {
         let target = text("ledger");
         let row = core.store.posting(PostingNo(1)).expect("it answers").expect("a posting");
         let entry = core.entry(row.source, &row.posting);
-        let handing = Handing { posting: row.no, revision: 1, change: Change::Tag, entry, receipt: None };
+        let handing = Handing {
+            posting: row.no,
+            revision: 1,
+            change: Change::Tag,
+            entry,
+            is_short: false,
+            receipt: None,
+        };
         let (to, parked) = (Seq(1), Vec::new());
         let advance =
             Advance { target: target.clone(), to, handed: vec![handing], parked, gives_receipts: true };
@@ -340,6 +356,7 @@ mod tests {
             revision: 1,
             change: Change::Tag,
             entry: Entry::new(SourceNo(1), date, sum),
+            is_short: false,
             receipt: None,
         };
         let (to, parked) = (Seq(9), Vec::new());

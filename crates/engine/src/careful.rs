@@ -345,6 +345,7 @@ impl Outlet {
         step: &Step,
     ) -> Result<Option<Fell>, Failure> {
         (doubts.in_hand, doubts.may_prove) = (Some(what), true);
+        self.tell_short(means.status, step);
         let mut messages = step.messages.clone();
         let span = self.span(means.handle, step, &mut messages);
         let sent = publisher.publish(messages).await?.await?;

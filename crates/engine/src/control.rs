@@ -218,9 +218,11 @@ impl Control {
             if let Err(why) = core.note_filters(&outlets)? {
                 return Ok(Err(Unavailable::refusing(why)));
             }
-            if let Err(why) = core.note_lines(&outlets)? {
-                return Ok(Err(Unavailable::refusing(why)));
-            }
+            let lines = match core.new_lines(&outlets)? {
+                Ok(lines) => lines,
+                Err(why) => return Ok(Err(Unavailable::refusing(why))),
+            };
+            core.warn_of_no_room(&outlets);
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
             let receipts = receipts_of(&outlets);
             let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();
@@ -228,7 +230,7 @@ impl Control {
                 work.push(Work::Deliver(Box::new(outlet), core.store().reader()?));
             }
             let paused = core.paused()?;
-            core.adopt(settings, &targets.iter().collect::<Vec<_>>())?;
+            core.adopt(settings, &targets.iter().collect::<Vec<_>>(), &lines)?;
             // From here on nothing fails.
             core.expect_only(&targets);
             core.expect_receipts(receipts);

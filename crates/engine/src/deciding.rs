@@ -8,7 +8,7 @@ use samspor_domain::store::{
 };
 use samspor_domain::{
     Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, FilterKey, Posting, PostingNo, Pseudonym, Rank,
-    Revision, Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, decide, follows,
+    Revision, Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, Untagged, decide, follows,
 };
 use samspor_vault::Purpose;
 
@@ -261,12 +261,19 @@ impl Core {
         let had_tag = matches!(row.standing, Standing::Tagged(_));
         let entry = self.entry(row.source, &row.posting);
         self.stand(row, entry, standing)?;
+        let is_linked = !matches!(decision.answer, Answer::Untagged(Untagged::NotConsented));
         let says = match decision.answer {
             Answer::Tagged(tag) => (Some(*tag), decision.subject),
-            Answer::Untagged(_) if had_tag => (None, None),
-            Answer::Untagged(_) => return Ok(true), // From one reason to another; the feed says nothing of reasons.
+            Answer::Untagged(_) => (None, None),
         };
-        self.append(row.no, entry, before, says, cause, now)?;
+        // Of one reason or another the feed says nothing.
+        if had_tag || says.0.is_some() {
+            self.append(row.no, entry, before, says, cause, now)?;
+        }
+        if !is_linked {
+            // No consent leads from the posting to a citizen any more, nor does the later end of one lead to the posting.
+            self.blank_what_passes_on(row.no)?;
+        }
         Ok(true)
     }
 

@@ -17,12 +17,12 @@ use crate::books::{Advance, Handing, Parking};
 use crate::careful::{Doubts, UNSENT};
 use crate::log::Logged;
 use crate::scribe::Scribe;
-use crate::status::{Condition, Status, target_part};
+use crate::status::{Condition, Status, tags_part, target_part};
 use crate::supervise::Backoff;
 use crate::trace;
 use crate::writer::{Handle, explain};
 
-/// Batches that may wait for their confirms at once, each of them a part of the window.
+/// Batches that may wait for their confirms at once, each of them a part of the window; fewer where that is smaller.
 pub const IN_FLIGHT: usize = 4;
 
 /// Records that are looked at in one go, at most, for some that a filter does not let pass by.
@@ -30,6 +30,10 @@ const LOOKED_AT: usize = 1_000;
 
 /// Of which so many are read at once.
 const PAGE: usize = 250;
+
+/// What is said where there was no room for a tag.
+const SHORT: &str = "postings passed on without a part of their tag, for which the fields that the configuration names have no \
+                     room; `samspor reconcile` counts them";
 
 /// One target, as it runs.
 pub struct Outlet {
@@ -138,6 +142,8 @@ impl Outlet {
         // One for all connections: what is released between two of them is seen in the next.
         let released = handle.released();
         let mut means = Means { reader, handle, status, stop, backoff: &mut backoff, released };
+        // One that ran before may have left something there.
+        status.remove(&tags_part(&self.name));
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let connecting = async {
@@ -198,6 +204,7 @@ impl Outlet {
         let measure = means.handle.measures.confirms_of(&self.name);
         let mut read = doubts.position;
         let mut in_flight: VecDeque<Flight> = VecDeque::new();
+        let most = self.window.clamp(1, IN_FLIGHT);
         // Whether the feed has had its turn since what is tried again had its own.
         let mut had_turn = false;
         loop {
@@ -213,13 +220,14 @@ impl Outlet {
             }
             newest.mark_unchanged();
             let mut more = false;
-            if !stopping && in_flight.len() < IN_FLIGHT && !(is_due && had_turn) {
+            if !stopping && in_flight.len() < most && !(is_due && had_turn) {
                 let mut steps = blocking::in_place(|| self.read(means.reader, read))?;
                 if let Some(last) = steps.last() {
                     read = last.seq;
                     let mut messages = Vec::with_capacity(steps.len());
                     let mut counted = Vec::with_capacity(steps.len());
                     for mut step in steps.drain(..) {
+                        self.tell_short(means.status, &step);
                         let before = messages.len();
                         messages.append(&mut step.messages);
                         step.span = self.span(means.handle, &step, &mut messages[before..]);
@@ -229,7 +237,7 @@ impl Outlet {
                     let published = publisher.publish(messages).await;
                     let confirms = published.inspect_err(|_| doubts.lost(read))?;
                     in_flight.push_back(Flight { steps: counted, confirms, begun });
-                    more = in_flight.len() < IN_FLIGHT;
+                    more = in_flight.len() < most;
                 } else if is_due {
                     had_turn = true;
                     more = in_flight.is_empty();
@@ -285,7 +293,7 @@ impl Outlet {
                     Flow::Open => Condition::Up,
                     Flow::Blocked(why) => Condition::Down(format!("the receiver takes nothing for now: {why}")),
                 }),
-                changed = newest.changed(), if !stopping && in_flight.len() < IN_FLIGHT => {
+                changed = newest.changed(), if !stopping && in_flight.len() < most => {
                     changed.map_err(|_| Failure::Gone)?;
                 }
                 changed = means.released.changed(), if !stopping => {
@@ -296,6 +304,13 @@ impl Outlet {
                 () = doubts.rounds.due(), if !stopping && !is_due => {}
                 () = means.stop.cancelled(), if !stopping => {}
             }
+        }
+    }
+
+    /// Says that a posting goes without a part of its tag, if it does.
+    pub(crate) fn tell_short(&self, status: &Status, step: &Step) {
+        if step.handing.as_ref().is_some_and(|handing| handing.is_short) {
+            status.set(&tags_part(&self.name), Condition::Down(SHORT.into()));
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use samspor_domain::store::{PostingNo, Result, Seq, Store, StoreError};
-use samspor_domain::{Parked, Posting, SourceName, SourceNo, Text};
+use samspor_domain::{Parked, Passage, Posting, SourceName, SourceNo, Text, WaitingRow};
 use samspor_vault::Purpose;
 
 use crate::books::{Advance, Parking};
@@ -20,6 +20,9 @@ use crate::log::Log;
 /// or not, so that one that comes back has missed nothing.
 pub(crate) type Lines = BTreeMap<Text, SourceNo>;
 
+/// Targets that are to begin to forward, each with its source.
+pub(crate) type NewLines = Vec<(Text, SourceName)>;
+
 /// The targets that forward, as the store has them.
 pub(crate) fn lines(store: &mut dyn Store) -> Result<Lines> {
     let forwardings = store.forwardings()?.into_iter();
@@ -27,11 +30,11 @@ pub(crate) fn lines(store: &mut dyn Store) -> Result<Lines> {
 }
 
 impl Core {
-    /// Lets the postings of a source pass on to each of these targets from now on, where they do not yet. Answers why not,
-    /// where a target began as something else: it would have a part of each.
-    pub(crate) fn note_lines(&mut self, outlets: &[Outlet]) -> Result<std::result::Result<(), String>> {
+    /// Those of these targets to which the postings of a source pass on and did not before. Answers why that cannot be, where
+    /// a target began as something else: it would have a part of each.
+    pub(crate) fn new_lines(&mut self, outlets: &[Outlet]) -> Result<std::result::Result<NewLines, String>> {
         let readers: Vec<Text> = self.store.cursors()?.into_iter().map(|(name, _)| name).collect();
-        let mut new: Vec<(Text, SourceName)> = Vec::new();
+        let mut new = NewLines::new();
         for Outlet { name, scribe, .. } in outlets {
             let before = self.lines.get(name).map(|no| self.keyring.name(*no).cloned());
             let is_good = match (scribe.forwards(), &before) {
@@ -49,17 +52,28 @@ impl Core {
                 )));
             }
         }
-        if !new.is_empty() {
-            self.transaction(|core| {
-                for (target, source) in &new {
-                    let source = core.keyring.enter(&mut *core.store, source)?;
-                    core.store.begin_forwarding(target, source)?;
-                    core.lines.insert(target.clone(), source);
-                }
-                Ok(())
-            })?;
+        Ok(Ok(new))
+    }
+
+    /// Lets postings pass on from now on, as a part of a transaction.
+    pub(crate) fn begin_lines(&mut self, new: &NewLines) -> Result<()> {
+        for (target, source) in new {
+            let source = self.keyring.enter(&mut *self.store, source)?;
+            self.store.begin_forwarding(target, source)?;
+            self.lines.insert(target.clone(), source);
         }
-        Ok(Ok(()))
+        Ok(())
+    }
+
+    /// Tells of solutions whose tags have no room where they are to go.
+    pub(crate) fn warn_of_no_room(&self, outlets: &[Outlet]) {
+        for Outlet { name, scribe, .. } in outlets {
+            for solution in self.registry.solution_ids().filter(|solution| !scribe.has_room_for(solution)) {
+                tracing::warn!(target = %name, %solution, "a field that is to carry the tags of this solution is too \
+                    narrow for them, so postings will pass on without; name a wider field, or give the solution a \
+                    shorter id");
+            }
+        }
     }
 
     /// How far the feed reaches, and how far the logs of what passes on. Where nothing does, nobody asks for those.
@@ -88,7 +102,7 @@ impl Core {
         let entry = self.entry(source, &row.posting);
         for (target, _) in self.lines.iter().filter(|(_, of)| **of == source) {
             self.store.forward(target, row.no, &body, tag.as_ref())?;
-            self.tally.forwarded(target, entry, false);
+            self.tally.forwarded(target, entry, Passage::Arrived);
         }
         Ok(())
     }
@@ -96,17 +110,20 @@ impl Core {
     /// Notes what passed on to a target, and what is parked.
     pub(crate) fn note_passed(&mut self, advance: &Advance, now: Timestamp) -> Result<()> {
         let target = &advance.target;
+        let mut passed = Vec::new();
         for handing in &advance.handed {
             // One that is delivered again has left the log before, and counts once.
             if !self.store.has_passed(target, handing.posting)? {
                 continue;
             }
-            self.tally.forwarded(target, handing.entry, true);
-            self.store.unpark(target, handing.posting)?;
-            if let Some(row) = self.store.posting(handing.posting)? {
-                self.purge_again(&row)?;
+            self.tally.forwarded(target, handing.entry, Passage::Passed);
+            if handing.is_short {
+                self.tally.forwarded(target, handing.entry, Passage::LeftOut);
             }
+            self.store.unpark(target, handing.posting)?;
+            passed.push(handing.posting);
         }
+        self.purge_all_again(&passed)?;
         for Parking { posting, seq, why, is_released } in &advance.parked {
             if Log::Own.newest_seq(&mut *self.store, target, *posting)? != Some(*seq) {
                 continue;
@@ -130,15 +147,14 @@ impl Core {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let rows = self.store.forwards_of(posting)?;
-        if rows.iter().all(|row| row.tag.is_none()) {
+        let tags = self.store.forward_tags(posting)?;
+        if tags.is_empty() {
             return Ok(());
         }
         let now = kept::newest_tag(&mut *self.store, &self.keyring.vault, posting)?;
-        for row in rows {
-            let Some(sealed) = &row.tag else { continue };
-            if Some(kept::open_forward_tag(&self.keyring.vault, sealed)?) != now {
-                self.store.blank_forward(row.no)?;
+        for (no, sealed) in tags {
+            if Some(kept::open_forward_tag(&self.keyring.vault, &sealed)?) != now {
+                self.store.blank_forward(no)?;
             }
         }
         Ok(())
@@ -147,8 +163,8 @@ impl Core {
     /// Drops a slice of what is still to pass on to a target that is forgotten. Answers whether there was any. In between it
     /// is one for which less arrived, and its books balance, so that it may also come back.
     pub(crate) fn drop_line(&mut self, target: &Text) -> Result<bool> {
-        let rows = self.store.forward_after(target, Seq::default(), self.slice())?;
-        for (_, row) in &rows {
+        let rows = self.store.forward_waiting(target, Seq::default(), self.slice())?;
+        for WaitingRow { posting: row, .. } in &rows {
             self.store.has_passed(target, row.no)?;
             self.store.unpark(target, row.no)?;
             self.tally.not_forwarded(target, self.entry(row.source, &row.posting));
@@ -158,6 +174,6 @@ impl Core {
 
     /// Whether a posting is still to pass on to a target, and so stays.
     pub(crate) fn is_to_pass_on(&mut self, posting: PostingNo) -> Result<bool> {
-        Ok(!self.lines.is_empty() && !self.store.forwards_of(posting)?.is_empty())
+        Ok(!self.lines.is_empty() && self.store.is_to_pass_on(posting)?)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use samspor_domain::store::{Month, PostingNo, PostingRow, Read, Result, Seq};
-use samspor_domain::{SourceName, SourceNo, Sum, Text};
+use samspor_domain::store::{Month, PostingRow, Read, Result, Seq};
+use samspor_domain::{Passage, SourceName, SourceNo, Sum, Text, WaitingRow};
 
 /// Rows that are read at a time.
 const PAGE: usize = 1_000;
@@ -21,6 +21,8 @@ pub struct LineBook {
     pub arrived: Sum,
     /// What the receiver has.
     pub passed: Sum,
+    /// Of that, what has it without a part of its tag, for which there was no room.
+    pub left_out: Sum,
     /// What it is still to be given.
     pub waiting: Sum,
     /// What it does not get for now.
@@ -53,22 +55,25 @@ pub(crate) fn read(
             month,
             arrived: Sum::default(),
             passed: Sum::default(),
+            left_out: Sum::default(),
             waiting: Sum::default(),
             parked: Sum::default(),
         };
         for added in sums.iter().filter(|added| added.target == line.target) {
             let book = of.entry(added.month).or_insert_with(|| empty(added.month));
-            *(if added.has_passed { &mut book.passed } else { &mut book.arrived }) += added.sum;
+            *(match added.passage {
+                Passage::Arrived => &mut book.arrived,
+                Passage::Passed => &mut book.passed,
+                Passage::LeftOut => &mut book.left_out,
+            }) += added.sum;
         }
         let mut after = Seq::default();
         loop {
-            let page = read.forward_after(&line.target, after, PAGE)?;
-            let Some((last, _)) = page.last() else { break };
+            let page = read.forward_waiting(&line.target, after, PAGE)?;
+            let Some(last) = page.last() else { break };
             after = last.no;
-            for (_, row) in page {
+            for WaitingRow { posting: row, is_parked, .. } in page {
                 let month = row.posting.date.first_of_month();
-                let next = read.parked(&line.target, PostingNo(row.no.0 - 1), 1)?;
-                let is_parked = next.first().is_some_and(|parked| parked.posting == row.no);
                 let book = of.entry(month).or_insert_with(|| empty(month));
                 *(if is_parked { &mut book.parked } else { &mut book.waiting }) += sum(&row);
             }

@@ -63,7 +63,7 @@ impl Log {
     ) -> Result<Option<Seq>> {
         Ok(match self {
             Self::Feed => read.newest_record(posting)?.map(|record| record.seq),
-            Self::Own => read.forward_of(target, posting)?.map(|row| row.no),
+            Self::Own => read.forward_no(target, posting)?,
         })
     }
 }

@@ -2,8 +2,8 @@
 //! failed in a row than may, some of those behind are tried once each. The first that gets through is the proof. It goes out
 //! of turn, since otherwise the line would stand still until somebody looked at it.
 
-use samspor_domain::store::Seq;
 use samspor_domain::Publisher;
+use samspor_domain::store::Seq;
 
 use crate::blocking;
 use crate::careful::{Doubts, Fell, How, InHand};

@@ -245,6 +245,11 @@ impl Registry {
     }
 
     /// Decides by other charts from now on.
+    /// The ids of the live solutions.
+    pub(crate) fn solution_ids(&self) -> impl Iterator<Item = &Text> {
+        self.solutions.keys()
+    }
+
     pub(crate) fn use_charts(&mut self, charts: Charts) {
         self.charts = charts;
     }

@@ -386,9 +386,32 @@ impl Core {
         if progress.posting < row.no.0 || !progress.again.insert(row.no.0) {
             return Ok(()); // It is still to come there.
         }
-        if progress.again.len() > self.slice() {
+        self.note_again(progress)
+    }
+
+    /// The same for postings that passed on, of which there are many at a time.
+    pub(crate) fn purge_all_again(&mut self, postings: &[PostingNo]) -> Result<()> {
+        if !self.retention.begun || postings.is_empty() {
+            return Ok(());
+        }
+        let mut progress = Progress::load(&mut *self.store)?;
+        let mut is_new = false;
+        for no in postings.iter().filter(|no| no.0 <= progress.posting) {
+            if let Some(row) = self.store.posting(*no)?
+                && !matches!(row.standing, Standing::Tagged(_))
+            {
+                is_new |= progress.again.insert(no.0);
+            }
+        }
+        if is_new { self.note_again(progress) } else { Ok(()) }
+    }
+
+    /// Notes what purging is to look at again.
+    fn note_again(&mut self, mut progress: Progress) -> Result<()> {
+        if progress.again.len() > self.slice()
+            && let Some(first) = progress.again.first().copied()
+        {
             // More than purging could look at meanwhile: then it goes through them in their order.
-            let first = progress.again.first().copied().unwrap_or(row.no.0);
             progress.posting = progress.posting.min(first - 1);
             progress.again.clear();
         }

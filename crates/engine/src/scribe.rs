@@ -31,14 +31,13 @@ pub enum Audience {
 enum Writes {
     /// The feed's records.
     Records(Audience, Arc<dyn Encode>),
-    /// The postings of a source as they came, and whether it was told that some have no room for their tag.
-    Bodies(SourceName, Arc<dyn Carry>, bool),
+    /// The postings of a source as they came.
+    Bodies(SourceName, Arc<dyn Carry>),
 }
 
 /// Writes what one target gets: the feed's records, or postings as they came.
 pub struct Scribe {
     vault: Arc<Vault>,
-    target: Text,
     writes: Writes,
     filter: TagFilter,
     pseudonyms: Pseudonyms,
@@ -52,16 +51,16 @@ impl Scribe {
     pub fn new(vault: Arc<Vault>, target: &Text, audience: Audience, encoder: Arc<dyn Encode>) -> Self {
         let pseudonyms = vault.target(target);
         let filter = TagFilter::default();
-        let (target, writes) = (target.clone(), Writes::Records(audience, encoder));
-        Self { vault, target, writes, filter, pseudonyms, sources: BTreeMap::new() }
+        let writes = Writes::Records(audience, encoder);
+        Self { vault, writes, filter, pseudonyms, sources: BTreeMap::new() }
     }
 
     /// A scribe for the target of that name, to which a source's postings pass on.
     #[must_use]
     pub fn forwarding(vault: Arc<Vault>, target: &Text, source: SourceName, carrier: Arc<dyn Carry>) -> Self {
         let pseudonyms = vault.target(target);
-        let (target, writes) = (target.clone(), Writes::Bodies(source, carrier, false));
-        Self { vault, target, writes, filter: TagFilter::default(), pseudonyms, sources: BTreeMap::new() }
+        let writes = Writes::Bodies(source, carrier);
+        Self { vault, writes, filter: TagFilter::default(), pseudonyms, sources: BTreeMap::new() }
     }
 
     /// Whose postings pass on, if that is what the target gets.
@@ -69,6 +68,14 @@ impl Scribe {
         match &self.writes {
             Writes::Records(..) => None,
             Writes::Bodies(source, ..) => Some(source),
+        }
+    }
+
+    /// Whether what it passes on has room for the tags of a solution, as far as that can be known.
+    pub(crate) fn has_room_for(&self, solution: &Text) -> bool {
+        match &self.writes {
+            Writes::Records(..) => true,
+            Writes::Bodies(_, carrier) => carrier.has_room_for(solution),
         }
     }
 
@@ -116,18 +123,15 @@ impl Scribe {
         let (source, id) = self.source(reader, posting)?;
         let said = &posting.posting;
         let entry = Entry::new(posting.source, said.date, Sum::of(said.amount, &id));
-        let Writes::Bodies(_, carrier, told) = &mut self.writes else {
+        let Writes::Bodies(_, carrier) = &self.writes else {
             unreachable!("only a target that forwards reads such a log")
         };
         let came = kept::open_whole(&self.vault, Purpose::Forward, &row.body)?;
         let tag = row.tag.as_ref().map(|tag| kept::open_forward_tag(&self.vault, tag)).transpose()?;
         let carried = carrier.carry(&came, tag.as_ref());
-        if carried.left_out > 0 && !std::mem::replace(told, true) {
-            tracing::warn!(target = %self.target, "a posting passed on without a part of its tag, for which the \
-                configured fields have no room; there may be more, and this is said once");
-        }
         let change = if tag.is_some() { Change::Tag } else { Change::Untag };
-        let handing = Handing { posting: posting.no, revision: 1, change, entry, receipt: None };
+        let is_short = carried.left_out > 0;
+        let handing = Handing { posting: posting.no, revision: 1, change, entry, is_short, receipt: None };
         let is_sendable =
             |given: &String| given.len() <= 255 && given.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         let content_type =
@@ -167,6 +171,7 @@ impl Scribe {
             revision: row.revision,
             change: revision.change(),
             entry,
+            is_short: false,
             receipt: None,
         };
         let messages = match self.writes {

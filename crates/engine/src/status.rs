@@ -60,7 +60,7 @@ const WARNING: [&str; 2] = [crate::writer::CLOCK, crate::scrub::PART];
 /// Whether a gateway is ready: every part is as somebody wants it, but those that warn only.
 #[must_use]
 pub fn is_ready(parts: &Parts) -> bool {
-    let warns = |part: &str| WARNING.contains(&part) || part.starts_with(FILES);
+    let warns = |part: &str| WARNING.contains(&part) || part.starts_with(FILES) || part.starts_with(TAGS);
     parts.iter().all(|(part, report)| report.condition.is_as_wanted() || warns(part))
 }
 
@@ -77,6 +77,14 @@ const FILES: &str = "files ";
 /// something, and warns only.
 pub(crate) fn files_part(name: &SourceName) -> String {
     format!("{FILES}{name}")
+}
+
+/// How the parts begin that say that a target gets postings without all of their tags.
+const TAGS: &str = "tags ";
+
+/// The name of the part that says so of a target. It is there once that was so, and warns only.
+pub(crate) fn tags_part(name: &Text) -> String {
+    format!("{TAGS}{name}")
 }
 
 /// The name of a target's part.

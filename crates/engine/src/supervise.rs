@@ -114,7 +114,11 @@ impl Gateway {
     ) -> Result<Self, NotStarted> {
         let status = Status::new(Arc::clone(&clock));
         core.note_filters(&outlets)?.map_err(NotStarted::Filter)?;
-        core.note_lines(&outlets)?.map_err(StoreError::Unusable)?;
+        let lines = core.new_lines(&outlets)?.map_err(StoreError::Unusable)?;
+        if !lines.is_empty() {
+            core.transaction(|core| core.begin_lines(&lines))?;
+        }
+        core.warn_of_no_room(&outlets);
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
         core.expect_receipts(receipts_of(&outlets));
         let paused = core.paused()?;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use samspor_domain::store::{Balance, Count, Day, Month, Outcome, Result, Standing, Store, TaggedSum};
-use samspor_domain::{Change, FilterKey, ForwardSum, Shelf, SourceNo, Stage, Sum, Text, Untagged};
+use samspor_domain::{Change, FilterKey, ForwardSum, Passage, Shelf, SourceNo, Stage, Sum, Text, Untagged};
 use samspor_vault::Vault;
 
 use crate::kept;
@@ -23,7 +23,7 @@ pub(crate) struct Tally {
     days: BTreeMap<(SourceNo, Date), Sum>,
     shelves: BTreeMap<(Text, SourceNo, Month, Change, Stage), Sum>,
     /// What arrived for targets that forward, and what passed on.
-    forwarded: BTreeMap<(Text, Month, bool), Sum>,
+    forwarded: BTreeMap<(Text, Month, Passage), Sum>,
     /// What is tagged, by what readers filter it by.
     tagged: BTreeMap<(SourceNo, Month, FilterKey), Sum>,
 }
@@ -135,14 +135,14 @@ impl Tally {
         }
     }
 
-    /// A posting is to pass on to a target, or has passed.
-    pub(crate) fn forwarded(&mut self, target: &Text, entry: Entry, has_passed: bool) {
-        *self.forwarded.entry((target.clone(), entry.month(), has_passed)).or_default() += entry.sum;
+    /// A posting that passes on to a target has come so far.
+    pub(crate) fn forwarded(&mut self, target: &Text, entry: Entry, passage: Passage) {
+        *self.forwarded.entry((target.clone(), entry.month(), passage)).or_default() += entry.sum;
     }
 
     /// A posting is to pass on to a target no longer.
     pub(crate) fn not_forwarded(&mut self, target: &Text, entry: Entry) {
-        *self.forwarded.entry((target.clone(), entry.month(), false)).or_default() -= entry.sum;
+        *self.forwarded.entry((target.clone(), entry.month(), Passage::Arrived)).or_default() -= entry.sum;
     }
 
     /// Writes everything and begins anew.
@@ -174,7 +174,7 @@ impl Tally {
         store.add_tagged(&tagged.collect::<Vec<_>>())?;
         let forwarded = std::mem::take(&mut self.forwarded).into_iter();
         let forwarded =
-            forwarded.map(|((target, month, has_passed), sum)| ForwardSum { target, month, has_passed, sum });
+            forwarded.map(|((target, month, passage), sum)| ForwardSum { target, month, passage, sum });
         store.add_forwarded(&forwarded.collect::<Vec<_>>())?;
         let shelves = std::mem::take(&mut self.shelves);
         let changed = shelves.into_iter().filter(|(_, sum)| *sum != Sum::default());

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::deliver::Outlet;
 use crate::missing;
 use crate::receive::Inlet;
-use crate::status::{Condition, Status, files_part, source_part, target_part};
+use crate::status::{Condition, Status, files_part, source_part, tags_part, target_part};
 use crate::supervise::Backoff;
 use crate::writer::Handle;
 
@@ -193,6 +193,7 @@ impl Keeper {
                     match &self.work {
                         Work::Deliver(outlet, _) => {
                             self.status.remove(&missing::receipts_part(&outlet.name));
+                            self.status.remove(&tags_part(&outlet.name));
                         }
                         Work::Receive(inlet) => self.status.remove(&files_part(&inlet.intake.source)),
                     }

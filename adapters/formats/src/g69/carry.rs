@@ -1,6 +1,6 @@
 //! Lines of G69 that pass on with their tags.
 
-use samspor_domain::{Carried, Carry, Delivery, Tag};
+use samspor_domain::{Carried, Carry, Delivery, Tag, Text};
 
 use super::{Encoding, Placed, Places, Settings};
 
@@ -33,5 +33,11 @@ impl Carry for Carrier {
             super::encoding(posting, self.settings.encoding, &super::TYPES).unwrap_or(self.settings.encoding);
         let Placed { line, left_out } = self.places.put(&posting.body, encoding, tag);
         Carried { body: line.into(), left_out }
+    }
+
+    fn has_room_for(&self, solution: &Text) -> bool {
+        // Of what else a field says, only that it has a character is sure.
+        let length = |word: &str| if word == "solution" { solution.as_str().chars().count() } else { 1 };
+        self.places.lengths(length).into_iter().all(|(_, needed, width)| needed <= width)
     }
 }

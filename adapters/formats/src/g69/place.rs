@@ -132,7 +132,8 @@ impl Places {
         let Some(mut fields) =
             parts.map(numbered).collect::<Option<Vec<_>>>().filter(|fields| !fields.is_empty())
         else {
-            return unchanged;
+            // What is no line of G69 has no place for a tag at all.
+            return Placed { left_out: u32::try_from(self.0.len()).unwrap_or(u32::MAX), ..unchanged };
         };
         let values: Vec<(u16, Option<Vec<u8>>)> =
             self.0.iter().map(|place| (place.field, place.value(tag, encoding))).collect();
@@ -175,13 +176,12 @@ impl Place {
                 Piece::Word(word) => said(tag, word),
             });
         }
-        // A text around words that the tag does not have says nothing.
-        let says_nothing = self.says.iter().any(|piece| matches!(piece, Piece::Word(_)))
-            && self.says.iter().all(|piece| match piece {
-                Piece::Text(_) => true,
-                Piece::Word(word) => said(tag, word).is_empty(),
-            });
-        if says_nothing {
+        // A text with a word that the tag does not have would be half a code.
+        let lacks_a_word = self.says.iter().any(|piece| match piece {
+            Piece::Text(_) => false,
+            Piece::Word(word) => said(tag, word).is_empty(),
+        });
+        if lacks_a_word {
             value.clear();
         }
         let fits = value.chars().count() <= self.width && value.chars().all(is_allowed);

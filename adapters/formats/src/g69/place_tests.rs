@@ -96,6 +96,15 @@ fn what_does_not_fit_is_left_out_and_nothing_of_the_line_is_lost() {
 }
 
 #[test]
+fn half_a_code_is_never_written() {
+    let places = places(&[(180, "x{family}", None), (250, "{solution}-{family}", None)]);
+    assert_eq!(put(&places, LINE, &tag("s", None)), (LINE.to_owned(), 0), "the tag has no family");
+    assert_eq!(put(&places, LINE, &tag("s", Some("F"))).0, LINE.replace("&210", "&180xF&210") + "&250s-F");
+    // What is no line has no place for it, which shows.
+    assert_eq!(put(&places, "no line at all", &tag("s", Some("F"))), ("no line at all".to_owned(), 2));
+}
+
+#[test]
 fn a_line_in_latin_1_gets_its_tag_so_or_not_at_all() {
     let places = places(&[(250, "{solution}", None)]);
     let line = encoding_rs::mem::encode_latin1_lossy("012G69&101Børn&112000000000100 ");
@@ -162,7 +171,7 @@ proptest! {
             let says = match number {
                 180 => solution.clone(),
                 182 => family.clone().unwrap_or_default(),
-                250 => format!("{solution}-{}", family.as_deref().unwrap_or_default()),
+                250 => family.as_deref().map(|family| format!("{solution}-{family}")).unwrap_or_default(),
                 _ => "inside".to_owned(),
             };
             let fits = says.chars().count() <= width && !says.contains('&');

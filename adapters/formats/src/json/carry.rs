@@ -28,7 +28,7 @@ impl Carry for Carrier {
         let text = std::str::from_utf8(body).ok();
         let Some((text, object)) = text.and_then(|text| Some((text, serde_json::from_str(text).ok()?)))
         else {
-            return Carried { body: body.clone(), left_out: 1 };
+            return Carried { body: body.clone(), left_out: u32::from(tag.is_some()) };
         };
         let Members { tag: known, is_empty } = object;
         let said = encode::tag(tag);

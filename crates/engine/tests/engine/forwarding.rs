@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use samspor_conformance::{Call, Chance, Content, Corpus, Faults, Faulty, Size};
 use samspor_domain::store::{PostingNo, Reach, Read, Seq, Store, StoreError};
 use samspor_domain::{
-    Carried, Carry, Charts, Confirms, Delivery, LinkError, Message, Outgoing, Publisher, Sent, State, Tag,
+    Carried, Carry, Charts, Confirms, Delivery, Kind, LinkError, Message, Outgoing, Publisher, Sent, Tag,
     Target,
 };
 use samspor_engine::{Core, Gateway, Handle, LineBook, Outlet, Policy, Prepared, Scribe, books, newest_tag};
@@ -28,7 +28,7 @@ impl samspor_domain::Clock for Stands {
     }
 }
 
-/// Shows body and tag beside each other.
+/// Shows body and tag beside each other. The tags of a solution that begins with `x` have no room.
 pub(crate) struct Shows;
 
 impl Carry for Shows {
@@ -38,7 +38,10 @@ impl Carry for Shows {
 
     fn carry(&self, posting: &Delivery, tag: Option<&Tag>) -> Carried {
         let body = serde_json::to_vec(&(String::from_utf8_lossy(&posting.body), tag)).expect("JSON");
-        Carried { body: body.into(), left_out: 0 }
+        Carried {
+            body: body.into(),
+            left_out: u32::from(tag.is_some_and(|tag| tag.solution.as_str().starts_with('x'))),
+        }
     }
 }
 
@@ -222,7 +225,7 @@ async fn each_posting_passes_on_once_in_order_with_the_tag_that_it_has_on_arriva
             let twice = chance.of(&order);
             order.insert(chance.count(0, order.len()), twice);
         }
-        // By posting, what it had on arrival, if that is known, and how many withdrawals there had been by then.
+        // By posting, what it had on arrival, if that is known, and how much there had been by then that may take a tag off.
         let mut arrived: BTreeMap<String, (String, Option<Option<Tag>>, usize)> = BTreeMap::new();
         let mut withdrawn = 0;
         for round in order.chunks(order.len().div_ceil(3)) {
@@ -271,7 +274,10 @@ async fn each_posting_passes_on_once_in_order_with_the_tag_that_it_has_on_arriva
                         let known = is_settled.then_some(tag);
                         arrived.entry(key).or_insert((i.to_string(), known, withdrawn));
                     }
-                    Message::Fact(fact) if matches!(fact.state, State::Withdrawn | State::Deleted) => {
+                    // What may end the link between a posting and a citizen.
+                    Message::Fact(fact)
+                        if matches!(fact.kind, Kind::Consent | Kind::Case | Kind::Grant | Kind::Identity) =>
+                    {
                         withdrawn += 1
                     }
                     _ => {}
@@ -348,7 +354,7 @@ pub(crate) fn registered(stage: &mut Stage) {
 }
 
 /// Lets the target begin, and have nothing yet.
-async fn begin(stage: &mut Stage, far: &Far, days: Option<u32>) {
+pub(crate) async fn begin(stage: &mut Stage, far: &Far, days: Option<u32>) {
     let outlets = vec![far.outlet(stage, "opus", 2)];
     let gateway = Gateway::start(stage.close(), Arc::new(Stands), vec![], outlets).expect("it starts");
     gateway.stop(LIMIT).await.expect("it stops");

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use samspor_domain::Seq;
-use samspor_engine::{Gateway, Handle, Outlet, Policy, Scribe};
+use samspor_domain::{Delivery, Reason, Seq};
+use samspor_engine::quarantine::{Fate, Fates};
+use samspor_engine::{Gateway, Handle, Intake, LineBook, Outlet, Permissions, Policy, Scribe};
+use samspor_formats::g69;
 
 use crate::fakes::LIMIT;
-use crate::forwarding::{Far, LINE, Shows, Stands, lines, registered, until, until_passed};
-use crate::stage::{Stage, prepare, text};
+use crate::forwarding::{Far, LINE, Shows, Stands, THEN, begin, lines, registered, until, until_passed};
+use crate::quarantine::{freeze, intakes, open, release};
+use crate::stage::{Stage, instant, prepare, text};
 
 async fn send(handle: &Handle, source: &str, id: &str) {
     // A solution claims it, so it is tagged and stands in the feed.
@@ -129,4 +132,110 @@ async fn what_is_withdrawn_while_it_is_tried_goes_without_its_tag() {
     assert_eq!(far.firsts().iter().map(|(.., tag)| tag.is_some()).collect::<Vec<_>>(), [false]);
     drop(handle);
     gateway.stop(LIMIT).await.expect("it stops");
+}
+
+fn line(no: usize, amount: &str) -> String {
+    format!("000G69&1031&104{no}&11020260314&1115.28.21.1&112{amount}&113D")
+}
+
+/// Lets everything pass on, and answers its bodies.
+async fn passed(stage: &mut Stage, far: &Far) -> Vec<String> {
+    let outlets = vec![far.outlet(stage, "opus", 2)];
+    let gateway = Gateway::start(stage.close(), Arc::new(Stands), vec![], outlets).expect("it starts");
+    until_passed(&gateway.handle()).await;
+    gateway.stop(LIMIT).await.expect("it stops");
+    stage.open(samspor_domain::Charts::default(), 1_000, None);
+    far.firsts().into_iter().map(|(_, body, _)| body).collect()
+}
+
+/// Each line with the end that it has in its file, whether it passes on at once or when it is released from quarantine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_was_in_quarantine_passes_on_as_it_came() {
+    let [first, second, third, last] = [1, 2, 3, 4].map(|no| line(no, "000000000000100"));
+    let ends = ["\r\n", "\n", "\r\r\n", ""];
+    let came: Vec<String> =
+        [&first, &second, &third, &last].iter().zip(ends).map(|(line, end)| format!("{line}{end}")).collect();
+    let decoder = Arc::new(g69::Decoder::new(g69::Settings { encoding: g69::Encoding::Utf8 }));
+    let may = Intake { source: text("opus"), decoder, may_send: Permissions::all(), max_body_bytes: 10_000 };
+    let may_not = Intake { may_send: Permissions { postings: false, ..Permissions::all() }, ..may.clone() };
+    let all = intakes(&[&may]);
+    for (begins, is_held) in [(&may, false), (&may_not, true)] {
+        let mut stage = Stage::new();
+        let far = Far::new(0, 0);
+        begin(&mut stage, &far, None).await;
+        let file = Delivery { body: came.concat().into(), ..Delivery::default() };
+        stage.core().take_in(&begins.prepare(&file), instant(THEN)).expect("it is taken in");
+        if is_held {
+            assert!(stage.sql("SELECT no FROM forward").is_empty(), "what is in quarantine does not pass on");
+            let set = freeze(stage.core(), &open());
+            assert_eq!(release(&mut stage, &all, set), Fates::from([(Fate::Posting, 4)]));
+        }
+        assert_eq!(passed(&mut stage, &far).await, came, "held first: {is_held}");
+
+        // Lines that are known do not pass on, nor does one that says something else, released or not.
+        let other = [came[0].clone(), line(2, "000000000000200"), "\n".into()].concat();
+        let file = Delivery { body: other.into(), ..Delivery::default() };
+        stage.core().take_in(&may.prepare(&file), instant(THEN)).expect("it is taken in");
+        let set = freeze(stage.core(), &open());
+        let conflict = Fates::from([(Fate::Quarantined(Reason::PostingConflict), 1)]);
+        assert_eq!(release(&mut stage, &all, set), conflict);
+        assert!(stage.sql("SELECT no FROM forward").is_empty());
+        // In quarantine it is known by its line, whatever that ends with.
+        let file = Delivery {
+            body: [came[0].clone(), line(2, "000000000000200")].concat().into(),
+            ..Delivery::default()
+        };
+        stage.core().take_in(&may.prepare(&file), instant(THEN)).expect("it is taken in");
+        assert_eq!(stage.sql("SELECT no FROM quarantine").len(), 1 + if is_held { 4 } else { 0 });
+    }
+}
+
+/// Nobody is to learn from the ledger that tags are missing there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_that_have_no_room_are_counted_and_told() {
+    for (solution, left_out) in [("s", 0), ("x", 2)] {
+        let mut stage = Stage::new();
+        let body = format!(
+            r#"{{"type":"solution","id":"{solution}","version":1,"name":"S","claims":[{{"account":"5.32"}}]}}"#
+        );
+        stage.send(THEN, "registry", &body);
+        let far = Far::new(0, 0);
+        let outlets = vec![far.outlet(&stage, "opus", 2)];
+        let gateway = Gateway::start(stage.close(), Arc::new(Stands), vec![], outlets).expect("it starts");
+        let handle = gateway.handle();
+        send(&handle, "opus", "P-1").await;
+        send(&handle, "opus", "P-2").await;
+        handle.take_in(prepare("opus", &crate::supervision::posting("P-3"))).await.expect("it is taken in");
+        until_passed(&handle).await;
+        let books = lines(&handle).await;
+        let sum = |of: fn(&LineBook) -> i64| books.iter().map(of).sum::<i64>();
+        assert_eq!((sum(|book| book.passed.postings), sum(|book| book.left_out.postings)), (3, left_out));
+        let parts = gateway.control().parts();
+        let said = parts.get("tags line").map(|report| report.condition.word());
+        assert_eq!(said, (left_out > 0).then_some("down"));
+        assert!(samspor_engine::is_ready(&parts), "it warns only: {parts:?}");
+        drop(handle);
+        gateway.stop(LIMIT).await.expect("it stops");
+    }
+}
+
+/// A tag that rests on a link which is gone by the time that the consent ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_tag_passes_on_when_no_consent_leads_to_its_posting_any_more() {
+    let mut stage = Stage::new();
+    registered(&mut stage);
+    let grant =
+        |version: u32, says: &str| format!(r#"{{"type":"grant","id":"G-1","version":{version},{says}}}"#);
+    let said = r#""citizen":{"cpr":"6112801234"},"account":"5.28.21.1","from":"2025-01-01""#;
+    stage.send(THEN, "opus", &grant(1, said));
+    let far = Far::new(0, 0);
+    begin(&mut stage, &far, None).await;
+    let posting = r#"{"type":"posting","id":"P-1","date":"2026-01-05","account":"5.28.21.1","amount":"100.00","grant":{"system":"opus","grant":"G-1"}}"#;
+    stage.send(THEN, "opus", posting);
+    let tags = |stage: &Stage| stage.sql("SELECT tag FROM forward WHERE tag IS NOT NULL").len();
+    assert_eq!(tags(&stage), 1, "the grant leads to it");
+    stage.send(THEN, "opus", &grant(2, r#""deleted":true"#));
+    stage.send(THEN, "registry", r#"{"type":"consent","id":"C-1","version":2,"withdrawn":true}"#);
+    assert_eq!(tags(&stage), 0);
+    assert_eq!(passed(&mut stage, &far).await.len(), 1, "it passes on all the same");
 }

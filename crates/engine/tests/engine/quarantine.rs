@@ -66,11 +66,11 @@ fn deliver(core: &mut Core, intake: &Intake, body: &str) -> Vec<Became> {
     core.take_in(&items, instant(THEN)).expect("it is taken in")
 }
 
-fn open() -> Filter {
+pub(crate) fn open() -> Filter {
     Filter { standing: Some(Standing::Open), ..Filter::default() }
 }
 
-fn freeze(core: &mut Core, filter: &Filter) -> SetNo {
+pub(crate) fn freeze(core: &mut Core, filter: &Filter) -> SetNo {
     core.freeze(filter, 1_000, instant(LATER)).expect("frozen")
 }
 
@@ -89,7 +89,7 @@ fn sum(slices: impl IntoIterator<Item = Slice>) -> Fates {
 }
 
 /// Releases a set, slice by slice.
-fn release(stage: &mut Stage, intakes: &Intakes, set: SetNo) -> Fates {
+pub(crate) fn release(stage: &mut Stage, intakes: &Intakes, set: SetNo) -> Fates {
     let (mut slices, mut after) = (Vec::new(), EntryNo::default());
     loop {
         let ready = decode(stage, intakes, set, after);
@@ -118,7 +118,7 @@ fn previewed(stage: &mut Stage, intakes: &Intakes, set: SetNo) -> Fates {
     }
 }
 
-fn intakes(all: &[&Intake]) -> Intakes {
+pub(crate) fn intakes(all: &[&Intake]) -> Intakes {
     let intakes = Intakes::default();
     intakes.set(all.iter().map(|&intake| intake.clone()));
     intakes
