@@ -26,6 +26,8 @@ const LOSSES: u32 = 2;
 const PUT_OFF: u32 = 2;
 /// Refusals that are remembered at most.
 const REFUSALS: usize = 100;
+/// Records that may have failed with others behind them that are tried to find a proof.
+const FAILED: usize = 1_000;
 
 /// How many times more often a record has to fail where that may be chance.
 const CHANCE: u32 = 4;
@@ -289,6 +291,13 @@ impl Doubts {
         self.proven(step);
     }
 
+    /// Something behind those that failed did so too. The same proof serves for it.
+    pub(crate) fn failed_behind(&mut self, step: &Step, fell: Fell, tries: u32) {
+        if self.tries.len() < FAILED {
+            self.failed(step.seq, step.posting, fell, tries);
+        }
+    }
+
     /// A record of the feed failed.
     fn failed(&mut self, seq: Seq, posting: PostingNo, fell: Fell, tries: u32) {
         let (_, failed) = self.tries.entry(seq).or_insert((posting, Tries::default()));
@@ -300,12 +309,16 @@ impl Doubts {
 
     /// Whether a record of the feed is tried before those behind it.
     fn has_tries_left(&self, seq: Seq, tries: u32) -> bool {
-        self.tries.get(&seq).is_none_or(|(_, failed)| failed.has_one_more || failed.spent < tries)
+        self.tries.get(&seq).is_none_or(|(_, failed)| {
+            // One that was refused like those that are parked was tried enough.
+            let is_known = failed.how == How::Refused && self.known.contains(&failed.why);
+            failed.has_one_more || (failed.spent < tries && !is_known)
+        })
     }
 
-    /// Every record that failed gets one more try.
-    fn once_more(&mut self) {
-        self.tries.values_mut().for_each(|(_, failed)| failed.has_one_more = true);
+    /// Every record up to this one that failed gets one more try.
+    fn once_more(&mut self, last: Seq) {
+        self.tries.range_mut(..=last).for_each(|(_, (_, failed))| failed.has_one_more = true);
     }
 
     /// Whether something got through since each of those failed that are not found to be bad.
@@ -424,7 +437,7 @@ impl Outlet {
                 {
                     self.pass(publisher, means, doubts, seq, &mut failing, &mut closed).await?;
                 } else if are_enough {
-                    doubts.once_more();
+                    doubts.once_more(seq);
                     return Err(doubts.why());
                 }
             }
@@ -528,7 +541,7 @@ impl Outlet {
                 () = means.stop.cancelled() => {}
                 // Before what comes, of which there may always be more.
                 () = tokio::time::sleep_until(until) => {
-                    doubts.once_more();
+                    doubts.once_more(doubts.after);
                     *once_more = None;
                     break;
                 }

@@ -1,6 +1,6 @@
 //! Telling bad postings from a receiver that is out of order, in a log of which nothing is sent twice: where more of them
-//! failed in a row than may, some of those behind are tried once each. The first that gets through is the proof. It goes out
-//! of turn, since otherwise the line would stand still until somebody looked at it.
+//! failed in a row than may, some of those behind are tried once each. The first that gets through is the proof, also for
+//! those tried before it. It goes out of turn, since otherwise the line would stand still until somebody looked at it.
 
 use samspor_domain::Publisher;
 use samspor_domain::store::Seq;
@@ -45,7 +45,7 @@ impl Outlet {
                         return Ok(true);
                     }
                     Some(Fell { why, how: How::Later, asked }) => return Err(Failure::Later(why, asked)),
-                    Some(_) => {}
+                    Some(fell) => doubts.failed_behind(&step, fell, self.policy.tries),
                 }
             }
         }
