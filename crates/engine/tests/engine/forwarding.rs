@@ -427,6 +427,12 @@ async fn a_bad_one_is_parked_and_goes_when_it_is_released() {
     for id in ["P-1", "P-2", "P-3"] {
         let items = prepare("opus", &crate::supervision::posting(id));
         handle.take_in(items).await.expect("it is taken in");
+        // Others that are under way with it show nothing.
+        let deadline = Instant::now() + LIMIT;
+        while far.mood(|mood| mood.refused.is_empty()) {
+            assert!(Instant::now() < deadline, "it is refused");
+            tokio::task::yield_now().await;
+        }
     }
     until(&handle, "the others passed, and it is parked", |read| {
         Ok(read.count_parked(&text(LINE))? == (1, 0) && read.count_forward_after(&text(LINE), Seq(0))? == 1)
