@@ -221,8 +221,21 @@ pub trait Credentials: Send + Sync {
     /// One that holds for now: kept, or fetched within its own time limit. Dropping the future loses nothing.
     async fn current(&self) -> Result<Credential, LinkError>;
 
-    /// This one was not accepted, so that it is not given out again.
-    fn refused(&self, credential: &Credential);
+    /// This one was shown, and it did not let in. Whether it is given out no more: a refusal may come of a broker that is
+    /// out of order, or of a clock that goes behind the issuer's, and another one would fare no better.
+    fn refused(&self, credential: &Credential, refusal: Refusal) -> bool;
+
+    /// This one did let in.
+    fn accepted(&self, credential: &Credential);
+}
+
+/// How a credential was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The other side said that it does not accept it.
+    Said,
+    /// The connection ended after it was shown, and nobody said why.
+    Guessed,
 }
 
 /// What time it is. Only the binary reads the machine's clock.
