@@ -170,7 +170,7 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
         (
             "\"g69\"",
             "\"g70\"",
-            "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`, `mapping`",
+            "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`, `g68`, `mapping`",
         ),
         ("\"classic\"", "\"lazy\"", "30:14: there is no choice `lazy`, expected `quorum` or `classic`"),
         ("prefetch = 100", "prefetch = -1", "19:56: invalid value: integer `-1`, expected a whole number"),
