@@ -44,7 +44,7 @@ pub use message::{
 pub use money::{Amount, AmountError, MAX_ORE};
 pub use personal::{check_names, may_identify};
 pub use port::{
-    Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Flow, Item, LinkError, Outgoing,
+    Acknowledge, Batch, Clock, Confirms, Decode, Delivery, Encode, Excerpt, Flow, Item, LinkError, Outgoing,
     Publisher, Sent, Source, Subscription, Target, Token,
 };
 pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};

@@ -27,7 +27,7 @@ mod tests;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
+use samspor_domain::{Decode, Delivery, Excerpt, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
 pub(crate) use line::is_known;
@@ -99,7 +99,7 @@ impl Decode for Decoder {
                 Ok((message, ignored)) => (Ok(message), ignored),
                 Err(fault) => (Err(on_line(number, fault)), 0),
             };
-            Item { content, excerpt: is_file.then_some(line), ignored_fields }
+            Item { content, excerpt: is_file.then_some(line).map(Excerpt::alone), ignored_fields }
         };
         lines.into_iter().map(item).collect()
     }
