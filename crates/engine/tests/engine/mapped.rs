@@ -314,3 +314,46 @@ fn what_may_not_be_sent_is_an_entry_for_each_item_of_its_line() {
     assert_eq!(fates, Fates::from([(Fate::Fact, 3)]));
     assert_eq!(books(stage.core()), BTreeMap::from([(Outcome::Received, 3), (Outcome::Fact, 3)]));
 }
+
+/// Entries were once known by their place alone, as if their bytes held nothing else. What lies there so stays releasable.
+#[test]
+fn an_entry_of_before_is_known_by_its_place() {
+    let mut stage = Stage::new();
+    let before = intake(LINES, Permissions::all());
+    let body = "Uge 11\nBorger;Forløb;Nr;Ugepris;Status;Opdateret\n\n\
+                6112801234;F-1;1;12.50;Påbegyndt;09-03-2026 14:05\n6112801234;F-2;1;12.50;Påbegyndt;09-03-2026 14:05\n";
+    let items = samspor_domain::Decode::decode(
+        &*before.decoder,
+        &text("kss"),
+        &Delivery { body: body.to_owned().into(), ..Delivery::default() },
+    );
+    deliver(stage.core(), &before, body);
+    stage.finish(instant(THEN));
+    let faulty: Vec<_> =
+        entries(stage.core()).into_iter().map(|(no, reason, path, ..)| (no, reason, path)).collect();
+    assert_eq!(faulty.len(), 2);
+    let excerpts: Vec<_> =
+        items.iter().filter(|item| item.content.is_err()).map(|item| item.excerpt.clone()).collect();
+    let file = rusqlite::Connection::open(stage.dir.path().join("samspor.sqlite")).expect("the store's file");
+    for ((no, reason, path), excerpt) in faulty.iter().zip(excerpts) {
+        let mut known_by = vec![0];
+        known_by.extend_from_slice(&excerpt.expect("a part of the body").bytes);
+        known_by.extend_from_slice(reason.word().as_bytes());
+        known_by.extend_from_slice(path.as_deref().unwrap_or_default().as_bytes());
+        let content = stage.vault.source(&text("kss")).content(&known_by);
+        let sql = "UPDATE quarantine SET item = 0, items = 1, content = ? WHERE no = ?";
+        assert_eq!(file.execute(sql, rusqlite::params![content.0, no]).expect("written"), 1);
+    }
+    let (taken, old) = (books(stage.core()), entries(stage.core()));
+    for _ in 0..2 {
+        assert_eq!(
+            release(&mut stage, &before),
+            Fates::from([(Fate::Quarantined(Reason::InvalidAmount), 2)])
+        );
+        assert_eq!((books(stage.core()), entries(stage.core())), (taken.clone(), old.clone()));
+    }
+    let mended = intake(&LINES.replace("decimal = \",\"", "decimal = \".\""), Permissions::all());
+    release(&mut stage, &mended);
+    assert_eq!(entries(stage.core()), []);
+    assert_eq!(books(stage.core()).get(&Outcome::Quarantined), None);
+}
