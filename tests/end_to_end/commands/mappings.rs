@@ -111,7 +111,7 @@ fn examples_are_read_as_the_gateway_would_read_them() -> Result<()> {
     fs::create_dir(dir.join("kss"))?;
     write("charts/2026.toml", "[[rule]]\naccount = \"5\"\narea = \"x\"\nkind = \"service\"\n")?;
     write("kss.toml", MAPPING)?;
-    write("kss/one.csv", "Nr;V;Cpr\n7;1;611280-1234\n")?;
+    write("kss/one.csv", &format!("Nr;V;Cpr\n7;1;611280-1234{}\n", " ".repeat(1_024)))?;
     let line = |content_type: &str| {
         format!(
             "{{\"source\":\"kss\",\"received_at\":\"2026-03-15T06:00:00Z\",\"content_type\":\"{content_type}\",\"headers\":{{}},\
@@ -136,7 +136,7 @@ fn examples_are_read_as_the_gateway_would_read_them() -> Result<()> {
         assert_eq!(ran.stdout.matches("as expected").count(), 2, "{}", ran.stdout);
     }
     for (configuration, why) in
-        [(configuration("posting", 10_000), "not-permitted"), (configuration("case", 10), "too-large")]
+        [(configuration("posting", 10_000), "not-permitted"), (configuration("case", 1_024), "too-large")]
     {
         write("gateway.toml", &configuration)?;
         let ran = run(&["test", "--config", "gateway.toml", "--masked"], dir)?.ended(6)?;
