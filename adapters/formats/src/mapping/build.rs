@@ -358,7 +358,7 @@ fn rules_of<'m>(making: &'m Making, field: &str) -> Vec<&'m Rule> {
         if named.is_empty() { brought.collect() } else { named }
     };
     match &made.by {
-        By::Rule(rule) => vec![rule],
+        By::Rule(rule) => vec![rule.as_ref()],
         By::Object(rules) => within(rules, rest),
         By::Objects(objects) => {
             let (index, rest) = rest.trim_start_matches('[').split_once(']').unwrap_or((rest, ""));

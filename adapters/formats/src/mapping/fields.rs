@@ -34,7 +34,7 @@ impl Loader<'_> {
         from: u16,
     ) -> Option<By> {
         let Some(known) = field.form.fields() else {
-            return self.rule(at, value, field, from).map(By::Rule);
+            return self.rule(at, value, field, from).map(|rule| By::Rule(Box::new(rule)));
         };
         if field.form == Form::References {
             let DeValue::Array(items) = value.get_ref() else {

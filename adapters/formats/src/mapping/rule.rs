@@ -39,7 +39,7 @@ pub(super) struct Made {
 #[derive(Debug)]
 pub(super) enum By {
     /// A value.
-    Rule(Rule),
+    Rule(Box<Rule>),
     /// An object; it is there if anything in it is that the message brings.
     Object(Vec<(&'static str, Rule)>),
     /// A list of such objects.
