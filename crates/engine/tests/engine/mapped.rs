@@ -60,8 +60,14 @@ fn release(stage: &mut Stage, intake: &Intake) -> Fates {
         ready(stage.core().store(), &vault, &intakes, set, EntryNo(0)).expect("reads").expect("a set");
     let released = stage.core().release(ready, instant(LATER)).expect("released");
     stage.finish(instant(LATER));
-    assert_eq!(sum(previewed), sum(released.clone()), "the preview says what happens");
-    sum(released)
+    let released = sum(released);
+    // A preview does not tell a fact that is new from one that is known.
+    let mut told = released.clone();
+    if let Some(known) = told.remove(&Fate::Duplicate) {
+        *told.entry(Fate::Fact).or_default() += known;
+    }
+    assert_eq!(sum(previewed), told, "the preview says what happens");
+    released
 }
 
 fn sum(slice: Slice) -> Fates {
@@ -353,7 +359,8 @@ fn an_entry_of_before_is_known_by_its_place() {
         assert_eq!((books(stage.core()), entries(stage.core())), (taken.clone(), old.clone()));
     }
     let mended = intake(&LINES.replace("decimal = \",\"", "decimal = \".\""), Permissions::all());
-    release(&mut stage, &mended);
+    // Which item of its line each was is not known, so the case, which was taken in, counts once more as a duplicate.
+    assert_eq!(release(&mut stage, &mended), Fates::from([(Fate::Fact, 2), (Fate::Duplicate, 2)]));
     assert_eq!(entries(stage.core()), []);
     assert_eq!(books(stage.core()).get(&Outcome::Quarantined), None);
 }
