@@ -10,8 +10,7 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 use crate::cli::Check;
 use crate::config::{
     self, Amqp, Audience, Broker, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay,
-    Target,
-    Topology, Way,
+    Target, Topology, Way,
 };
 use crate::{FAULTY, open, topology};
 use samspor_files::source::Whole;

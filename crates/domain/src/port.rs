@@ -34,9 +34,28 @@ pub struct Item {
     /// What it is.
     pub content: Result<Message, Fault>,
     /// The bytes of the body that it came from, where that is not all of them.
-    pub excerpt: Option<Bytes>,
+    pub excerpt: Option<Excerpt>,
     /// How many fields the contract does not know.
     pub ignored_fields: u32,
+}
+
+/// A part of a body that can be read again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Which item of them is meant, from 0: read by themselves, they may hold others too.
+    pub item: u32,
+    /// How many items they hold.
+    pub items: u32,
+}
+
+impl Excerpt {
+    /// Bytes that hold one item alone.
+    #[must_use]
+    pub const fn alone(bytes: Bytes) -> Self {
+        Self { bytes, item: 0, items: 1 }
+    }
 }
 
 /// Reads bodies of one format.

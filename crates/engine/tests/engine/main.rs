@@ -11,6 +11,7 @@ mod fakes;
 mod filters;
 mod forgetting;
 mod held_up;
+mod mapped;
 mod missing;
 mod panics;
 mod put_off;
