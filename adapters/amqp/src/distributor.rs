@@ -34,8 +34,10 @@ pub struct Settings {
     pub exchange: String,
     /// How long the answer to a message may take, from when it is handed over.
     pub answer_timeout: Duration,
-    /// A UUID for a text, the same for the same text: under it a message is known to the distributor.
-    pub message_id: fn(&str) -> String,
+    /// Within what a message's id is its own: the authority that it is sent for, and the target.
+    pub scope: String,
+    /// A UUID for a text in a scope, always the same: under it a message is known to the distributor.
+    pub message_id: fn(&str, &str) -> String,
     /// The status code of an answer (`StandardRetur/StatusKode`), if it can be read.
     pub status: fn(&[u8]) -> Option<u16>,
 }
@@ -182,12 +184,13 @@ impl Line {
     }
 
     async fn attempt(&self, message: &Outgoing, credential: &Credential) -> Result<Answer, LinkError> {
-        let Settings { exchange, answer_timeout: limit, message_id, .. } = &self.settings;
+        let Settings { exchange, answer_timeout: limit, message_id, scope, .. } = &self.settings;
         let deadline = Instant::now() + *limit;
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         // Answers go to this channel alone, on which no two attempts share one: a late answer is nobody else's.
-        let correlation = message_id(&format!("{} {number}", message.message_id));
-        let properties = properties(message, &message_id(&message.message_id), &correlation, credential);
+        let correlation = message_id(scope, &format!("{} {number}", message.message_id));
+        let id = message_id(scope, &message.message_id);
+        let properties = properties(message, &id, &correlation, credential);
         let answered = async {
             let mut answers = self.answers.lock().await;
             let options = BasicPublishOptions { mandatory: true, immediate: false };
