@@ -10,8 +10,7 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 use crate::cli::Check;
 use crate::config::{
     self, Amqp, Audience, Broker, Config, Encoding, Format, Http, MaySend, Route, Secret, Source, SourceWay,
-    Target,
-    Topology, Way,
+    Target, Topology, Way,
 };
 use crate::{FAULTY, open, topology};
 use samspor_files::source::Whole;
@@ -64,6 +63,11 @@ fn meaning(config: &Config) -> String {
     for target in &config.targets {
         row(&format!("target {}", target.name), self::target(target));
     }
+    for voucher in &config.vouchers {
+        let areas: Vec<&str> = voucher.accounts.keys().map(|area| area.as_str()).collect();
+        let by = format!("machine number {:05}; accounts for {}", voucher.machine_number, areas.join(", "));
+        row(&format!("vouchers of {}", voucher.solution), by);
+    }
     if let Some(grpc) = &config.grpc {
         row("gRPC", format!("on {}", grpc.listen));
     }
@@ -114,6 +118,10 @@ fn source(source: &Source) -> String {
         Format::Oio { message_types } => format!("OIO ({} message types)", message_types.len()),
         Format::G69 { encoding: Encoding::Utf8 } => "G69 in UTF-8".to_owned(),
         Format::G69 { encoding: Encoding::Latin1 } => "G69 in ISO-8859-1".to_owned(),
+        Format::G68(settings) => format!(
+            "G68 (payments named by field {:02}, of grants of {} by field {:02})",
+            settings.reference, settings.system, settings.grant
+        ),
         Format::Mapping { file, mapping } => {
             let makes: Vec<_> = mapping.makes().collect();
             format!("{} by the mapping {} (makes {})", mapping.format(), file.display(), makes.join(", "))
@@ -132,7 +140,9 @@ fn source(source: &Source) -> String {
 
 fn inbox(folder: &samspor_files::source::Settings) -> String {
     let whole = match &folder.whole {
-        Whole::Settled(settle) => format!("unchanged for {settle:?}"),
+        Whole::Settled(settle) => {
+            format!("unchanged for {settle:?} (its sender never pauses for longer while it writes)")
+        }
         Whole::Marked(marker) => format!("marked by NAME{marker}"),
     };
     format!(
@@ -152,10 +162,11 @@ fn faults(faults: Vec<String>) -> String {
 
 fn outbox(folder: &samspor_files::target::Settings) -> String {
     format!(
-        "{} files in {}, closed with {} records or after {:?}{}",
+        "{} files in {}, closed with {} records, {} bytes or after {:?}{}",
         folder.format,
         folder.dir.display(),
         folder.max_records,
+        folder.max_bytes,
         folder.max_age,
         faults(folder.faults())
     )
@@ -174,7 +185,7 @@ fn target(target: &Target) -> String {
     let way = match &target.way {
         Way::Amqp(amqp) => self::amqp(amqp),
         Way::Http(http) => self::http(http),
-        Way::Folder(folder) => return format!("{audience}, {}", outbox(folder)),
+        Way::Folder(folder) => return format!("{audience}, {}{}", outbox(folder), filter(&target.filter)),
         Way::Distributor(to) => format!(
             "the message distributor, exchange {} of {}, message type {}; answered within {:?}",
             to.exchange, to.broker, to.message_type, to.answer_timeout
@@ -240,7 +251,7 @@ fn http(http: &Http) -> String {
         whom.push(format!("bearer token in {}", secret(bearer)));
     }
     if http.batch > 1 {
-        whom.push(format!("up to {} records a request", http.batch));
+        whom.push(format!("up to {} records and {} bytes a request", http.batch, http.batch_bytes));
     }
     whom.push(format!(
         "connects within {:?}, answered within {:?}",

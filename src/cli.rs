@@ -152,12 +152,14 @@ pub(crate) enum Command {
     /// Run the examples beside mappings, and show how what they become differs from what is expected.
     ///
     /// Beside `opus.toml` stands a folder `opus` with messages, such as `daily.xml`, and beside each of them what it is
-    /// expected to become: `daily.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line.
+    /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line. A
+    /// recording (`NAME.ndjson`) is an example too, with the content types that it holds.
     #[command(
         after_help = "Exit code: 0; 6 where anything differs or a mapping has no examples; 2 where a mapping is \
         faulty.\n\n\
         Examples: samspor test config/mappings\n          \
-        samspor test config/mappings/opus.toml --update"
+        samspor test config/mappings/opus.toml --update\n          \
+        samspor test --config gateway.toml --masked"
     )]
     Test(crate::mapping::Test),
 
@@ -174,6 +176,20 @@ pub(crate) enum Command {
         after_help = "Exit code: 0 if everything balances, 5 if not; with --control, 5 if that control total differs."
     )]
     Reconcile(Reconcile),
+
+    /// Propose correction vouchers that move what other areas bear to their accounts.
+    ///
+    /// A posting that is split between areas lies whole on the account that it was booked on. For each part that another
+    /// area bears there are two lines: one takes it off where it was booked, one puts it on the account that the
+    /// configuration names for that area. One voucher a month and solution; each balances. It is a proposal: nothing is
+    /// sent, nothing of it is kept, and asked again it says what is right then. With `--moves` it writes a voucher of a list
+    /// of moves, such as the redistribution of a year that was decided. `docs/vouchers.md` says more.
+    #[command(
+        after_help = "Exit code: 0, also where there is nothing to correct; 2 where the configuration is faulty or \
+        names no account for an area; 4 where the store knows no such solution; 1 otherwise.\n\n\
+        Example: samspor vouchers --config gateway.toml --solution sb-familier --month 2026-03 --format g69 --out march.g69"
+    )]
+    Vouchers(crate::vouchers::Arguments),
 
     /// Look at the messages that were not understood, and decide what becomes of them.
     ///

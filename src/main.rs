@@ -22,6 +22,7 @@ mod serve;
 mod status;
 mod topology;
 mod traces;
+mod vouchers;
 mod wiring;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(arguments) => mapping::test(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
+        Command::Vouchers(arguments) => vouchers::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
         Command::Held { action } => held::run(&action),
         Command::Parked { action } => parked::run(&action),

@@ -11,7 +11,7 @@ use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode, Text};
 use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
-use samspor_formats::{csv, g69, json, mapping, oio, xml};
+use samspor_formats::{csv, g68, g69, json, mapping, oio, xml};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -42,6 +42,7 @@ pub(crate) fn intake(source: &Source) -> Intake {
             };
             Arc::new(g69::Decoder::new(g69::Settings { encoding }))
         }
+        Format::G68(settings) => Arc::new(g68::Decoder::new(settings.clone())),
         Format::Mapping { mapping, .. } => Arc::new(mapping::Decoder::new(mapping.clone())),
         Format::Oio { message_types } => {
             let payload = |payload: &Payload| match payload {
@@ -261,6 +262,7 @@ fn http_settings(http: &Http) -> Result<http::Settings> {
         answer_timeout: http.answer_timeout,
         max_answer_bytes: http.max_answer_bytes,
         batch: http.batch,
+        batch_bytes: http.batch_bytes,
     })
 }
 

@@ -40,6 +40,9 @@ pub(super) struct File {
     /// The systems that tagged postings go to.
     #[serde(default)]
     pub(super) targets: Vec<Target>,
+    /// How correction vouchers are written.
+    #[serde(default)]
+    pub(super) vouchers: Vec<super::vouchers::Vouchers>,
 }
 
 /// The charts of accounts.
@@ -250,6 +253,8 @@ pub(super) struct Source {
     pub(super) oio: Option<At<Oio>>,
     /// How its lines are read.
     pub(super) g69: Option<At<G69>>,
+    /// How its lines of payments are read.
+    pub(super) g68: Option<At<super::g68::G68>>,
     /// Where the mapping is that says how its messages are read.
     pub(super) mapping: Option<At<Mapping>>,
 }
@@ -265,6 +270,8 @@ pub(super) enum Format {
     Oio,
     /// Lines of the finance format G69, one or a whole file a message.
     G69,
+    /// Payments in G68, also with their postings in G69 between them, and the error return of what was not paid.
+    G68,
     /// Whatever a mapping describes: any XML, JSON, CSV or lines of fixed width.
     Mapping,
 }
@@ -297,9 +304,9 @@ pub(super) struct SourceAmqp {
 }
 
 /// The folder that its files are left in, as an SFTP server does. A file is one message, and of two files the one with the
-/// lesser name goes first. It counts as whole when nothing in it has changed for `settle_s`, or with `marker` when its
-/// marker is there; and never while its name begins with `.` or ends with `.part`, `.tmp` or `.filepart`. When all that
-/// came of it is stored, it is moved away. `docs/files.md` says more. No two sources take the same files.
+/// lesser name goes first. It counts as whole with `marker` when its marker is there, or when nothing in it has changed for
+/// `settle_s`; and never while its name begins with `.` or ends with `.part`, `.tmp` or `.filepart`. When all that
+/// came of it is stored, it is moved away. `docs/files.md` says more. A folder belongs to one source, or to one target.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [sources.folder]")]
@@ -309,16 +316,20 @@ pub(super) struct SourceFolder {
     /// The names of the files, such as `*.xml` or `postings-*.{g69,txt}`; upper and lower case differ. Without it: `*`.
     pub(super) pattern: Option<At<String>>,
     /// For how long nothing in a file may have changed, in seconds, for it to be whole: longer than its sender ever pauses
-    /// while it writes. Without it and without `marker`: 10.
-    pub(super) settle_s: Option<Number<10, 1, 86_400>>,
+    /// while it writes, since of a file that goes on after that only a part was there. One of this and `marker` is needed.
+    pub(super) settle_s: Option<Number<0, 1, 86_400>>,
     /// What is put behind a file's name in that of its marker: with `.done`, `a.xml` is taken when `a.xml.done` is there
     /// beside it, which is not older. Nothing needs to settle then.
     pub(super) marker: Option<At<String>>,
     /// How often the folder is looked into, in seconds.
     #[serde(default)]
     pub(super) poll_s: Number<5, 1, 3_600>,
+    /// After how long somebody is told of files that are there and are not taken, in seconds. A file that cannot be read for
+    /// so long goes to `failed`.
+    #[serde(default)]
+    pub(super) warn_after_s: Number<3_600, 1, 604_800>,
     /// Where files are moved that were taken, on the same file system. It is made if it is missing. Without it: `done` in
-    /// `dir`.
+    /// `dir`; better where its senders cannot write.
     pub(super) done: Option<At<PathBuf>>,
     /// The same for files that cannot be read, or are too large. Without it: `failed` in `dir`.
     pub(super) failed: Option<At<PathBuf>>,
@@ -603,6 +614,9 @@ pub(super) struct TargetHttp {
     /// `[targets.receipts]`.
     #[serde(default)]
     pub(super) batch: Number<1, 1, 1_000>,
+    /// How many bytes the records of one request have together at most. One record that has more goes alone.
+    #[serde(default)]
+    pub(super) batch_bytes: Number<1_000_000, 10_000, 67_108_864>,
 }
 
 /// Where files of records are put. Records are collected in an open file, whose name begins with `.`; a record is delivered
@@ -622,6 +636,9 @@ pub(super) struct TargetFolder {
     /// With how many records a file is full.
     #[serde(default)]
     pub(super) max_records: Number<10_000, 1, 200_000>,
+    /// With how many bytes a file is full, before it is written in its format.
+    #[serde(default)]
+    pub(super) max_bytes: Number<268_435_456, 65_536, 4_294_967_296>,
     /// For how long a file is open after its first record, in seconds.
     #[serde(default)]
     pub(super) max_age_s: Number<3_600, 1, 604_800>,

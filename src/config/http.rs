@@ -49,6 +49,7 @@ impl Resolver {
             answer_timeout: self.milliseconds(&http.answer_timeout_ms),
             max_answer_bytes: self.reading.number(&http.max_answer_bytes),
             batch: self.reading.number(&http.batch),
+            batch_bytes: self.reading.number(&http.batch_bytes),
         })
     }
 

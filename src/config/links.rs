@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 
 use samspor_domain::{Kind, Text};
 
@@ -19,6 +20,14 @@ const MAX_AMQP_NAME_BYTES: usize = 255;
 impl Resolver {
     pub(super) fn source(&mut self, source: &file::Source) -> Option<Source> {
         let name = self.reading.text(&source.name);
+        if source.name.contains(':') {
+            self.reading
+                .fault(
+                    source.name.span(),
+                    "a source's name holds no `:`, since one ends it in the ids of messages",
+                )
+                .help("take another character, such as `-`");
+        }
         let format = self.format(source);
         let may_send = self.may_send(source);
         let max_body_bytes = self.reading.number(&source.max_body_bytes);
@@ -80,6 +89,7 @@ impl Resolver {
         let tables = [
             (file::Format::Oio, "oio", source.oio.as_ref().map(At::span)),
             (file::Format::G69, "g69", source.g69.as_ref().map(At::span)),
+            (file::Format::G68, "g68", source.g68.as_ref().map(At::span)),
             (file::Format::Mapping, "mapping", source.mapping.as_ref().map(At::span)),
         ];
         for (belongs_to, table, at) in tables {
@@ -92,6 +102,7 @@ impl Resolver {
         match (format, &source.oio) {
             (file::Format::Json, _) => Some(Format::Json),
             (file::Format::Mapping, _) => self.mapping(source),
+            (file::Format::G68, _) => self.reading.g68(source),
             (file::Format::G69, _) => Some(Format::G69 {
                 encoding: source.g69.as_ref().map(|g69| g69.encoding).unwrap_or_default(),
             }),
@@ -182,9 +193,12 @@ impl Resolver {
 
     pub(super) fn target(&mut self, target: &file::Target) -> Option<Target> {
         let name = self.reading.text(&target.name);
-        let way = self.way(target);
+        let mut way = self.way(target);
         let policy = self.policy(target);
         let filter = self.filter(target.filter.as_ref());
+        if let (Some(Way::Folder(outbox)), Some(filter)) = (&mut way, &filter) {
+            outbox.filter.clone_from(filter);
+        }
         Some(Target {
             name: name?,
             audience: target.audience,
@@ -232,7 +246,7 @@ impl Resolver {
                         .fault(folder.span(), "a folder says itself what its files are written in")
                         .help("take `format` out of the target; [targets.folder] has a `format` of its own");
                 }
-                self.outbox(folder, target.audience).map(Way::Folder)
+                self.outbox(folder, target).map(Way::Folder)
             }
             (.., distributor) => self.distributor(distributor.as_ref()?).map(Way::Distributor),
         }
@@ -376,7 +390,7 @@ pub(super) fn message_type(text: &str) -> Option<String> {
 }
 
 /// Names that are there twice, and queues that sources and targets share.
-pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
+pub(super) fn check(base: &Path, sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
     unique("source", sources.iter().map(|source| &source.name), reading);
     unique("target", targets.iter().map(|target| &target.name), reading);
     let mut consumed: BTreeMap<(&str, &str), Range<usize>> = BTreeMap::new();
@@ -395,7 +409,7 @@ pub(super) fn check(sources: &[file::Source], targets: &[file::Target], reading:
         }
     }
     receipts(sources, targets, reading);
-    super::folder::check(sources, targets, reading);
+    super::folder::check(base, sources, targets, reading);
     for target in targets {
         let Some(amqp) = &target.amqp else { continue };
         let Some(queue) = &amqp.queue else { continue };

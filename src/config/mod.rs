@@ -9,6 +9,7 @@ mod distributor;
 mod file;
 mod filter;
 mod folder;
+mod g68;
 mod http;
 mod links;
 mod mappings;
@@ -20,6 +21,7 @@ mod resolve;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod vouchers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topo
 pub(crate) use mappings::load as load_mapping;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;
+pub(crate) use vouchers::Voucher;
 
 /// A configuration in which everything is resolved.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) sources: Vec<Source>,
     /// The targets, in the order of the file.
     pub(crate) targets: Vec<Target>,
+    /// How correction vouchers are written, each solution's.
+    pub(crate) vouchers: Vec<Voucher>,
 }
 
 /// Where the gateway keeps what it knows.
@@ -237,6 +242,8 @@ pub(crate) enum Format {
         /// The encoding of the characters.
         encoding: Encoding,
     },
+    /// Payments, postings and the error return.
+    G68(samspor_formats::g68::Settings),
     /// Whatever a mapping describes.
     Mapping {
         /// Its file.
@@ -344,6 +351,8 @@ pub(crate) struct Http {
     pub(crate) max_answer_bytes: usize,
     /// How many records a request has at most.
     pub(crate) batch: usize,
+    /// How many bytes those have together at most.
+    pub(crate) batch_bytes: usize,
 }
 
 /// Where to publish.

@@ -66,12 +66,13 @@ impl Reference {
 
     /// The keys of a table in the order in which its type has them; the schema has them by name.
     fn keys<'a>(&self, table: &'a Value) -> Vec<(&'a str, &'a Value)> {
-        const TYPES: &str = include_str!("file.rs");
+        const TYPES: &str =
+            concat!(include_str!("file.rs"), include_str!("g68.rs"), include_str!("vouchers.rs"));
         let documented = |schema: &Value| {
             schema["description"].as_str().and_then(|text| text.lines().next()).map(str::to_owned)
         };
         let of_type = documented(table).and_then(|line| TYPES.split_once(&format!("\n/// {line}\n")));
-        let (_, fields) = of_type.expect("every table is a type of file.rs");
+        let (_, fields) = of_type.expect("every table is a type of file.rs, g68.rs or vouchers.rs");
         let mut keys: Vec<_> = table["properties"].as_object().expect("a table").iter().collect();
         keys.sort_by_key(|(_, schema)| {
             documented(schema).and_then(|line| fields.find(&format!("    /// {line}\n")))

@@ -48,7 +48,7 @@ impl Resolver {
     fn config(&mut self, path: &Path, file: file::File) -> Config {
         let charts_dir = self.path(&file.charts.dir);
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
-        links::check(&file.sources, &file.targets, &mut self.reading);
+        links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
         Config {
             path: path.to_owned(),
             charts_dir,
@@ -69,6 +69,7 @@ impl Resolver {
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
             targets: file.targets.iter().filter_map(|target| self.target(target)).collect(),
+            vouchers: self.reading.vouchers(&file.vouchers),
         }
     }
 

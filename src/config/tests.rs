@@ -165,12 +165,12 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
             "[grpc]",
             "[grcp]",
             "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `metrics`, \
-            `traces`, `engine`, `journal`, `brokers`, `sources`, `targets`",
+            `traces`, `engine`, `journal`, `brokers`, `sources`, `targets`, `vouchers`",
         ),
         (
             "\"g69\"",
             "\"g70\"",
-            "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`, `mapping`",
+            "18:10: there is no choice `g70`, expected one of `json`, `oio`, `g69`, `g68`, `mapping`",
         ),
         ("\"classic\"", "\"lazy\"", "30:14: there is no choice `lazy`, expected `quorum` or `classic`"),
         ("prefetch = 100", "prefetch = -1", "19:56: invalid value: integer `-1`, expected a whole number"),
@@ -560,7 +560,21 @@ fn problems_of_folders_stand_at_their_place() {
             "13:40: `settle_s` and `marker` exclude each other; keep `marker`",
         ),
         ("\".done\"", "\"a/b\"", "13:38: this is not the end of a file's name"),
-        ("in/dubu\"", "in\", pattern = \"*.{g69,txt}\"", "13:18: two sources take the same files"),
+        (
+            "in/dubu\"",
+            "in\", pattern = \"*.{g69,txt}\"",
+            "13:18: two sources take the same files: each would take all of them; give each",
+        ),
+        ("\"in/dubu\"", "\"./in/../in\"", "13:18: two sources take the same files"),
+        ("\"in/dubu\"", "\"in/done\"", "13:18: a source would take what another one has put away"),
+        ("marker = \".done\"", "marker = \".done\", done = \"bad\"", "13:54: two sources put files away"),
+        (
+            "\"out\"",
+            "\"in/dubu/failed\"",
+            "18:18: a target has the folder that a source puts files away into",
+        ),
+        ("marker = \".done\"", "poll_s = 1", "13:10: nothing says when a file is whole: one of `marker` and"),
+        ("\"dubu\"", "\"du:bu\"", "11:8: a source's name holds no `:`"),
         ("\"bad\"", "\"in\"", "8:73: this is the folder that files are taken from"),
         ("\"out\"", "\"in\"", "18:18: a target puts files into a folder that a source takes files from"),
         ("\"lis-1\"", "\"../x\"", "18:54: `../x` must be 1 to 64 letters"),
@@ -667,7 +681,7 @@ fn what_is_wrong_with_a_mapping_is_told_in_its_file() {
         folder.problems(),
         [
             "opus-mapping.toml:8:31: the rule of `cpr`, a CPR number, has no key `decimal`; there are path, first, join, value, when, \
-          otherwise, pad"
+          otherwise, strip, pad"
         ]
     );
     fs::remove_file(folder.0.path().join("opus-mapping.toml")).expect("removed");

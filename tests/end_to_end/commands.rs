@@ -6,3 +6,4 @@ mod mappings;
 mod others;
 pub(crate) mod recordings;
 mod replay;
+mod vouchers;

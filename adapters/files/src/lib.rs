@@ -5,6 +5,8 @@
 //! Nothing that stands in a file or in its name goes into an error: names of files may hold those of people.
 
 mod blocking;
+mod folder;
+pub mod moves;
 mod place;
 pub mod source;
 pub mod target;

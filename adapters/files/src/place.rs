@@ -1,40 +1,33 @@
 //! Folders: what a file in one is like, whether one can be used, and moving files from one to another.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use jiff::Timestamp;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
-use samspor_domain::LinkError;
-
-use crate::failed;
-
-/// What is made and taken away again to see whether a folder can be used.
-const PROBE: &str = ".samspor-probe";
+use rustix::fs::{FileType, Stat};
 
 /// What tells one file, and one content of it, from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
+    device: i128,
+    inode: i128,
+    size: i128,
+    modified: (i128, i128),
     /// Moves on with every change and cannot be set back, as a sender may do with the time of modification.
-    changed: (i64, i64),
+    changed: (i128, i128),
+    kind: FileType,
 }
 
 impl Stamp {
-    pub(crate) fn of(found: &Metadata) -> Self {
+    pub(crate) fn of(found: &Stat) -> Self {
         Self {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
+            device: found.st_dev.into(),
+            inode: found.st_ino.into(),
+            size: found.st_size.into(),
+            modified: (found.st_mtime.into(), found.st_mtime_nsec.into()),
+            changed: (found.st_ctime.into(), found.st_ctime_nsec.into()),
+            kind: FileType::from_raw_mode(found.st_mode),
         }
     }
 
@@ -43,9 +36,33 @@ impl Stamp {
         Self { changed: other.changed, ..*self } == *other
     }
 
-    /// When its content was last written.
-    pub(crate) fn modified(&self) -> (i64, i64) {
+    /// Whether it is the same file, whatever is in it.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// Whether it is a plain file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind == FileType::RegularFile
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn size(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(usize::MAX)
+    }
+
+    /// When its content was last written, in seconds and nanoseconds.
+    pub(crate) fn modified(&self) -> (i128, i128) {
         self.modified
+    }
+
+    /// When anything about it was last changed; its name too.
+    pub(crate) fn changed(&self) -> (i128, i128) {
+        self.changed
     }
 }
 
@@ -61,45 +78,6 @@ pub(crate) fn look_at(path: &Path) -> io::Result<Option<Metadata>> {
 /// Makes everything durable that was made, moved or taken away in a folder.
 pub(crate) fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
-}
-
-/// Moves a file to where nothing is yet.
-pub(crate) fn move_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some file systems of networks cannot be told so. The folder that it goes to is the gateway's own, then.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            if look_at(to)?.is_some() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            fs::rename(from, to)
-        }
-        moved => moved.map_err(io::Error::from),
-    }
-}
-
-/// Moves a file into a folder, under its own name, or where that is taken already under one with the time.
-pub(crate) fn move_into(from: &Path, dir: &Path, name: &OsStr, now: Timestamp) -> io::Result<PathBuf> {
-    let mut number: u32 = 0;
-    loop {
-        let to = dir.join(variant(name, now, number));
-        match move_to_nothing(from, &to) {
-            Ok(()) => return Ok(to),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 10_000 => number += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// The same name, or with a number the name with the time and, from the second on, that number.
-fn variant(name: &OsStr, now: Timestamp, number: u32) -> OsString {
-    let mut name = name.to_owned();
-    if number > 0 {
-        name.push(now.strftime(".%Y%m%dT%H%M%SZ").to_string());
-    }
-    if number > 1 {
-        name.push(format!(".{number}"));
-    }
-    name
 }
 
 /// Why a folder cannot be used as it stands, without changing anything; nothing where it can be. One that is missing is no
@@ -136,54 +114,17 @@ pub(crate) fn fault(dir: &Path, is_made: bool, beside: Option<&Path>) -> Option<
     None
 }
 
-/// Sees whether a file can be made in one folder and moved to another in one step.
-pub(crate) fn probe(from: &Path, to: &Path) -> Result<(), LinkError> {
-    let (made, moved) = (from.join(PROBE), to.join(PROBE));
-    let failed_in = |dir: &Path, advice: &'static str| {
-        let doing = format!("writing in the folder {} ({advice})", dir.display());
-        move |error: io::Error| failed(doing, error)
-    };
-    let rights = "may the gateway's user write there, and is there room?";
-    File::create(&made).map_err(failed_in(from, rights))?;
-    let done = fs::rename(&made, &moved).map_err(|error| {
-        let _ = fs::remove_file(&made); // A probe that stays is in nobody's way.
-        let advice = match error.kind() {
-            io::ErrorKind::CrossesDevices => {
-                "it lies on another file system than the files; name one on the same, for files to be moved in one step"
-            }
-            _ => rights,
-        };
-        failed_in(to, advice)(error)
-    });
-    done?;
-    fs::remove_file(&moved).map_err(failed_in(to, rights))
+/// Why files of others cannot be moved out of a folder: in one with the sticky bit, only its owner, that of the file and the
+/// administrator may.
+pub(crate) fn is_others_and_sticky(dir: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    let (found, own) = (fs::metadata(dir), fs::metadata("/proc/self"));
+    let own = own.map(|own| own.uid());
+    found.is_ok_and(|found| found.mode() & STICKY != 0 && own.is_ok_and(|own| own != 0 && own != found.uid()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_is_there_is_overwritten() -> io::Result<()> {
-        let dir = tempfile::tempdir()?;
-        let (from, to) = (dir.path().join("in"), dir.path().join("done"));
-        fs::create_dir(&from)?;
-        fs::create_dir(&to)?;
-        let mut contents = Vec::new();
-        for content in ["one", "two", "three", "four"] {
-            fs::write(from.join("a.xml"), content)?;
-            let moved = move_into(&from.join("a.xml"), &to, OsStr::new("a.xml"), Timestamp::UNIX_EPOCH)?;
-            contents.push((moved.file_name().map(OsStr::to_owned), fs::read_to_string(&moved)?));
-        }
-        let names =
-            ["a.xml", "a.xml.19700101T000000Z", "a.xml.19700101T000000Z.2", "a.xml.19700101T000000Z.3"];
-        let expected = names.into_iter().zip(["one", "two", "three", "four"]);
-        let expected: Vec<_> =
-            expected.map(|(name, content)| (Some(OsString::from(name)), content.to_owned())).collect();
-        assert_eq!(contents, expected);
-        for (name, content) in expected {
-            assert_eq!(fs::read_to_string(to.join(name.unwrap_or_default()))?, content);
-        }
-        Ok(())
-    }
+/// Whether a symbolic link lies at a path, with or without `/` behind it.
+pub(crate) fn is_link(path: &Path) -> bool {
+    let path: std::path::PathBuf = path.components().collect();
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use samspor_domain::{Clock, Outgoing, Target as _};
+use samspor_domain::{Clock, Outgoing, TagFilter, Target as _};
 use samspor_files::target::{Columns, Format, Prefix, Settings, Target};
 use samspor_harness::faults::SmallDisk;
 use serde_json::{Value, json};
@@ -60,11 +60,14 @@ async fn on_a_full_disk_nothing_is_confirmed_that_is_not_there_and_nothing_is_lo
         return Ok(());
     };
     let settings = Settings {
+        target: samspor_domain::Text::new("t")?,
+        filter: TagFilter::default(),
         dir: disk.path().to_owned(),
         prefix: Prefix::default(),
         format: Format::Ndjson,
         columns: Columns::Ledger,
         max_records: 50,
+        max_bytes: 1 << 30,
         max_age: Duration::from_secs(3_600),
     };
     let target = Target::new(settings, Arc::new(Epoch));

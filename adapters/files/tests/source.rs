@@ -12,6 +12,9 @@ use rand_chacha::ChaCha8Rng;
 use samspor_domain::{Batch, Clock, Source as _, Subscription};
 use samspor_files::source::{Settings, Source, Whole};
 
+#[path = "source/trouble.rs"]
+mod trouble;
+
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(200);
@@ -26,12 +29,12 @@ impl Clock for Epoch {
     }
 }
 
-/// A folder with nothing in it.
-struct Place(tempfile::TempDir);
+/// A folder with nothing in it, and who takes files from it.
+struct Place(tempfile::TempDir, std::sync::OnceLock<Source>);
 
 impl Place {
     fn new() -> Result<Self> {
-        Ok(Self(tempfile::tempdir()?))
+        Ok(Self(tempfile::tempdir()?, std::sync::OnceLock::new()))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -50,12 +53,17 @@ impl Place {
             pattern: "*.{xml,json,g69}".parse()?,
             whole,
             poll: Duration::from_millis(10),
+            warn_after: LIMIT,
             max_body_bytes: 1_000,
         })
     }
 
     async fn subscribe(&self, whole: Whole) -> Result<Box<dyn Subscription>> {
-        Ok(Source::new(self.settings(whole)?, Arc::new(Epoch)).subscribe().await?)
+        Ok(self.source(self.settings(whole)?).subscribe().await?)
+    }
+
+    fn source(&self, settings: Settings) -> &Source {
+        self.1.get_or_init(|| Source::new(settings, Arc::new(Epoch)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Decoders and encoders of the messages: canonical JSON, the OIO `Haendelsesbesked`, lines of G69, and whatever a declared
+//! Decoders and encoders of the messages: canonical JSON, the OIO `Haendelsesbesked`, lines of G69 and G68, and whatever a declared
 //! mapping reads; and a masked view of any of them, for an operator.
 //!
 //! Each format that is read is a module with a `Decoder` of the port [`samspor_domain::Decode`]. A decoder never panics and never
@@ -8,6 +8,7 @@
 mod calendar;
 mod content_type;
 pub mod csv;
+pub mod g68;
 pub mod g69;
 pub mod json;
 pub mod mapping;
@@ -22,5 +23,7 @@ pub use masked::Masked;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod preset_tests;
 #[cfg(test)]
 mod shown_tests;

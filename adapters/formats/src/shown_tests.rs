@@ -12,8 +12,9 @@ pub(crate) fn records() -> Vec<Record> {
     let town = Town::new(Settings { seed: 1, families: 6, background_citizens: 2, faulty: false });
     let mut records: Vec<Record> = town.expected().records().collect();
     assert!(records.len() > 400, "{} records", records.len());
-    for nasty in ["a;b\"c\r\nd\te", "<&>'\" ]]>", " \u{1}\u{fffe} ", "a,b\\c", "=1+1", "Æ ø å 🦔", "%20"]
-    {
+    let formulas = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "'=1", "＝1"];
+    let nasty = ["a;b\"c\r\nd\te", "<&>'\" ]]>", " \u{1}\u{fffe} ", "a,b\\c", "Æ ø å 🦔", "%20"];
+    for nasty in formulas.into_iter().chain(nasty) {
         let nasty = Text::new(nasty).unwrap_or_else(|error| panic!("{error}"));
         let Some(Record::Ledger(first)) = records.first().cloned() else { panic!("a ledger's comes first") };
         let tag = first.tag.map(|tag| Tag {

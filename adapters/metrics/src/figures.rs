@@ -125,7 +125,7 @@ fn targets(read: &mut dyn Read, targets: &[Text], tagged: &Tagged<'_>) -> Result
             .of(read.last_seq()?.0);
     let mut waiting = Family::gauge(
         "samspor_target_waiting_records",
-        "Postings whose newest record the target has not been given yet.",
+        "Postings whose newest record the target has not come to yet; those too that its filter will let pass by.",
     );
     let mut parked = Family::gauge(
         "samspor_target_parked_records",

@@ -129,6 +129,7 @@ impl Publishing for Open {
             Sent::Refused(_) => self.fail("refused"),
             Sent::Broke(_) => self.fail("broke"),
             Sent::Later(..) => self.fail("later"),
+            Sent::Unsent => self.fail("unsent"),
             Sent::Delivered | Sent::Answered(_) => {}
         }
     }

@@ -34,9 +34,28 @@ pub struct Item {
     /// What it is.
     pub content: Result<Message, Fault>,
     /// The bytes of the body that it came from, where that is not all of them.
-    pub excerpt: Option<Bytes>,
+    pub excerpt: Option<Excerpt>,
     /// How many fields the contract does not know.
     pub ignored_fields: u32,
+}
+
+/// A part of a body that can be read again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Which item of them is meant, from 0: read by themselves, they may hold others too.
+    pub item: u32,
+    /// How many items they hold.
+    pub items: u32,
+}
+
+impl Excerpt {
+    /// Bytes that hold one item alone.
+    #[must_use]
+    pub const fn alone(bytes: Bytes) -> Self {
+        Self { bytes, item: 0, items: 1 }
+    }
 }
 
 /// Reads bodies of one format.
@@ -69,6 +88,12 @@ pub struct LinkError {
 pub trait Source: Send + Sync {
     /// Connects and subscribes, within its own time limit.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, LinkError>;
+
+    /// Waits until there is something other than `said` that somebody should see to, though deliveries go on, and answers
+    /// what, without personal data; none where there is nothing any more. Dropping the future loses nothing.
+    async fn notice(&self, _said: Option<&str>) -> Option<String> {
+        std::future::pending().await
+    }
 }
 
 /// A live subscription. It is dropped after an error, and another one is made.
@@ -129,6 +154,12 @@ pub struct Outgoing {
 pub trait Target: Send + Sync {
     /// Connects, within its own time limit.
     async fn connect(&self) -> Result<Box<dyn Publisher>, LinkError>;
+
+    /// The same before it was handed anything, or after all was forgotten: every record comes, and what an earlier one of
+    /// its name has not passed on yet is not gone on with.
+    async fn connect_anew(&self) -> Result<Box<dyn Publisher>, LinkError> {
+        self.connect().await
+    }
 }
 
 /// A live connection to a target. It is dropped after an error, and another one is made.
@@ -172,6 +203,8 @@ pub enum Sent {
     /// The receiver takes nothing for now: why, without personal data, and how long it asks to be left alone, if it does.
     /// The message is tried again, however often, unless it shows that the receiver takes others.
     Later(String, Option<Duration>),
+    /// It was not sent, since a message before it did not get through: nothing is known of it.
+    Unsent,
 }
 
 impl Sent {

@@ -20,6 +20,8 @@ use crate::trace;
 
 /// Connections in a row that may be lost with the same records under way before those are suspected.
 const LOSSES: u32 = 2;
+/// Times in a row that records may be put off together before those are suspected.
+const PUT_OFF: u32 = 2;
 /// Refusals that are remembered at most.
 const REFUSALS: usize = 100;
 
@@ -28,6 +30,9 @@ const CHANCE: u32 = 4;
 
 /// Why a record failed that was on its way alone when the connection ended.
 const CUT: &str = "the connection ended while it was on its way";
+
+/// Why a record was not delivered that was not even sent.
+pub(crate) const UNSENT: &str = "a record before it did not get through";
 
 /// In which way a record failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +74,7 @@ impl Fell {
             Sent::Refused(why) => (why, How::Refused, None),
             Sent::Broke(why) => (why, How::Broke, None),
             Sent::Later(why, asked) => (why, How::Later, asked),
+            Sent::Unsent => (UNSENT.into(), How::Later, None),
         };
         Some(Self { why, how, asked })
     }
@@ -141,6 +147,8 @@ pub(crate) struct Doubts {
     after: Seq,
     /// Connections lost since something last got through.
     losses: u32,
+    /// How often records were put off together since something last got through.
+    put_off: u32,
     /// What lies after the position and is delivered already.
     delivered: BTreeMap<Seq, PostingNo>,
     /// The receipts that the receiver answered with, until their records are noted as handed over.
@@ -170,6 +178,7 @@ impl Doubts {
             until: None,
             after: Seq::default(),
             losses: 0,
+            put_off: 0,
             delivered: BTreeMap::new(),
             receipts: BTreeMap::new(),
             tries: BTreeMap::new(),
@@ -216,6 +225,27 @@ impl Doubts {
         self.until = self.until.max(Some(last));
     }
 
+    /// Records up to this one were put off together. A receiver that asks to be left alone for a while is not asked for each of
+    /// them instead: the first time they go again as they went.
+    pub(crate) fn put_off(&mut self, last: Seq) {
+        self.put_off += 1;
+        if self.put_off >= PUT_OFF || self.is_careful() {
+            self.begin(last);
+        }
+    }
+
+    /// What is delivered already does not go again with what lies before it and is not.
+    pub(crate) fn spare_delivered(&mut self) {
+        if let Some((last, _)) = self.delivered.last_key_value() {
+            self.begin(*last);
+        }
+    }
+
+    /// Whether nothing is delivered at all.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.position == Seq::default() && self.delivered.is_empty()
+    }
+
     /// A record after the position is delivered.
     pub(crate) fn delivered(&mut self, step: &Step) {
         self.delivered.insert(step.seq, step.posting);
@@ -235,7 +265,7 @@ impl Doubts {
 
     /// Everything up to a record is delivered or parked.
     pub(crate) fn passed(&mut self, to: Seq) {
-        self.losses = 0;
+        (self.losses, self.put_off) = (0, 0);
         self.position = self.position.max(to);
         self.delivered = self.delivered.split_off(&Seq(self.position.0 + 1));
         self.receipts = self.receipts.split_off(&Seq(self.position.0 + 1));

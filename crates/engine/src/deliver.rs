@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking;
 use crate::books::{Advance, Handing, Parking};
-use crate::careful::Doubts;
+use crate::careful::{Doubts, UNSENT};
 use crate::scribe::Scribe;
 use crate::status::{Condition, Status, target_part};
 use crate::supervise::Backoff;
@@ -26,6 +26,9 @@ pub const IN_FLIGHT: usize = 4;
 
 /// Records that are looked at in one go, at most, for some that a filter does not let pass by.
 const LOOKED_AT: usize = 1_000;
+
+/// Of which so many are read at once.
+const PAGE: usize = 250;
 
 /// One target, as it runs.
 pub struct Outlet {
@@ -136,9 +139,16 @@ impl Outlet {
         let mut means = Means { reader, handle, status, stop, backoff: &mut backoff, released };
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
+            let connecting = async {
+                if begins_anew(&self.name, &mut means, &doubts).await {
+                    self.target.connect_anew().await
+                } else {
+                    self.target.connect().await
+                }
+            };
             let connected = tokio::select! {
                 biased;
-                connected = self.target.connect() => connected,
+                connected = connecting => connected,
                 () = stop.cancelled() => break,
             };
             let outcome = match connected {
@@ -231,17 +241,28 @@ impl Outlet {
                 biased;
                 sent = settled(&mut in_flight), if !in_flight.is_empty() => {
                     let mut flight = in_flight.pop_front().unwrap_or_else(|| unreachable!("it has settled"));
-                    let sent = sent.inspect_err(|_| doubts.lost(read))?;
+                    let mut sent = sent.inspect_err(|_| doubts.lost(read))?;
                     flight.tell(&sent);
                     self.hear_all(means, doubts, &flight, &sent)?;
-                    if let Some(failure) = note(&flight, &sent, doubts) {
-                        doubts.begin(read);
+                    if let Some(failure) = failure(&sent) {
+                        // What got through before the first that did not is done with.
+                        let through = flight.take_delivered(&mut sent);
+                        if !through.is_empty() {
+                            self.advance(means.handle, doubts, through.into_iter()).await;
+                        }
+                        note(&flight, &sent, doubts);
+                        flight.doubt(&sent, doubts);
+                        doubts.spare_delivered();
                         // What else is under way is answered too, and need not go twice.
                         while let Some(mut flight) = in_flight.pop_front() {
                             let sent = (&mut flight.confirms).await?;
                             flight.tell(&sent);
                             self.hear_all(means, doubts, &flight, &sent)?;
                             note(&flight, &sent, doubts);
+                            if doubts.is_careful() {
+                                flight.doubt(&sent, doubts);
+                            }
+                            doubts.spare_delivered();
                         }
                         return Err(failure);
                     }
@@ -320,15 +341,20 @@ impl Outlet {
         }
         let (mut steps, mut passed, mut looked, mut after) = (Vec::new(), None, 0, after);
         while steps.len() < limit && looked < LOOKED_AT {
-            let page = self.read_page(reader, after, limit - steps.len())?;
-            let Some(last) = page.last() else { break };
-            (after, looked) = (last.seq, looked + page.len());
-            for step in page {
+            // The longer nothing is found, the more is looked at in one go. What is read too much is read again.
+            let rows = reader.newest_after(after, (limit - steps.len()).max(looked).min(PAGE))?;
+            let Some((last, _)) = rows.last() else { break };
+            (after, looked) = (last.seq, looked + rows.len());
+            for (row, posting) in &rows {
+                let step = self.step(reader, row, posting)?;
                 if step.passes_by {
                     passed = Some(step);
-                } else {
-                    passed = None;
-                    steps.push(step);
+                    continue;
+                }
+                passed = None;
+                steps.push(step);
+                if steps.len() == limit {
+                    break;
                 }
             }
         }
@@ -382,6 +408,36 @@ impl Step {
 }
 
 impl Flight {
+    /// Each record with what was answered to its messages.
+    fn answers<'a>(&'a self, sent: &'a [Sent]) -> impl Iterator<Item = (&'a Step, &'a [Sent])> {
+        self.steps.iter().scan(sent, |sent, (step, count)| {
+            let (own, others) = sent.split_at((*count).min(sent.len()));
+            *sent = others;
+            Some((step, own))
+        })
+    }
+
+    /// Takes out the records up to the first that was not delivered, with their answers.
+    fn take_delivered(&mut self, sent: &mut Vec<Sent>) -> Vec<Step> {
+        let is_through = |(_, own): &(&Step, &[Sent])| own.iter().all(Sent::is_delivered);
+        let (records, messages) = self
+            .answers(sent)
+            .take_while(is_through)
+            .fold((0, 0), |(records, messages), (_, own)| (records + 1, messages + own.len()));
+        sent.drain(..messages);
+        self.steps.drain(..records).map(|(step, _)| step).collect()
+    }
+
+    /// Suspects what was sent of a flight that did not get through, unless all of it was only put off together.
+    fn doubt(&self, sent: &[Sent], doubts: &mut Doubts) {
+        let went = |own: &[Sent]| own.iter().any(|sent| *sent != Sent::Unsent);
+        let of_those = self.answers(sent).filter(|(_, own)| went(own));
+        let (last, count) = of_those.fold((None, 0), |(_, count), (step, _)| (Some(step.seq), count + 1));
+        let Some(last) = last else { return };
+        let is_put_off = sent.iter().all(|sent| !matches!(sent, Sent::Refused(_) | Sent::Broke(_)));
+        if is_put_off && count > 1 { doubts.put_off(last) } else { doubts.begin(last) }
+    }
+
     /// Tells those who follow them how the records were answered.
     fn tell(&mut self, sent: &[Sent]) {
         let mut sent = sent;
@@ -393,21 +449,30 @@ impl Flight {
     }
 }
 
-/// Notes which records of a flight were delivered, if not all of them were, and answers why not.
-fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) -> Option<Failure> {
-    let failure = sent.iter().find_map(|sent| match sent {
-        Sent::Delivered | Sent::Answered(_) => None,
+/// Why not all of them were delivered, where that is so.
+fn failure(sent: &[Sent]) -> Option<Failure> {
+    let failed = sent.iter().find_map(|sent| match sent {
+        Sent::Delivered | Sent::Answered(_) | Sent::Unsent => None,
         Sent::Refused(why) | Sent::Broke(why) => Some(Failure::Refused(why.clone())),
         Sent::Later(why, asked) => Some(Failure::Later(why.clone(), *asked)),
-    })?;
-    let mut sent = sent.iter();
-    for (step, count) in &flight.steps {
-        let all = sent.by_ref().take(*count).filter(|sent| sent.is_delivered()).count() == *count;
-        if all && step.handing.is_some() {
+    });
+    failed.or_else(|| sent.contains(&Sent::Unsent).then(|| Failure::Later(UNSENT.into(), None)))
+}
+
+/// Notes which records of a flight were delivered, where something did not get through.
+fn note(flight: &Flight, sent: &[Sent], doubts: &mut Doubts) {
+    for (step, sent) in flight.answers(sent) {
+        if sent.iter().all(Sent::is_delivered) && step.handing.is_some() {
             doubts.delivered(step);
         }
     }
-    Some(failure)
+}
+
+/// Whether a target begins, or begins anew: it has nothing, so that everything comes. What was said to the writer counts.
+async fn begins_anew(name: &Text, means: &mut Means<'_>, doubts: &Doubts) -> bool {
+    let mut is_at_start =
+        || blocking::in_place(|| means.reader.cursor(name)).is_ok_and(|kept| kept == Seq::default());
+    doubts.has_nothing() && is_at_start() && means.handle.run(|_, _| Ok(())).await.is_ok() && is_at_start()
 }
 
 /// Waits for the oldest batch in flight.

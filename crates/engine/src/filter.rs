@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use samspor_domain::store::{Month, PostingNo, Reach, Read, Result, StoreError};
-use samspor_domain::{FilterKey, SourceNo, Sum, TagFilter, Text};
+use samspor_domain::{FilterKey, Pseudonym, Seq, SourceNo, Sum, TagFilter, Text};
 use samspor_vault::Vault;
 
 use crate::core::Core;
@@ -40,8 +40,18 @@ pub(crate) fn tagged(
         }
         return Ok(tagged);
     }
+    // There are as many rows as sources and months times keys, and only so many keys.
+    let mut held: BTreeMap<Pseudonym, bool> = BTreeMap::new();
     for sum in read.tagged_sums()? {
-        if filter.holds(&kept::open_filter_key(vault, &sum.filter_key)?) {
+        let holds = match held.get(&sum.key) {
+            Some(holds) => *holds,
+            None => {
+                let holds = filter.holds(&kept::open_filter_key(vault, &sum.filter_key)?);
+                held.insert(sum.key, holds);
+                holds
+            }
+        };
+        if holds {
             *tagged.entry((sum.source, sum.month)).or_default() += sum.sum;
         }
     }
@@ -70,11 +80,15 @@ impl Core {
             if before == *scribe.filter() {
                 continue;
             }
-            if known.iter().any(|(known, _)| known == name) {
+            let at = known.iter().find(|(known, _)| known == name).map(|(_, at)| *at);
+            if let Some(at) = at
+                && self.has_something(name, at)?
+            {
                 return Ok(Err(format!(
                     "target {name}: its [targets.filter] differs from the one that it began with, and what it has would \
                      not be what it should have; put the old filter back, or give the target another name, or take it \
-                     out, let `samspor targets forget {name}` forget what it has, and add it again"
+                     out, let its receiver drop what it has and every message id that it remembers, let \
+                     `samspor targets forget {name}` forget what it has, and add it again"
                 )));
             }
             new.push((name.clone(), scribe.filter().clone()));
@@ -85,6 +99,15 @@ impl Core {
             })?;
         }
         Ok(Ok(()))
+    }
+
+    /// Whether a target was ever handed anything that is not forgotten, or has something to be handed to it later. One that
+    /// is being forgotten begins at the start, too.
+    fn has_something(&mut self, target: &Text, at: Seq) -> Result<bool> {
+        Ok(at != Seq::default()
+            || !self.store.handed_in(target, None, PostingNo::default(), 1)?.is_empty()
+            || self.store.count_parked(target)? != (0, 0)
+            || self.store.shelves()?.iter().any(|shelf| shelf.target == *target))
     }
 
     fn note_filter(&mut self, target: &Text, filter: &TagFilter) -> Result<()> {

@@ -78,7 +78,8 @@ pub(crate) fn open_revision(vault: &Vault, row: &FeedRow) -> Result<Option<Revis
     serde_json::from_slice(&plain).map(Some).map_err(|_| damaged("feed record"))
 }
 
-/// By what readers filter: a keyed hash of it, and itself, sealed.
+/// By what readers filter: a keyed hash of it, and itself, sealed. What is written must never change: sums of the store are
+/// known by its hash.
 pub(crate) fn seal_filter_key(vault: &Vault, key: &FilterKey) -> (Pseudonym, Sealed) {
     let plain = encode(key);
     (vault.registry().content(&plain), vault.seal(Purpose::FilterKey, &plain))
@@ -146,11 +147,23 @@ pub(crate) fn whole(content_type: Option<&str>, bytes: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// By what it is known when it comes again. One body may hold several faults.
-pub(crate) fn known_by(keys: &Pseudonyms, whole: &[u8], fault: &Fault) -> Pseudonym {
+/// By what it is known when it comes again. One body may hold several faults: which one of its items it is, of how many, tells
+/// them apart, also where they are at the same place or their bytes stand at another one of another body.
+pub(crate) fn known_by(
+    keys: &Pseudonyms,
+    whole: &[u8],
+    fault: &Fault,
+    (item, items): (u32, u32),
+) -> Pseudonym {
     let mut known_by = whole.to_vec();
     known_by.extend_from_slice(fault.reason.word().as_bytes());
-    known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
+    if items > 1 {
+        known_by.push(0);
+        known_by.extend_from_slice(&item.to_be_bytes());
+        known_by.extend_from_slice(&items.to_be_bytes());
+    } else {
+        known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
+    }
     keys.content(&known_by)
 }
 
@@ -161,4 +174,28 @@ pub(crate) fn open_body(vault: &Vault, sealed: &Sealed) -> Result<Delivery> {
     let content_type = std::str::from_utf8(&plain[..end]).map_err(|_| damaged("body"))?;
     let content_type = Some(content_type.to_owned()).filter(|given| !given.is_empty());
     Ok(Delivery { body: plain[end + 1..].to_vec().into(), content_type, ..Delivery::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use samspor_domain::{CostKind, Phase, Side};
+
+    use super::*;
+
+    #[test]
+    fn a_filter_key_is_written_as_it_always_was() {
+        let text = |text: &str| Text::new(text).unwrap_or_else(|error| panic!("{error}"));
+        let key = FilterKey {
+            solution: text("sb"),
+            area: text("health"),
+            side: Side::Inside,
+            phase: Phase::During,
+            kind: Some(CostKind::Service),
+        };
+        let written =
+            r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":"service"}"#;
+        assert_eq!(encode(&key), written.as_bytes());
+        let written = r#"{"solution":"sb","area":"health","side":"inside","phase":"during","kind":null}"#;
+        assert_eq!(encode(&FilterKey { kind: None, ..key }), written.as_bytes());
+    }
 }

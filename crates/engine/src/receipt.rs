@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use samspor_domain::store::{PostingRow, Result};
-use samspor_domain::{Change, Fault, Handed, Reason, Receipt, Receipted, Text};
+use samspor_domain::{Change, Fault, Fit, Handed, Reason, Receipt, Receipted, Text};
 use samspor_vault::{Purpose, Vault};
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Became, Core};
-use crate::kept;
+use crate::{filter, kept};
 
 /// What a receipt says besides accepted or rejected, as it is sealed: it may be personal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +45,13 @@ impl Core {
         }
         let (at, change) = match before.as_ref().filter(|had| had.revision == receipt.revision) {
             Some(had) => (had.at, had.change),
-            None => match self.change_of(&row, receipt.revision)? {
+            None => match self.change_of(target, &row, receipt.revision)? {
                 Some(change) => (now, change),
                 None => {
-                    return Ok(Became::Quarantined(unknown("revision", "the posting has no such record")));
+                    return Ok(Became::Quarantined(unknown(
+                        "revision",
+                        "the posting has no such record for this target",
+                    )));
                 }
             },
         };
@@ -64,13 +67,20 @@ impl Core {
         Ok(Became::Receipt)
     }
 
-    /// What a record of a posting did; none if there is no such record. What an erased one did no longer matters, and
-    /// counts as taking the tag off.
-    fn change_of(&mut self, row: &PostingRow, revision: i64) -> Result<Option<Change>> {
+    /// What a record of a posting did to a target; none if there is no such record, or it is none that the target is given.
+    /// What an erased one did no longer matters, and counts as taking the tag off.
+    fn change_of(&mut self, target: &Text, row: &PostingRow, revision: i64) -> Result<Option<Change>> {
         let records = self.store.records_of(row.no)?;
         let Some(record) = records.iter().find(|record| record.revision == revision) else { return Ok(None) };
-        let said = kept::open_revision(&self.keyring.vault, record)?;
-        Ok(Some(said.map_or(Change::Untag, |said| said.change())))
+        let Some(said) = kept::open_revision(&self.keyring.vault, record)? else {
+            return Ok(Some(Change::Untag));
+        };
+        let filter = filter::filter(&mut *self.store, &self.keyring.vault, target)?;
+        Ok(match filter.fit(&said) {
+            Fit::Tag => Some(Change::Tag),
+            Fit::Untag => Some(Change::Untag),
+            Fit::Nothing => None,
+        })
     }
 }
 

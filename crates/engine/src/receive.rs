@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::Became;
 use crate::intake::Intake;
-use crate::status::{Condition, Status, source_part};
+use crate::status::{Condition, Status, files_part, source_part};
 use crate::supervise::Backoff;
 use crate::trace::Followed;
 use crate::writer::{Handle, Unavailable, explain};
@@ -38,6 +38,20 @@ enum Failure {
     Store(#[source] Unavailable),
 }
 
+/// What somebody should see to at a source.
+struct Notice {
+    part: String,
+    said: Option<String>,
+}
+
+impl Notice {
+    fn tell(&mut self, status: &Status, said: Option<String>) {
+        let condition = said.clone().map_or(Condition::Up, Condition::Down);
+        status.set(&self.part, condition);
+        self.said = said;
+    }
+}
+
 type Answer = oneshot::Receiver<Result<Vec<Became>, Unavailable>>;
 
 impl Inlet {
@@ -46,6 +60,9 @@ impl Inlet {
         let part = source_part(&self.intake.source);
         let mut backoff = Backoff::default();
         let mut is_stored = true;
+        let mut notice = Notice { part: files_part(&self.intake.source), said: None };
+        // One that ran before may have left something there.
+        status.remove(&notice.part);
         status.set(&part, Condition::Starting);
         while !stop.is_cancelled() {
             let subscribed = tokio::select! {
@@ -62,7 +79,16 @@ impl Inlet {
                         works();
                         backoff.reset();
                     }
-                    let ended = self.receive(&mut *subscription, handle, stop, &mut is_stored, &works).await;
+                    let ended = self
+                        .receive(
+                            &mut *subscription,
+                            handle,
+                            stop,
+                            &mut is_stored,
+                            &works,
+                            (status, &mut notice),
+                        )
+                        .await;
                     if is_stored {
                         backoff.reset(); // It worked until now.
                     }
@@ -85,6 +111,7 @@ impl Inlet {
         stop: &CancellationToken,
         is_stored: &mut bool,
         works: &impl Fn(),
+        (status, notice): (&Status, &mut Notice),
     ) -> Result<(), Failure> {
         let mut in_flight: VecDeque<(Answer, Token, Followed)> = VecDeque::new();
         let quiet_at = tokio::time::Instant::now() + QUIET;
@@ -111,6 +138,7 @@ impl Inlet {
                     }
                 }
                 () = stop.cancelled(), if !stopping => {}
+                said = self.source.notice(notice.said.as_deref()) => notice.tell(status, said),
                 () = tokio::time::sleep_until(quiet_at), if !*is_stored && in_flight.is_empty() => {
                     *is_stored = true;
                     works();

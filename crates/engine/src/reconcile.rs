@@ -366,8 +366,9 @@ impl<'a> Reader<'a> {
                 let page = self.read.postings_by_id(no, after.as_ref(), PAGE)?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.posting.id.clone());
-                let within = page.iter().filter(|row| (from..=to).contains(&row.posting.date));
-                lines.extend(within.map(|row| self.line(row, None, None)));
+                for row in page.iter().filter(|row| (from..=to).contains(&row.posting.date)) {
+                    lines.push(self.line(&TagFilter::default(), row, None, None)?);
+                }
             }
             lines.truncate(limit);
         }
@@ -391,21 +392,21 @@ impl<'a> Reader<'a> {
         match state {
             State::Waiting => {
                 for (row, handed) in waiting {
-                    lines.push(self.line(&row, handed, None));
+                    lines.push(self.line(&filter, &row, handed, None)?);
                 }
             }
             State::Parked => {
                 for (no, (row, handed)) in parked {
                     let why =
                         self.read.parked(target, PostingNo(no.0 - 1), 1)?.pop().map(|parked| parked.why);
-                    lines.push(self.line(&row, handed, why));
+                    lines.push(self.line(&filter, &row, handed, why)?);
                 }
             }
             State::Stage(stage) => {
                 let handed = self.read.handed_in(target, Some(stage), PostingNo::default(), limit)?;
                 for (no, handed) in handed {
                     if let Some(row) = self.read.posting(no)? {
-                        lines.push(self.line(&row, Some(handed), None));
+                        lines.push(self.line(&filter, &row, Some(handed), None)?);
                     }
                 }
             }
@@ -423,7 +424,7 @@ impl<'a> Reader<'a> {
                         let fit = newest.map(|newest| self.fit(&filter, &row, &newest)).transpose()?;
                         let is_tagged = fit == Some(Fit::Tag);
                         if is_tagged != has_tag && is_passed && !parked.contains_key(&row.no) {
-                            lines.push(self.line(&row, handed, None));
+                            lines.push(self.line(&filter, &row, handed, None)?);
                         }
                     }
                 }
@@ -433,16 +434,24 @@ impl<'a> Reader<'a> {
         Ok(lines)
     }
 
-    fn line(&self, row: &PostingRow, handed: Option<Handed>, parked: Option<Why>) -> Line {
-        Line {
+    fn line(
+        &mut self,
+        filter: &TagFilter,
+        row: &PostingRow,
+        handed: Option<Handed>,
+        parked: Option<Why>,
+    ) -> Result<Line> {
+        let newest = self.read.newest_record(row.no)?;
+        let fit = newest.map(|newest| self.fit(filter, row, &newest)).transpose()?;
+        Ok(Line {
             source: self.name(row.source),
             posting: row.posting.id.clone(),
             date: row.posting.date,
             amount: row.posting.amount,
-            is_tagged: matches!(row.standing, Standing::Tagged(_)),
+            is_tagged: fit == Some(Fit::Tag),
             handed,
             parked,
-        }
+        })
     }
 }
 

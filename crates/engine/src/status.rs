@@ -60,13 +60,23 @@ const WARNING: [&str; 2] = [crate::writer::CLOCK, crate::scrub::PART];
 /// Whether a gateway is ready: every part is as somebody wants it, but those that warn only.
 #[must_use]
 pub fn is_ready(parts: &Parts) -> bool {
-    parts.iter().all(|(part, report)| report.condition.is_as_wanted() || WARNING.contains(&part.as_str()))
+    let warns = |part: &str| WARNING.contains(&part) || part.starts_with(FILES);
+    parts.iter().all(|(part, report)| report.condition.is_as_wanted() || warns(part))
 }
 
 /// The name of a source's part.
 #[must_use]
 pub fn source_part(name: &SourceName) -> String {
     format!("source {name}")
+}
+
+/// How the parts begin that say what somebody should see to at a source, such as files that wait.
+const FILES: &str = "files ";
+
+/// The name of the part that says what somebody should see to at a source, though it works. It is there once there was
+/// something, and warns only.
+pub(crate) fn files_part(name: &SourceName) -> String {
+    format!("{FILES}{name}")
 }
 
 /// The name of a target's part.

@@ -92,6 +92,17 @@ pub enum Ended {
     Broken,
 }
 
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// Its configuration does not fit what its targets have: which, and what to do.
+    #[error("{0}")]
+    Filter(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Gateway {
     /// Starts everything but what is paused. Must be called in a runtime, which outside of tests is a multi-threaded one:
     /// the store blocks threads.
@@ -100,9 +111,9 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         inlets: Vec<Inlet>,
         outlets: Vec<Outlet>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, NotStarted> {
         let status = Status::new(Arc::clone(&clock));
-        core.note_filters(&outlets)?.map_err(StoreError::Unusable)?;
+        core.note_filters(&outlets)?.map_err(NotStarted::Filter)?;
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
         core.expect_receipts(receipts_of(&outlets));
         let paused = core.paused()?;

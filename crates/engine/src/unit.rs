@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::deliver::Outlet;
 use crate::missing;
 use crate::receive::Inlet;
-use crate::status::{Condition, Status, source_part, target_part};
+use crate::status::{Condition, Status, files_part, source_part, target_part};
 use crate::supervise::Backoff;
 use crate::writer::Handle;
 
@@ -190,8 +190,11 @@ impl Keeper {
                 Wish::Stop => return self.status.set(&self.part, Condition::Stopped),
                 Wish::Replace => return,
                 Wish::Leave => {
-                    if let Work::Deliver(outlet, _) = &self.work {
-                        self.status.remove(&missing::receipts_part(&outlet.name));
+                    match &self.work {
+                        Work::Deliver(outlet, _) => {
+                            self.status.remove(&missing::receipts_part(&outlet.name));
+                        }
+                        Work::Receive(inlet) => self.status.remove(&files_part(&inlet.intake.source)),
                     }
                     return self.status.remove(&self.part);
                 }

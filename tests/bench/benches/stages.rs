@@ -1,4 +1,4 @@
-//! Times every stage of the hot path.
+//! Times every stage of the hot path, and decoders beside it.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use samspor_bench::Stage;
 
 fn stages(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stages");
-    for stage in Stage::all() {
+    for stage in Stage::all().into_iter().chain(Stage::timed_only()) {
         let mut work = stage.work().unwrap_or_else(|error| panic!("{}: {error:#}", stage.name));
         group.throughput(match work.bytes {
             Some(bytes) => Throughput::ElementsAndBytes { elements: work.items, bytes },

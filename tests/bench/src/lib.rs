@@ -3,6 +3,7 @@
 
 mod deciding;
 mod decoding;
+mod mapping;
 mod storing;
 
 use anyhow::{Context as _, Result};
@@ -49,6 +50,12 @@ impl Stage {
     pub fn all() -> Vec<Self> {
         let stages = decoding::STAGES.into_iter().chain(deciding::STAGES).chain(storing::STAGES);
         stages.map(|(name, make)| Self { name, make }).collect()
+    }
+
+    /// Decoders that are timed beside them, and not counted.
+    #[must_use]
+    pub fn timed_only() -> Vec<Self> {
+        mapping::STAGES.into_iter().map(|(name, make)| Self { name, make }).collect()
     }
 
     /// The one of that name.

@@ -8,7 +8,7 @@ use samspor_domain::quarantine::Show as _;
 use samspor_domain::{
     Account, AccountPrefix, AccountString, Amount, Cpr, Decode, Delivery, Grouping, Item, PersonUuid, Text,
 };
-use samspor_formats::{Masked, g69, json, mapping, oio};
+use samspor_formats::{Masked, g68, g69, json, mapping, oio};
 use samspor_town::source;
 
 use crate::{Corpus, calls};
@@ -45,13 +45,22 @@ enum Reads {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     bodies("json", &[source::OPUS, source::DUBU, source::REGISTRY], |body| decode(&json::Decoder, body)),
     bodies("oio-case", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Case), body)),
     bodies("oio-grant", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Grant), body)),
     bodies("oio-payment", &[source::JOBCENTRE], |body| decode(&oio(oio::Payload::Payment), body)),
     bodies("g69-utf-8", &[source::PRISME], |body| decode(&g69(g69::Encoding::Utf8), body)),
     bodies("g69-iso-8859-1", &[source::OES], |body| decode(&g69(g69::Encoding::Latin1), body)),
+    mapped(
+        "g68",
+        &[
+            include_bytes!("../../../config/presets/g68/payments.g68"),
+            include_bytes!("../../../config/presets/g68/error-return.csv"),
+            b"000G6800001015101 1&0800000970000&09+&1002&116112801234&1220260601&1620260601004820000001&17B-12",
+        ],
+        |body| decode(&g68(), body),
+    ),
     mapped(
         "mapping-xml",
         &[
@@ -141,6 +150,12 @@ fn oio(payload: oio::Payload) -> oio::Decoder {
 
 fn g69(encoding: g69::Encoding) -> g69::Decoder {
     g69::Decoder::new(g69::Settings { encoding })
+}
+
+fn g68() -> g68::Decoder {
+    let system = Text::new("dubu").unwrap_or_else(|error| unreachable!("{error}"));
+    let encoding = g69::Encoding::Utf8;
+    g68::Decoder::new(g68::Settings { encoding, reference: 16, grant: 17, system })
 }
 
 /// Whether it is good; nothing of it shows.

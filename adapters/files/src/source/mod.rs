@@ -1,13 +1,15 @@
 //! Sources: a folder, the files of which are deliveries. One that was taken and is durable is moved to another folder.
 
+mod held;
 mod look;
 mod put_away;
 mod take;
+mod waiting;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +18,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use samspor_domain as domain;
 use samspor_domain::{Acknowledge, Batch, Clock, LinkError, Token};
+use tokio::sync::watch as seen;
 use tokio::time::Instant;
 
 use crate::blocking::{Work, begin, end};
+use crate::folder::Folder;
 use crate::{failed, place};
+use held::{Held, Kept};
 use look::Looker;
 use take::{File, Taken};
 
@@ -38,6 +43,8 @@ pub struct Settings {
     pub whole: Whole,
     /// How often the folder is looked into.
     pub poll: Duration,
+    /// Of a file that is not taken for so long, somebody is told. One that cannot be read for so long is put away.
+    pub warn_after: Duration,
     /// Of a larger file one byte more than this is read, for it to be seen as too large.
     pub max_body_bytes: usize,
 }
@@ -89,13 +96,17 @@ pub struct Source {
 struct Shared {
     settings: Settings,
     clock: Arc<dyn Clock>,
+    kept: Mutex<Kept>,
+    /// What somebody should see to.
+    notice: seen::Sender<Option<String>>,
 }
 
 impl Source {
     /// A source. The folder is looked into when it is subscribed to.
     #[must_use]
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Arc::new(Shared { settings, clock }) }
+        let (kept, notice) = (Mutex::default(), seen::Sender::new(None));
+        Self { shared: Arc::new(Shared { settings, clock, kept, notice }) }
     }
 
     /// Sees whether files can be moved in one step to where they end, as far as those folders are there.
@@ -110,9 +121,27 @@ impl Settings {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let Self { dir, done, failed, .. } = self;
-        let found = place::fault(dir, false, None);
+        let found = place::fault(dir, false, None).or_else(|| {
+            place::is_others_and_sticky(dir).then(|| {
+                format!(
+                    "the folder {} has the sticky bit (as /tmp has) and another owner, so that the gateway's user cannot \
+                     move files of others out of it: take the bit away, or let the gateway's user own the folder",
+                    dir.display()
+                )
+            })
+        });
         if found.is_some() {
             return found.into_iter().collect();
+        }
+        let links = [dir, done, failed].into_iter().filter(|path| place::is_link(path)).map(|path| {
+            format!(
+                "{} is a symbolic link, which whoever may write beside it can turn elsewhere: name the folder itself",
+                path.display()
+            )
+        });
+        let links: Vec<String> = links.collect();
+        if !links.is_empty() {
+            return links;
         }
         [done, failed].into_iter().filter_map(|to| place::fault(to, true, Some(dir))).collect()
     }
@@ -122,18 +151,12 @@ impl Settings {
         if let Some(fault) = self.faults().into_iter().next() {
             return Err(LinkError { doing: fault, source: None });
         }
-        [dir, done, failed].into_iter().filter(|to| to.is_dir()).try_for_each(|to| place::probe(dir, to))
-    }
-
-    /// Makes the folders that are missing, and sees whether they can be used.
-    fn prepare(&self) -> Result<(), LinkError> {
-        self.probe()?;
-        for to in [&self.done, &self.failed] {
-            fs::create_dir_all(to).map_err(|error| {
-                failed(format!("making the folder {} (may the gateway's user do that?)", to.display()), error)
-            })?;
-        }
-        self.probe()
+        let open = |path: &PathBuf| {
+            Folder::open(path)
+                .map_err(|error| crate::failed(format!("opening the folder {}", path.display()), error))
+        };
+        let from = open(dir)?;
+        [dir, done, failed].into_iter().filter(|to| to.is_dir()).try_for_each(|to| from.probe(&open(to)?))
     }
 }
 
@@ -141,10 +164,19 @@ impl Settings {
 impl domain::Source for Source {
     async fn subscribe(&self) -> Result<Box<dyn domain::Subscription>, LinkError> {
         let shared = Arc::clone(&self.shared);
-        end(&mut begin(move || shared.settings.prepare())).await??;
-        let claimed = Claimed::default();
-        let looker = Looker::new(Arc::clone(&self.shared), claimed.clone());
-        Ok(Box::new(Subscription { state: State::Idle(looker), claimed, shared: Arc::clone(&self.shared) }))
+        let held = end(&mut begin(move || shared.prepare())).await??;
+        let (claimed, shared) = (Claimed::default(), Arc::clone(&self.shared));
+        let looker = Looker::new(Arc::clone(&shared), Arc::clone(&held), claimed.clone());
+        Ok(Box::new(Subscription { state: State::Idle(Box::new(looker)), claimed, held, shared }))
+    }
+
+    async fn notice(&self, said: Option<&str>) -> Option<String> {
+        let mut notice = self.shared.notice.subscribe();
+        let now = notice.wait_for(|now| now.as_deref() != said).await.map(|now| now.clone());
+        match now {
+            Ok(now) => now,
+            Err(_) => std::future::pending().await, // The source itself is the sender.
+        }
     }
 }
 
@@ -161,13 +193,14 @@ impl Claimed {
 struct Subscription {
     state: State,
     claimed: Claimed,
+    held: Arc<Held>,
     shared: Arc<Shared>,
 }
 
 /// Work that was begun goes on when nobody waits for it; whoever waits next gets what came of it.
 enum State {
-    Idle(Looker),
-    Working(Work<(Looker, Result<Taken, LinkError>)>),
+    Idle(Box<Looker>),
+    Working(Work<(Box<Looker>, Result<Taken, LinkError>)>),
     Failed,
 }
 
@@ -190,10 +223,11 @@ impl domain::Subscription for Subscription {
             };
             let (looker, taken) = end(work).await?;
             self.state = State::Idle(looker);
-            let Taken { deliveries, files } = taken?;
+            let Taken { deliveries, files, .. } = taken?;
             if !deliveries.is_empty() {
                 let claim = Claim { files, claimed: self.claimed.clone() };
-                let token = Token::new(Accept { claim, shared: Arc::clone(&self.shared) });
+                let (held, shared) = (Arc::clone(&self.held), Arc::clone(&self.shared));
+                let token = Token::new(Accept { claim, held, shared });
                 return Ok(Batch { deliveries, token });
             }
         }
@@ -210,7 +244,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         self.claimed.with(|claimed| {
             for file in &self.files {
-                claimed.remove(&file.name);
+                claimed.remove(&file.ready.name);
             }
         });
     }
@@ -219,18 +253,39 @@ impl Drop for Claim {
 /// The duty to move files away.
 struct Accept {
     claim: Claim,
+    held: Arc<Held>,
     shared: Arc<Shared>,
 }
 
 #[async_trait]
 impl Acknowledge for Accept {
     async fn accept(self: Box<Self>) -> Result<(), LinkError> {
-        let Self { claim, shared } = *self;
+        let Self { claim, held, shared } = *self;
         let work = move || {
-            let put = put_away::all(&shared.settings, &claim.files, shared.clock.now());
+            let put = put_away::all(&shared, &held, claim.files.clone(), false);
             drop(claim); // Not before they are gone.
             put
         };
         end(&mut begin(work)).await?
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    pub(crate) fn settings(dir: &Path, whole: Whole) -> Result<Settings, PatternError> {
+        Ok(Settings {
+            dir: dir.to_owned(),
+            done: dir.join("done"),
+            failed: dir.join("failed"),
+            pattern: "*".parse()?,
+            whole,
+            poll: Duration::from_millis(10),
+            warn_after: Duration::from_secs(3_600),
+            max_body_bytes: 1_000,
+        })
     }
 }

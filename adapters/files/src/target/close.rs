@@ -8,22 +8,25 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::chain::Link;
 use super::manifest::{Manifest, Totals};
 use super::rows::Record;
-use super::{Format, Settings, csv, open, parquet};
+use super::whose::Name;
+use super::{Format, Settings, csv, parquet};
 use crate::place;
 
 /// Hands an open file over. Done again after a crash in the middle, it does the same under the same names.
-pub(super) fn hand_over(settings: &Settings, stem: &str, now: Timestamp) -> io::Result<()> {
+pub(super) fn hand_over(settings: &Settings, open: &Name, format: Format, now: Timestamp) -> io::Result<()> {
+    let stem = open.stem.as_str();
     let hidden = |what: &str| settings.dir.join(format!(".{stem}.{what}.tmp"));
-    let name = format!("{stem}.{}", settings.format.extension());
+    let name = format!("{stem}.{}", format.extension());
     let mut records = Records {
-        lines: BufReader::new(File::open(open::path(&settings.dir, stem))?).lines(),
+        lines: BufReader::new(File::open(open.path(&settings.dir))?).lines(),
         totals: Totals::default(),
     };
     let mut out =
         Counted { inner: BufWriter::new(File::create(hidden("data"))?), hash: Sha256::new(), bytes: 0 };
-    let rows = match settings.format {
+    let rows = match format {
         Format::Ndjson => {
             for record in records.by_ref() {
                 out.write_all(record?.0.as_bytes())?;
@@ -35,25 +38,29 @@ pub(super) fn hand_over(settings: &Settings, stem: &str, now: Timestamp) -> io::
         Format::Parquet => Some(parquet::write(&mut out, settings.columns, &mut records)?),
     };
     out.inner.into_inner()?.sync_all()?;
+    let link = Link::next(settings, stem)?;
     let manifest = Manifest {
+        link: &link,
         file: &name,
-        format: settings.format,
+        format,
         columns: rows.map(|_| settings.columns),
         rows,
         bytes: out.bytes,
         sha256: hex::encode(out.hash.finalize()),
         totals: &records.totals,
-        begun: open::begun(stem),
+        begun: super::open::begun(stem),
         closed: now,
     };
+    let manifest = manifest.to_json()?;
     let mut file = File::create(hidden("manifest"))?;
-    file.write_all(&manifest.to_json()?)?;
+    file.write_all(&manifest)?;
     file.sync_all()?;
+    link.keep(settings, &manifest)?;
     fs::rename(hidden("data"), settings.dir.join(&name))?;
     place::sync(&settings.dir)?;
     fs::rename(hidden("manifest"), manifest_path(settings, stem))?;
     place::sync(&settings.dir)?;
-    forget(settings, stem)
+    forget(settings, open)
 }
 
 /// Whether a file of that name was handed over, as far as can be seen: its reader may have taken it away.
@@ -62,8 +69,8 @@ pub(super) fn is_handed_over(settings: &Settings, stem: &str) -> io::Result<bool
 }
 
 /// Takes the open file away, whose records are handed over.
-pub(super) fn forget(settings: &Settings, stem: &str) -> io::Result<()> {
-    fs::remove_file(open::path(&settings.dir, stem))?;
+pub(super) fn forget(settings: &Settings, open: &Name) -> io::Result<()> {
+    fs::remove_file(open.path(&settings.dir))?;
     place::sync(&settings.dir)
 }
 

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::chain::Link;
 use super::rows::Record;
 use super::{Columns, Format, rows};
 
 /// What a file holds.
 pub(super) struct Manifest<'a> {
+    pub(super) link: &'a Link,
     pub(super) file: &'a str,
     pub(super) format: Format,
     /// The columns and how many rows, where the format has rows.
@@ -72,6 +74,8 @@ impl Manifest<'_> {
             rows::columns(columns).iter().map(column).collect()
         });
         let mut manifest = json!({
+            "number": self.link.number,
+            "previous": self.link.previous,
             "file": self.file,
             "format": self.format.extension(),
             "bytes": self.bytes,

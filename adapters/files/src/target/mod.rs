@@ -1,6 +1,7 @@
 //! Targets: a folder, into which files of records are put. Records are collected in an open file, in which they are safe;
 //! when it is full or old enough it is closed: written in the wanted format and handed over with a manifest.
 
+mod chain;
 mod close;
 mod csv;
 mod manifest;
@@ -9,6 +10,7 @@ mod parquet;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod whose;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,15 +20,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use samspor_domain as domain;
-use samspor_domain::{Clock, Confirms, Flow, LinkError, Outgoing, Sent};
+use samspor_domain::{Clock, Confirms, Flow, LinkError, Outgoing, Sent, TagFilter, Text};
 
 use crate::blocking::{Work, begin, end};
+use crate::folder::Folder;
 use crate::{failed, place};
 use open::Spool;
 
 /// What files are put where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// The target's name.
+    pub target: Text,
+    /// What it is given. An open file with what it was given before is not gone on with.
+    pub filter: TagFilter,
     /// The folder.
     pub dir: PathBuf,
     /// How their names begin.
@@ -37,6 +44,8 @@ pub struct Settings {
     pub columns: Columns,
     /// With how many records a file is full, 1 or more.
     pub max_records: usize,
+    /// With how many bytes of records, as they come, a file is full. One record is in it at least.
+    pub max_bytes: u64,
     /// For how long a file is open after its first record.
     pub max_age: Duration,
 }
@@ -119,6 +128,9 @@ impl Settings {
     }
 }
 
+/// How the open file is begun, or gone on with.
+type Begin = fn(Arc<Settings>, Arc<dyn Clock>) -> Result<Spool, LinkError>;
+
 /// A folder to put files into.
 pub struct Target {
     settings: Arc<Settings>,
@@ -137,25 +149,37 @@ impl Target {
         let settings = Arc::clone(&self.settings);
         end(&mut begin(move || prepare(&settings))).await?
     }
+
+    async fn open(&self, spool: Begin) -> Result<Box<dyn domain::Publisher>, LinkError> {
+        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
+        let open = move || {
+            prepare(&settings)?;
+            spool(settings, clock)
+        };
+        let spool = end(&mut begin(open)).await??;
+        Ok(Box::new(Publisher { state: State::Idle(spool) }))
+    }
 }
 
 fn prepare(settings: &Settings) -> Result<(), LinkError> {
     match settings.faults().pop() {
         Some(fault) => Err(LinkError { doing: fault, source: None }),
-        None => place::probe(&settings.dir, &settings.dir),
+        None => {
+            let dir = Folder::follow(&settings.dir)
+                .map_err(|error| failed(format!("opening the folder {}", settings.dir.display()), error))?;
+            dir.probe(&dir)
+        }
     }
 }
 
 #[async_trait]
 impl domain::Target for Target {
     async fn connect(&self) -> Result<Box<dyn domain::Publisher>, LinkError> {
-        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
-        let open = move || {
-            prepare(&settings)?;
-            Spool::recover(settings, clock)
-        };
-        let spool = end(&mut begin(open)).await??;
-        Ok(Box::new(Publisher { state: State::Idle(spool) }))
+        self.open(Spool::recover).await
+    }
+
+    async fn connect_anew(&self) -> Result<Box<dyn domain::Publisher>, LinkError> {
+        self.open(Spool::anew).await
     }
 }
 

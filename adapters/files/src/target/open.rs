@@ -1,27 +1,24 @@
 //! The open file: records as they come, one a line. What is in it survives a crash, and is found at the next start.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use samspor_domain::{Clock, LinkError, Outgoing};
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::rows::Key;
-use super::{Settings, close};
+use super::whose::{Bond, Name};
+use super::{Format, Settings, chain, close};
 use crate::{failed, place};
 
 /// Whoever writes into the folder holds a lock on this.
 const LOCK: &str = ".samspor.lock";
-
-/// How the names of open files end; they begin with `.`.
-const OPEN: &str = ".open";
 
 /// The time in a name, to the microsecond, so that names follow each other.
 const TIME: &str = "%Y%m%dT%H%M%S%.6fZ";
@@ -37,33 +34,80 @@ pub(super) struct Spool {
 
 struct Open {
     file: File,
-    /// What the files that it becomes are called, without what comes behind.
-    stem: String,
+    name: Name,
+    /// What it is to be handed over in.
+    format: Format,
     /// How much of it is whole and safe.
     length: u64,
-    /// The message ids of the records in it.
-    ids: BTreeSet<String>,
+    /// The records in it.
+    records: BTreeSet<Known>,
     due: Instant,
 }
 
+/// By which a record is known: its message id, and a digest of its line. Under another filter another line may have the id.
+type Known = (String, [u8; 32]);
+
+fn line_length(record: &Outgoing) -> u64 {
+    u64::try_from(record.body.len()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+fn known(message_id: String, line: &[u8]) -> Known {
+    (message_id, Sha256::digest(line).into())
+}
+
 impl Spool {
+    /// Begins with nothing: all records of the target come, those too that an earlier one of its name has left open.
+    pub(super) fn anew(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Result<Self, LinkError> {
+        let doing =
+            format!("taking away what an earlier target left open in the folder {}", settings.dir.display());
+        let _lock = lock(&settings.dir)?;
+        let spool = Self { settings, clock, open: None, _lock };
+        for name in spool.left_open().map_err(|error| failed(doing.clone(), error))? {
+            if name.bond(&spool.settings) == Bond::Other {
+                spool.leave();
+                continue;
+            }
+            close::forget(&spool.settings, &name).map_err(|error| failed(doing.clone(), error))?;
+            tracing::info!(folder = %spool.settings.dir.display(),
+                "the target begins anew: an open file of an earlier one was taken away");
+        }
+        chain::forget(&spool.settings).map_err(|error| failed(doing, error))?;
+        Ok(spool)
+    }
+
     /// What an earlier run left open is gone on with, or closed if it is time.
     pub(super) fn recover(settings: Arc<Settings>, clock: Arc<dyn Clock>) -> Result<Self, LinkError> {
         let doing = format!("going on with the open file in the folder {}", settings.dir.display());
         let _lock = lock(&settings.dir)?;
         let mut spool = Self { settings, clock, open: None, _lock };
-        let stems = spool.left_open().map_err(|error| failed(doing.clone(), error))?;
-        for stem in stems {
+        let names = spool.left_open().map_err(|error| failed(doing.clone(), error))?;
+        for name in names {
+            let Bond::Own(format) = name.bond(&spool.settings) else {
+                spool.leave();
+                continue;
+            };
             // One target writes one file at a time; of several, a prefix was changed or the clock set back.
             spool.close()?;
-            if close::is_handed_over(&spool.settings, &stem).map_err(|error| failed(doing.clone(), error))? {
-                close::forget(&spool.settings, &stem).map_err(|error| failed(doing.clone(), error))?;
+            if close::is_handed_over(&spool.settings, &name.stem)
+                .map_err(|error| failed(doing.clone(), error))?
+            {
+                close::forget(&spool.settings, &name).map_err(|error| failed(doing.clone(), error))?;
                 continue;
             }
-            spool.open = spool.reopen(stem).map_err(|error| failed(doing.clone(), error))?;
+            spool.open = spool.reopen(name, format).map_err(|error| failed(doing.clone(), error))?;
+        }
+        if spool.open.as_ref().is_some_and(|open| open.format != spool.settings.format) {
+            spool.close()?;
         }
         spool.close_if_due()?;
         Ok(spool)
+    }
+
+    /// Leaves an open file alone that holds what was meant for others.
+    fn leave(&self) {
+        tracing::warn!(folder = %self.settings.dir.display(),
+            "an open file lies here whose records are not this target's as it is now: another target's, or of another \
+             audience or filter; it is left alone");
     }
 
     /// When the open file is to be closed.
@@ -83,14 +127,20 @@ impl Spool {
         let mut last: Option<Outgoing> = None;
         let mut records = Vec::with_capacity(messages.len());
         for message in messages {
-            // Of one record the last message is the one that holds now.
-            records.extend(last.take().filter(|last| last.message_id != message.message_id));
+            // Of one record the last message is the one that holds now. Without topics each is a record of its own.
+            let is_same = |last: &Outgoing| last.message_id == message.message_id && message.topic.is_some();
+            records.extend(last.take().filter(|last| !is_same(last)));
             last = Some(message);
         }
         records.extend(last);
         if let Some(open) = &self.open {
-            records.retain(|record| !open.ids.contains(&record.message_id));
-            if open.ids.len() + records.len() > self.settings.max_records {
+            let is_new =
+                |record: &Outgoing| !open.records.contains(&known(record.message_id.clone(), &record.body));
+            records.retain(is_new);
+            let bytes: u64 = records.iter().map(line_length).sum();
+            if open.records.len() + records.len() > self.settings.max_records
+                || open.length.saturating_add(bytes) > self.settings.max_bytes
+            {
                 self.close()?;
             }
         }
@@ -115,12 +165,16 @@ impl Spool {
                 none.insert(begun.map_err(|error| failed(doing(&self.settings), error))?)
             }
         };
-        let (mut lines, mut ids) = (Vec::new(), Vec::new());
-        while open.ids.len() < max_records
+        let (mut lines, mut added) = (Vec::new(), Vec::new());
+        let mut length = open.length;
+        while open.records.len() < max_records
+            && (length < self.settings.max_bytes || open.records.is_empty())
             && let Some(record) = records.next()
         {
-            if open.ids.insert(record.message_id.clone()) {
-                ids.push(record.message_id);
+            length = length.saturating_add(line_length(&record));
+            let known = known(record.message_id, &record.body);
+            if open.records.insert(known.clone()) {
+                added.push(known);
                 lines.extend_from_slice(&record.body);
                 lines.push(b'\n');
             }
@@ -129,8 +183,8 @@ impl Spool {
         written.map_err(|error| {
             // None of them counts, so none of them stays. Where that fails too, those that are whole are found again.
             let _ = open.file.set_len(open.length).and_then(|()| open.file.sync_data());
-            for id in ids {
-                open.ids.remove(&id);
+            for known in added {
+                open.records.remove(&known);
             }
             failed(doing(&self.settings), error)
         })?;
@@ -142,51 +196,50 @@ impl Spool {
     fn close(&mut self) -> Result<(), LinkError> {
         let Some(open) = &self.open else { return Ok(()) };
         let dir = self.settings.dir.display();
-        close::hand_over(&self.settings, &open.stem, self.clock.now())
+        close::hand_over(&self.settings, &open.name, open.format, self.clock.now())
             .map_err(|error| failed(format!("closing a file in the folder {dir} (is there room?)"), error))?;
         self.open = None;
         Ok(())
     }
 
     fn is_full(&self, open: &Open) -> bool {
-        open.ids.len() >= self.settings.max_records.max(1)
+        open.records.len() >= self.settings.max_records.max(1) || open.length >= self.settings.max_bytes
     }
 
     /// The names of all that is open, the oldest first.
-    fn left_open(&self) -> io::Result<BTreeSet<String>> {
-        let mut stems = BTreeSet::new();
+    fn left_open(&self) -> io::Result<BTreeSet<Name>> {
+        let mut names = BTreeSet::new();
         for entry in fs::read_dir(&self.settings.dir)? {
-            let name = entry?.file_name();
-            stems.extend(stem_of_open(&name).map(str::to_owned));
+            names.extend(Name::read(&entry?.file_name()));
         }
-        Ok(stems)
+        Ok(names)
     }
 
     /// Goes on with an open file. One without a record is taken away.
-    fn reopen(&self, stem: String) -> io::Result<Option<Open>> {
-        let path = path(&self.settings.dir, &stem);
+    fn reopen(&self, name: Name, format: Format) -> io::Result<Option<Open>> {
+        let path = name.path(&self.settings.dir);
         let file = OpenOptions::new().read(true).append(true).open(&path)?;
         let (mut lines, mut line) = (BufReader::new(&file), Vec::new());
-        let (mut ids, mut length) = (BTreeSet::new(), 0);
+        let (mut records, mut length) = (BTreeSet::new(), 0);
         // A crash may have left a piece of a line at the end, which nobody was told is there.
         while lines.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-            ids.insert(Key::of(&line)?.message_id());
+            records.insert(known(Key::of(&line)?.message_id(), &line[..line.len() - 1]));
             length += u64::try_from(line.len()).unwrap_or(u64::MAX);
             line.clear();
         }
-        if ids.is_empty() {
-            close::forget(&self.settings, &stem)?;
+        if records.is_empty() {
+            close::forget(&self.settings, &name)?;
             return Ok(None);
         }
         file.set_len(length)?;
         file.sync_all()?;
         place::sync(&self.settings.dir)?;
         // A clock that was set back does not hold it open for longer.
-        let age = begun(&stem).map_or(self.settings.max_age, |begun| {
+        let age = begun(&name.stem).map_or(self.settings.max_age, |begun| {
             Duration::try_from(self.clock.now().duration_since(begun)).unwrap_or_default()
         });
         let due = Instant::now() + self.settings.max_age.saturating_sub(age);
-        Ok(Some(Open { file, stem, length, ids, due }))
+        Ok(Some(Open { file, name, format, length, records, due }))
     }
 }
 
@@ -202,20 +255,20 @@ fn lock(dir: &Path) -> Result<File, LinkError> {
 /// Begins a file under a name that no other has or had.
 fn begin(settings: &Settings, now: Timestamp) -> io::Result<Open> {
     let mut at = now;
-    let (stem, file) = loop {
-        let stem = format!("{}-{}", settings.prefix.0, at.strftime(TIME));
-        if !close::is_handed_over(settings, &stem)? {
-            let made = OpenOptions::new().append(true).create_new(true).open(path(&settings.dir, &stem));
+    let (name, file) = loop {
+        let name = Name::new(settings, format!("{}-{}", settings.prefix.0, at.strftime(TIME)));
+        if !close::is_handed_over(settings, &name.stem)? {
+            let made = OpenOptions::new().append(true).create_new(true).open(name.path(&settings.dir));
             match made {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => break (stem, made?),
+                made => break (name, made?),
             }
         }
         at = at.checked_add(Duration::from_micros(1)).map_err(io::Error::other)?;
     };
     place::sync(&settings.dir)?;
     let due = Instant::now() + settings.max_age;
-    Ok(Open { file, stem, length: 0, ids: BTreeSet::new(), due })
+    Ok(Open { file, name, format: settings.format, length: 0, records: BTreeSet::new(), due })
 }
 
 /// When a file was begun, by its name.
@@ -223,14 +276,4 @@ pub(super) fn begun(stem: &str) -> Option<Timestamp> {
     let (_, time) = stem.rsplit_once('-')?;
     let time = jiff::civil::DateTime::strptime(TIME, time).ok()?;
     time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-}
-
-pub(super) fn path(dir: &Path, stem: &str) -> PathBuf {
-    dir.join(format!(".{stem}{OPEN}"))
-}
-
-fn stem_of_open(name: &OsStr) -> Option<&str> {
-    let stem = name.as_bytes().strip_prefix(b".")?.strip_suffix(OPEN.as_bytes())?;
-    let stem = std::str::from_utf8(stem).ok()?;
-    begun(stem).map(|_| stem)
 }

@@ -18,9 +18,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub(super) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-struct At(Timestamp);
+pub(super) struct At(pub(super) Timestamp);
 
 impl Clock for At {
     fn now(&self) -> Timestamp {
@@ -29,19 +29,29 @@ impl Clock for At {
 }
 
 fn target(dir: &Path, format: Format, max_records: usize, at: Timestamp) -> Target {
-    let settings = Settings {
+    Target::new(settings(dir, format, max_records), Arc::new(At(at)))
+}
+
+pub(super) fn settings(dir: &Path, format: Format, max_records: usize) -> Settings {
+    Settings {
+        target: name("t"),
+        filter: TagFilter::default(),
         dir: dir.to_owned(),
         prefix: Prefix::default(),
         format,
         columns: Columns::Ledger,
         max_records,
+        max_bytes: 1 << 20,
         max_age: Duration::from_secs(3_600),
-    };
-    Target::new(settings, Arc::new(At(at)))
+    }
+}
+
+pub(super) fn name(text: &str) -> Text {
+    Text::new(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A posting of so many øre, in two parts where they are many.
-fn record(no: i64, ore: i64) -> Outgoing {
+pub(super) fn record(no: i64, ore: i64) -> Outgoing {
     let kroner =
         |ore: i64| samspor_domain::Amount::from_ore(ore).map(|amount| amount.to_string()).unwrap_or_default();
     let posting = format!("=P;\"{no}\"\næøå");
@@ -71,7 +81,7 @@ fn record(no: i64, ore: i64) -> Outgoing {
 }
 
 /// The names of the files that a reader sees, with what they hold.
-fn visible(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub(super) fn visible(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -85,7 +95,7 @@ fn visible(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Every manifest, each held against the file that it names.
-fn manifests(dir: &Path) -> Result<Vec<Value>> {
+pub(super) fn manifests(dir: &Path) -> Result<Vec<Value>> {
     let files = visible(dir)?;
     let mut manifests = Vec::new();
     for (name, text) in &files {
@@ -251,6 +261,31 @@ async fn files_are_closed_when_they_are_full_and_what_comes_twice_is_in_them_onc
     let expected: Vec<String> =
         (1..=7).map(|no| String::from_utf8_lossy(&record(no, no).body).into_owned()).collect();
     assert_eq!(lines, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_closed_when_it_has_its_bytes() -> Result {
+    let dir = tempfile::tempdir()?;
+    let one = u64::try_from(record(1, 1).body.len() + 1)?;
+    let target = |max_bytes| {
+        let settings = Settings { max_bytes, ..settings(dir.path(), Format::Ndjson, 100) };
+        Target::new(settings, Arc::new(At(Timestamp::UNIX_EPOCH)))
+    };
+    // Of records that are alike: three make a file full, since two are not, and one that is too large is a file alone.
+    for (max_bytes, expected) in [(3 * one - 1, &[3, 3][..]), (1, &[1, 1, 1, 1, 1, 1])] {
+        let records = vec![1, 3, 7, 9, 11, 13].into_iter().map(|no| record(no, 1)).collect();
+        drop(target(max_bytes).connect().await?.publish(records).await?);
+        let handed = manifests(dir.path())?;
+        let counts: Vec<&Value> = handed.iter().map(|manifest| &manifest["all"]["records"]).collect();
+        assert_eq!(
+            counts,
+            expected.iter().map(|count| json!(count)).collect::<Vec<_>>().iter().collect::<Vec<_>>()
+        );
+        for (name, _) in visible(dir.path())? {
+            fs::remove_file(dir.path().join(name))?;
+        }
+    }
     Ok(())
 }
 

@@ -65,7 +65,7 @@ const LIS: [&str; 22] = [
 ///
 /// UTF-8 without a byte order mark, lines end in CRLF, fields are parted by `;` and quoted where they must be. What there
 /// is none of is empty. A field that holds several words has them with `,` between; a `,` or `\` in such a word has a `\`
-/// before it.
+/// before it. A text that a spreadsheet would take for a formula has an apostrophe before it, as in files of a folder.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Encoder;
 
@@ -83,7 +83,7 @@ impl Encode for Encoder {
         line(&mut out, columns);
         let parts: &[Part] = tag.map_or(&[], |tag| &tag.parts);
         for part in parts {
-            let of_part = [part.area.to_string(), part.weight.to_string(), comma(part.amount)];
+            let of_part = [words(&part.area), part.weight.to_string(), comma(part.amount)];
             line(&mut out, &[&record[..], &of_part].concat());
         }
         if parts.is_empty() {
@@ -97,8 +97,8 @@ impl Encode for Encoder {
 
 fn ledger(record: &LedgerRecord) -> Vec<String> {
     let mut fields = vec![
-        record.source.to_string(),
-        record.posting.to_string(),
+        words(&record.source),
+        words(&record.posting),
         record.revision.to_string(),
         record.change.word().to_owned(),
         record.date.to_string(),
@@ -107,7 +107,7 @@ fn ledger(record: &LedgerRecord) -> Vec<String> {
         text(&record.voucher),
     ];
     if let Some(tag) = &record.tag {
-        fields.extend([tag.solution.to_string(), text(&tag.family), text(&tag.enrolment)]);
+        fields.extend([words(&tag.solution), text(&tag.family), text(&tag.enrolment)]);
         fields.extend(common(tag));
         fields.push(list(tag.other.iter().map(|other| other.as_str())));
     }
@@ -117,7 +117,7 @@ fn ledger(record: &LedgerRecord) -> Vec<String> {
 fn lis(record: &LisRecord) -> Vec<String> {
     let pseudonym = |pseudonym: Option<_>| pseudonym.map(hex).unwrap_or_default();
     let mut fields = vec![
-        record.source.to_string(),
+        words(&record.source),
         hex(record.posting),
         record.revision.to_string(),
         record.change.word().to_owned(),
@@ -128,7 +128,7 @@ fn lis(record: &LisRecord) -> Vec<String> {
         pseudonym(record.citizen),
     ];
     if let Some(tag) = &record.tag {
-        fields.push(tag.solution.to_string());
+        fields.push(words(&tag.solution));
         fields.extend(common(tag));
     }
     fields
@@ -139,18 +139,30 @@ fn common(tag: &Tag) -> [String; 9] {
     [
         tag.phase.word().to_owned(),
         tag.basis.word().to_owned(),
-        tag.area.to_string(),
+        words(&tag.area),
         tag.kind.map(|kind| kind.word().to_owned()).unwrap_or_default(),
         tag.side.word().to_owned(),
-        tag.grants.to_string(),
-        tag.pays.to_string(),
+        words(&tag.grants),
+        words(&tag.pays),
         text(&tag.split),
         list(tag.flags.iter().map(|flag| flag.word())),
     ]
 }
 
 fn text(text: &Option<impl Display>) -> String {
-    text.as_ref().map(ToString::to_string).unwrap_or_default()
+    text.as_ref().map(words).unwrap_or_default()
+}
+
+fn words(text: &impl Display) -> String {
+    harmless(text.to_string())
+}
+
+/// A spreadsheet takes a text that begins so for a formula, and does what it says. With an apostrophe before it, it is a
+/// text; and so that nothing else is read for such a one, one that begins with an apostrophe gets another. The files of a
+/// folder have the same rule.
+fn harmless(text: String) -> String {
+    let begins = ['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠'];
+    if text.starts_with(begins) { format!("'{text}") } else { text }
 }
 
 /// An amount in kroner with two decimals after a comma.
@@ -160,7 +172,7 @@ fn comma(amount: Amount) -> String {
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.map(|word| word.replace('\\', "\\\\").replace(',', "\\,")).collect();
-    words.join(",")
+    harmless(words.join(","))
 }
 
 fn line(out: &mut String, fields: &[impl AsRef<str>]) {
@@ -181,3 +193,4 @@ fn line(out: &mut String, fields: &[impl AsRef<str>]) {
 
 #[cfg(test)]
 mod tests;
+pub mod voucher;

@@ -23,11 +23,15 @@
 mod line;
 #[cfg(test)]
 mod tests;
+pub mod voucher;
+pub mod write;
+#[cfg(test)]
+mod write_tests;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
+use samspor_domain::{Decode, Delivery, Excerpt, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
 pub(crate) use line::is_known;
@@ -60,14 +64,15 @@ impl Decoder {
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
+}
 
-    fn encoding(&self, delivery: &Delivery) -> Result<Encoding, Fault> {
-        match content_type::check(delivery, &["text/plain", "application/octet-stream"])? {
-            None => Ok(self.settings.encoding),
-            Some(charset) if content_type::is_utf8(charset) => Ok(Encoding::Utf8),
-            Some(charset) if charset.eq_ignore_ascii_case("iso-8859-1") => Ok(Encoding::Latin1),
-            Some(_) => Err(content_type::unsupported_charset("utf-8 or iso-8859-1")),
-        }
+/// The encoding of a delivery: what its content type says, else the source's.
+fn encoding(delivery: &Delivery, own: Encoding, types: &[&str]) -> Result<Encoding, Fault> {
+    match content_type::check(delivery, types)? {
+        None => Ok(own),
+        Some(charset) if content_type::is_utf8(charset) => Ok(Encoding::Utf8),
+        Some(charset) if charset.eq_ignore_ascii_case("iso-8859-1") => Ok(Encoding::Latin1),
+        Some(_) => Err(content_type::unsupported_charset("utf-8 or iso-8859-1")),
     }
 }
 
@@ -78,31 +83,49 @@ const FEW: usize = 1_000;
 
 impl Decode for Decoder {
     fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
-        let encoding = match self.encoding(delivery) {
-            Ok(encoding) => encoding,
-            Err(fault) => return vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }],
-        };
-        let whole = |message| {
-            let content = Err(Fault::new(Reason::Undecodable, message));
-            vec![Item { content, excerpt: None, ignored_fields: 0 }]
-        };
-        if lines(&delivery.body).count() > FEW + delivery.body.len() / SHORTEST {
-            return whole("the body has more lines than postings can stand in its bytes");
-        }
-        let lines: Vec<_> = lines(&delivery.body).collect();
-        if lines.is_empty() {
-            return whole("the body holds no line");
-        }
-        let is_file = lines.len() > 1;
-        let item = |(number, line): (usize, Bytes)| {
-            let (content, ignored_fields) = match decode(&line, encoding) {
-                Ok((message, ignored)) => (Ok(message), ignored),
-                Err(fault) => (Err(on_line(number, fault)), 0),
-            };
-            Item { content, excerpt: is_file.then_some(line), ignored_fields }
-        };
-        lines.into_iter().map(item).collect()
+        each_line(
+            delivery,
+            self.settings.encoding,
+            &["text/plain", "application/octet-stream"],
+            |_| false,
+            |line, encoding| decode(line, encoding),
+        )
     }
+}
+
+/// An item for each line of a body that is neither blank nor passed over.
+pub(crate) fn each_line(
+    delivery: &Delivery,
+    own: Encoding,
+    types: &[&str],
+    is_passed: impl Fn(&[u8]) -> bool,
+    decode: impl Fn(&Bytes, Encoding) -> Result<(Message, u32), Fault>,
+) -> Vec<Item> {
+    let encoding = match encoding(delivery, own, types) {
+        Ok(encoding) => encoding,
+        Err(fault) => return vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }],
+    };
+    let whole = |message| {
+        let content = Err(Fault::new(Reason::Undecodable, message));
+        vec![Item { content, excerpt: None, ignored_fields: 0 }]
+    };
+    let lines = || lines(&delivery.body).filter(|(_, line)| !is_passed(line));
+    if lines().count() > FEW + delivery.body.len() / SHORTEST {
+        return whole("the body has more lines than postings can stand in its bytes");
+    }
+    let lines: Vec<_> = lines().collect();
+    if lines.is_empty() {
+        return whole("the body holds no line");
+    }
+    let is_file = lines.len() > 1;
+    let item = |(number, line): (usize, Bytes)| {
+        let (content, ignored_fields) = match decode(&line, encoding) {
+            Ok((message, ignored)) => (Ok(message), ignored),
+            Err(fault) => (Err(on_line(number, fault)), 0),
+        };
+        Item { content, excerpt: is_file.then_some(line).map(Excerpt::alone), ignored_fields }
+    };
+    lines.into_iter().map(item).collect()
 }
 
 /// The lines that are not blank, without their ends, and their numbers from 1.
@@ -124,12 +147,18 @@ fn bare(mut line: &[u8]) -> &[u8] {
     line
 }
 
-fn decode(line: &[u8], encoding: Encoding) -> Result<(Message, u32), Fault> {
+/// The characters of a line.
+pub(crate) fn text(line: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, Fault> {
     let text = match encoding {
         Encoding::Utf8 => std::str::from_utf8(line).map(Cow::Borrowed),
         Encoding::Latin1 => Ok(encoding_rs::mem::decode_latin1(line)),
     };
-    let text = text.map_err(|_| Fault::new(Reason::Undecodable, "is not UTF-8"))?;
+    text.map_err(|_| Fault::new(Reason::Undecodable, "is not UTF-8"))
+}
+
+/// The posting that a line of G69 is, and how many of its fields are passed over.
+pub(crate) fn decode(line: &[u8], encoding: Encoding) -> Result<(Message, u32), Fault> {
+    let text = text(line, encoding)?;
     let fields = line::Fields::read(&text)?;
     let message = Message::Posting(fields.posting()?);
     samspor_domain::check_names(&message)?;

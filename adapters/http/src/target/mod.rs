@@ -16,6 +16,7 @@ use samspor_domain as domain;
 use samspor_domain::LinkError;
 use secrecy::{ExposeSecret, SecretString};
 
+use batch::Bound;
 use publisher::{Line, Publisher};
 pub use url::{Url, UrlError};
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub max_answer_bytes: usize,
     /// How many records one request has at most. With more than one they are lines, and the answer is one for all.
     pub batch: usize,
+    /// How many bytes those have together at most; one that has more goes alone.
+    pub batch_bytes: usize,
 }
 
 /// A text that shows nowhere.
@@ -110,9 +113,8 @@ impl Target {
             true => SettingsError::Identity,
             false => SettingsError::Tls(error.without_url()),
         });
-        Ok(Self {
-            line: Arc::new(Line::new(built?, settings.url, settings.max_answer_bytes, settings.batch)),
-        })
+        let batch = Bound { records: settings.batch, bytes: settings.batch_bytes };
+        Ok(Self { line: Arc::new(Line::new(built?, settings.url, settings.max_answer_bytes, batch)) })
     }
 
     /// Whether somebody answers there, whatever the answer is. Nothing is posted.

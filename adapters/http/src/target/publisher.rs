@@ -13,7 +13,7 @@ use samspor_domain as domain;
 use samspor_domain::{Confirms, Delivery, LinkError, Outgoing, Sent};
 
 use super::answer;
-use super::batch::{self, Request};
+use super::batch::{self, Bound, Request};
 use super::url::Url;
 
 /// By which a receiver knows a record that comes again.
@@ -30,8 +30,8 @@ pub(super) struct Line {
     http: reqwest::Client,
     url: Url,
     max_answer_bytes: usize,
-    /// How many records a request has at most.
-    batch: usize,
+    /// How much a request has at most.
+    batch: Bound,
     /// How many requests did not get through.
     failures: AtomicU64,
 }
@@ -62,7 +62,7 @@ impl domain::Publisher for Publisher {
                     }
                     answer
                 } else {
-                    Sent::Later("a record before it did not get through".into(), None)
+                    Sent::Unsent
                 };
                 sent.extend(std::iter::repeat_n(answer, messages));
             }
@@ -72,7 +72,7 @@ impl domain::Publisher for Publisher {
 }
 
 impl Line {
-    pub(super) fn new(http: reqwest::Client, url: Url, max_answer_bytes: usize, batch: usize) -> Self {
+    pub(super) fn new(http: reqwest::Client, url: Url, max_answer_bytes: usize, batch: Bound) -> Self {
         Self { http, url, max_answer_bytes, batch, failures: AtomicU64::new(0) }
     }
 
@@ -99,6 +99,10 @@ impl Line {
         let posted = async {
             let mut response = request.send().await?;
             let body = self.body(&mut response).await?;
+            // These say that some of it was taken and not which: each alone shows that.
+            if asked.is_several && matches!(response.status().as_u16(), 206 | 207) {
+                return Ok(Sent::Refused(format!("it answers {}", response.status())));
+            }
             Ok(answer::sent(response.status(), response.headers(), body))
         };
         const DOING: &str = "whether it has the record is not known, so that goes again under the same \

@@ -10,7 +10,9 @@ use samspor_domain::store::{PostingNo, Reach, Read};
 use samspor_domain::{
     Charts, Confirms, FilterKey, LinkError, Outgoing, Publisher, Sent, Seq, Side, TagFilter, Target,
 };
-use samspor_engine::{Audience, Gateway, Outlet, Plan, Policy, Prepared, Scribe, State, books, drill};
+use samspor_engine::{
+    Audience, Gateway, NotStarted, Outlet, Plan, Policy, Prepared, Scribe, State, books, drill,
+};
 use samspor_formats::json;
 use serde_json::Value;
 
@@ -293,6 +295,35 @@ async fn a_filter_stays_what_it_was_until_the_target_is_forgotten() {
     let vault = Arc::clone(&stage.vault);
     let tagged = samspor_engine::tagged_for(stage.core().store(), &vault, &text("part"));
     assert_eq!(tagged.expect("it answers").into_values().map(|sum| sum.postings).sum::<i64>(), 5);
+}
+
+/// A receiver that is not up.
+struct Away;
+
+#[async_trait::async_trait]
+impl Target for Away {
+    async fn connect(&self) -> Result<Box<dyn Publisher>, LinkError> {
+        Err(LinkError { doing: "connecting".into(), source: None })
+    }
+}
+
+/// Its filter was typed wrong at the first start, and its receiver was not up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_was_never_handed_anything_may_have_another_filter() {
+    let mut stage = two_sides();
+    let keeper = Keeper::default();
+    let mistyped = outlet(&stage, "part", Audience::Ledger, sided(Side::Outside), &keeper);
+    let mistyped = Outlet { target: Arc::new(Away), ..mistyped };
+    let gateway = Gateway::start(stage.close(), Arc::new(Stands), vec![], vec![mistyped]).expect("it starts");
+    gateway.stop(LIMIT).await.expect("it stops");
+    stage.open(Charts::default(), 1_000, None);
+    deliver(&mut stage, sided(Side::Inside), &keeper).await;
+    assert_eq!(holds(&mut stage, "part", Audience::Ledger, &sided(Side::Inside), &keeper), 5);
+
+    // It is the configuration that is refused then, and not the store.
+    let other = vec![outlet(&stage, "part", Audience::Ledger, sided(Side::Outside), &keeper)];
+    let refused = Gateway::start(stage.close(), Arc::new(Stands), vec![], other).err();
+    assert!(matches!(refused, Some(NotStarted::Filter(_))), "{refused:?}");
 }
 
 /// As a store is that a gateway made which knew no filters.

@@ -2,6 +2,7 @@
 
 mod envelope;
 mod payloads;
+mod schemas;
 mod sending;
 
 use bytes::Bytes;

@@ -418,7 +418,7 @@ impl Publisher for Line {
                 state.tries[place].1 = match answer {
                     Sent::Delivered | Sent::Answered(_) => Came::Confirmed,
                     Sent::Refused(_) | Sent::Broke(_) => Came::Refused,
-                    Sent::Later(..) => Came::Later,
+                    Sent::Later(..) | Sent::Unsent => Came::Later,
                 };
             }
             drop(state);

@@ -11,8 +11,8 @@ use samspor_domain::quarantine::Filter;
 use samspor_domain::store::{EntryNo, Month, Read};
 use samspor_domain::{Clock, Decode, Encode, Seq};
 use samspor_engine::{
-    Condition, Control, Core, Gateway, Handle, Inlet, Intake, Outlet, Permissions, Plan, Policy, Scribe,
-    Unavailable, held,
+    Condition, Control, Core, Gateway, Handle, Inlet, Intake, NotStarted, Outlet, Permissions, Plan, Policy,
+    Scribe, Unavailable, held,
 };
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
@@ -241,7 +241,7 @@ impl Run {
         }
     }
 
-    fn start(&self) -> Result<Gateway, samspor_domain::store::StoreError> {
+    fn start(&self) -> Result<Gateway, NotStarted> {
         let store = Box::new(Sqlite::open(self.directory.path())?);
         self.disk.restart();
         let faults = Arc::clone(&self.disk);

@@ -1,0 +1,246 @@
+//! `samspor vouchers`: proposals of correction vouchers, from what the feed says now or from a list of moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use jiff::civil::Date;
+use samspor_domain::Text;
+use samspor_domain::voucher::{About, Entry, Move, Voucher};
+use samspor_engine::Correction;
+use samspor_formats::{csv, g69};
+
+use crate::cli::Configured;
+use crate::reconcile::{kroner, table};
+use crate::{FAULTY, config, open};
+
+/// The store knows no such solution.
+const UNKNOWN: u8 = 4;
+/// The first serial number of a voucher made of a list, which may have the date and machine number of a month's.
+const FIRST_OF_MOVES: usize = 5_000_001;
+
+/// What `vouchers` proposes.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    configured: Configured,
+    /// The store of a replay, instead of the configuration's own.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The solution's id.
+    #[arg(long, value_name = "ID")]
+    solution: Text,
+    /// Of the postings of this month.
+    #[arg(long, value_name = "YYYY-MM", value_parser = month, group = "what")]
+    month: Option<Date>,
+    /// Of the postings of this year, a voucher for each month.
+    #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(1900..=2200), group = "what")]
+    year: Option<i16>,
+    /// Of the moves in this CSV file, whose columns are `from`, `to`, `amount` and `text`; the accounts as the ledger writes them.
+    #[arg(long, value_name = "FILE", requires = "date", group = "what")]
+    moves: Option<PathBuf>,
+    /// Book them on this date, instead of the last day of each month.
+    #[arg(long, value_name = "DATE", conflicts_with = "year")]
+    date: Option<Date>,
+    /// What they are written in.
+    #[arg(long)]
+    format: Format,
+    /// Write to this file, which must not be there yet, and which only you may read. Without it: to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What vouchers are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines of the finance format G69.
+    G69,
+    /// A table for a Danish spreadsheet.
+    Csv,
+}
+
+fn month(text: &str) -> Result<Date, String> {
+    let first = (text.len() == 7).then(|| format!("{text}-01").parse().ok()).flatten();
+    first.ok_or_else(|| "expected a month such as 2026-03".to_owned())
+}
+
+/// Writes the proposals.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let config = match config::load(&arguments.configured.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let file = arguments.configured.config.display();
+    let solution = &arguments.solution;
+    let Some(settings) = config.vouchers.iter().find(|voucher| voucher.solution == *solution) else {
+        eprintln!(
+            "{file} does not say how vouchers of {solution} are written: add [[vouchers]] with solution = \"{solution}\""
+        );
+        return Ok(ExitCode::from(FAULTY));
+    };
+    if arguments.format == Format::G69 && settings.header.is_none() {
+        eprintln!(
+            "{file} does not say how lines of G69 begin: add `header` to [[vouchers]] of {solution}, such as \"000G69{{line}}015101NORFLYD\""
+        );
+        return Ok(ExitCode::from(FAULTY));
+    }
+    let vouchers = if let (Some(moves), Some(date)) = (&arguments.moves, arguments.date) {
+        let moves = listed(moves, settings)?;
+        vec![Voucher::new(number(settings, date, "%Y"), date, FIRST_OF_MOVES, moves)]
+    } else {
+        let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
+        let dates = match (arguments.month, arguments.year) {
+            (Some(month), _) => (month, month.last_of_month()),
+            (None, Some(year)) => (Date::new(year, 1, 1)?, Date::new(year, 12, 31)?),
+            (None, None) => unreachable!("one of them is required"),
+        };
+        let found = samspor_engine::corrections(&mut open::reader(&dir)?, &vault, solution, dates)?;
+        let Some(found) = found else {
+            eprintln!("the store knows no solution {solution}");
+            return Ok(ExitCode::from(UNKNOWN));
+        };
+        let months = match proposals(&found.postings, settings) {
+            Ok(months) if found.unmapped.is_empty() => months,
+            told => {
+                for missing in told.err().unwrap_or_default() {
+                    eprintln!("{missing}");
+                }
+                for (account, count) in found.unmapped {
+                    eprintln!(
+                        "{count} split postings lie on {account}, which the chart does not know, so what of them belongs elsewhere is not known: put it into the chart"
+                    );
+                }
+                return Ok(ExitCode::from(FAULTY));
+            }
+        };
+        if found.pending_work > 0 || found.held > 0 {
+            eprintln!(
+                "Postings are still being decided again ({} steps), and {} changes of facts are held: what is proposed may change.",
+                found.pending_work, found.held
+            );
+        }
+        let voucher = |(month, moves): (Date, Vec<Move>)| {
+            let date = arguments.date.unwrap_or(month.last_of_month());
+            Voucher::new(number(settings, month, "%Y%m"), date, 1, moves)
+        };
+        months.into_iter().map(voucher).collect()
+    };
+    let vouchers: Vec<Voucher> = vouchers.into_iter().filter(|voucher| !voucher.lines().is_empty()).collect();
+    if vouchers.is_empty() {
+        eprintln!("There is nothing to correct.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let bytes = match (arguments.format, &settings.header) {
+        (Format::G69, Some(header)) => {
+            let (encoding, machine_number) = (settings.encoding, settings.machine_number);
+            g69::voucher::file(g69::voucher::Settings { header, encoding, machine_number }, &vouchers)
+                .context("these vouchers cannot be written as G69")?
+        }
+        _ => csv::voucher::file(&vouchers),
+    };
+    write(arguments.out.as_deref(), &bytes)?;
+    tell(&vouchers);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A voucher's number, from who makes it and the time that it is about.
+fn number(settings: &config::Voucher, date: Date, period: &str) -> String {
+    format!("{:05}-{}", settings.machine_number, date.strftime(period))
+}
+
+/// The moves by month; or everything that the configuration or the postings do not say.
+fn proposals(
+    postings: &[Correction],
+    settings: &config::Voucher,
+) -> Result<BTreeMap<Date, Vec<Move>>, Vec<String>> {
+    let mut months: BTreeMap<Date, Vec<Move>> = BTreeMap::new();
+    let mut areas: BTreeMap<&Text, usize> = BTreeMap::new();
+    let mut unsaid: BTreeSet<String> = BTreeSet::new();
+    for posting in postings {
+        let booked = settings.booked.fill(posting.account, posting.cost_centre.as_ref(), posting.grouping);
+        let from = booked.unwrap_or_else(|word| {
+            unsaid.insert(format!(
+                "a split posting of {} on {} has no {word}, which `booked` of [[vouchers]] wants",
+                posting.source, posting.account
+            ));
+            String::new()
+        });
+        for part in &posting.parts {
+            let Some(to) = settings.accounts.get(&part.area) else {
+                *areas.entry(&part.area).or_default() += 1;
+                continue;
+            };
+            let about = About {
+                source: posting.source.clone(),
+                posting: posting.posting.clone(),
+                from: posting.area.clone(),
+                to: part.area.clone(),
+            };
+            months.entry(posting.date.first_of_month()).or_default().push(Move {
+                from: from.clone(),
+                to: to.clone(),
+                amount: part.amount,
+                text: settings.text.clone(),
+                about: Some(about),
+            });
+        }
+    }
+    let missing = areas.into_iter().map(|(area, parts)| {
+        format!(
+            "{parts} parts belong to {area}, for which [[vouchers]] of {} names no account: add it to `accounts`",
+            settings.solution
+        )
+    });
+    let missing: Vec<String> = missing.chain(unsaid).collect();
+    if missing.is_empty() { Ok(months) } else { Err(missing) }
+}
+
+/// The moves of a list.
+fn listed(path: &Path, settings: &config::Voucher) -> Result<Vec<Move>> {
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let moves = samspor_files::moves::read(file).with_context(|| path.display().to_string())?;
+    let moves = moves.into_iter().enumerate().map(|(index, one)| {
+        let text = if one.text.is_empty() { settings.text.clone() } else { one.text };
+        ensure!(
+            !samspor_domain::may_identify(&text),
+            "{}, row {}: its text may name a person, and a voucher names none",
+            path.display(),
+            index + 1
+        );
+        Ok(Move { from: one.from, to: one.to, amount: one.amount, text, about: None })
+    });
+    moves.collect()
+}
+
+fn write(out: Option<&Path>, bytes: &[u8]) -> Result<()> {
+    let Some(path) = out else {
+        return std::io::stdout().lock().write_all(bytes).context("cannot write the vouchers");
+    };
+    // A file that is there already may be a voucher that was booked, or be readable by others.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Says what was proposed, beside the vouchers.
+fn tell(vouchers: &[Voucher]) {
+    let mut shown = table(["voucher", "date", "lines", "debit", "credit"].into_iter(), 2);
+    for voucher in vouchers {
+        shown.add_row([
+            voucher.number().to_owned(),
+            voucher.date().to_string(),
+            voucher.lines().len().to_string(),
+            kroner(voucher.sum(Entry::Debit)),
+            kroner(voucher.sum(Entry::Credit)),
+        ]);
+    }
+    eprintln!("{}\n\nThese are proposals: nothing was sent, and nothing is kept of them.", shown.trim_fmt());
+}
