@@ -152,12 +152,14 @@ pub(crate) enum Command {
     /// Run the examples beside mappings, and show how what they become differs from what is expected.
     ///
     /// Beside `opus.toml` stands a folder `opus` with messages, such as `daily.xml`, and beside each of them what it is
-    /// expected to become: `daily.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line.
+    /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line. A
+    /// recording (`NAME.ndjson`) is an example too, with the content types that it holds.
     #[command(
         after_help = "Exit code: 0; 6 where anything differs or a mapping has no examples; 2 where a mapping is \
         faulty.\n\n\
         Examples: samspor test config/mappings\n          \
-        samspor test config/mappings/opus.toml --update"
+        samspor test config/mappings/opus.toml --update\n          \
+        samspor test --config gateway.toml --masked"
     )]
     Test(crate::mapping::Test),
 

@@ -78,9 +78,12 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Logs go to standard error: lines of JSON, or text on a terminal. `SAMSPOR_LOG` says how much; without it, `info`.
+/// Logs go to standard error: lines of JSON, or text on a terminal. `SAMSPOR_LOG` says how much; without it, `info`. Whatever
+/// it says, the AMQP library tells of no frames: a login and a message to the distributor have a token in one.
 fn log() {
-    let filter = EnvFilter::try_from_env("SAMSPOR_LOG").unwrap_or_else(|_| EnvFilter::new("info,lapin=warn"));
+    let filter = EnvFilter::try_from_env("SAMSPOR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let quiet = ["lapin=warn", "lapin::frames=off"].into_iter().flat_map(str::parse);
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.init() } else { log.json().init() }
 }

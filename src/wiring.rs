@@ -192,7 +192,13 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
     };
     let encoder: Arc<dyn Encode> = match &target.way {
         Way::Distributor(to) => {
-            let sender = oio::Sender { message_type: to.message_type.clone(), system: to.system.clone() };
+            let sender = oio::Sender {
+                scope: scope(config, &target.name, to),
+                message_type: to.message_type.clone(),
+                system: to.system.clone(),
+                responsible: to.responsible.clone(),
+                recipients: to.recipients.clone(),
+            };
             Arc::new(oio::Encoder::new(encoder, sender))
         }
         Way::Amqp(_) | Way::Http(_) | Way::Folder(_) => encoder,
@@ -227,11 +233,18 @@ pub(crate) fn poster(target: &Target, http: &Http) -> Result<http::Target> {
     http::Target::new(http_settings(http).with_context(context)?).with_context(context)
 }
 
+/// Within what a record's `BeskedId` is its own: the distributor serves other authorities too, and several targets.
+fn scope(config: &Config, target: &Text, to: &Distributor) -> String {
+    let cvr = config.broker(&to.broker).token.as_ref().map_or("", |token| token.cvr.as_str());
+    format!("{cvr}:{target}")
+}
+
 /// The message distributor as a target.
 fn sender(config: &Config, target: &Text, to: &Distributor, name: &str) -> Result<amqp::distributor::Target> {
     let settings = amqp::distributor::Settings {
         exchange: to.exchange.clone(),
         answer_timeout: to.answer_timeout,
+        scope: scope(config, target, to),
         message_id: oio::message_id,
         status: oio::status,
     };

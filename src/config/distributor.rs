@@ -1,5 +1,6 @@
 //! Brokers that are logged in to with certificates and tokens, and the message distributor as a target.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use samspor_http::target::Url;
@@ -7,6 +8,21 @@ use samspor_http::target::Url;
 use super::at::At;
 use super::resolve::Resolver;
 use super::{Certified, Distributor, Token, file};
+
+/// The brokers that are logged in to by a token, and the service that each one's is for.
+pub(super) fn with_tokens(brokers: &BTreeMap<At<String>, file::Broker>) -> BTreeMap<String, String> {
+    let service = |token: &file::Token| {
+        token.entity_id.as_ref().map_or_else(|| file::RECEIVING.to_owned(), |id| (**id).clone())
+    };
+    let services = brokers.iter().map(|(name, broker)| (name, broker.token.as_ref()));
+    services.filter_map(|(name, token)| Some(((**name).clone(), service(token?)))).collect()
+}
+
+/// Whether a token is for this service, of whatever version.
+fn is_for(entity_id: &str, service: &str) -> bool {
+    let name = |id: &str| id.rsplit_once('/').map(|(name, _)| name.to_ascii_lowercase());
+    name(entity_id.trim()) == name(service)
+}
 
 /// How the keys of a certificate's key are called, and where each is.
 type Keys<'f> = [(&'static str, &'f Option<At<String>>); 2];
@@ -73,7 +89,13 @@ impl Resolver {
 
     pub(super) fn distributor(&mut self, target: &At<file::TargetDistributor>) -> Option<Distributor> {
         let broker = self.broker_named(&target.broker);
-        if broker.is_some() && !self.with_tokens.contains(target.broker.as_str()) {
+        let service = self.with_tokens.get(target.broker.as_str());
+        if service.is_some_and(|service| is_for(service, file::RECEIVING)) {
+            self.reading.fault(target.broker.span(), "this broker's token is for receiving").help(format!(
+                "give the target a broker of its own whose token has `entity_id = \"{}\"`",
+                file::SENDING
+            ));
+        } else if broker.is_some() && service.is_none() {
             self.reading
                 .fault(
                     target.broker.span(),
@@ -90,21 +112,59 @@ impl Resolver {
             Some(system) => Some(self.identifier(system)?),
             None => None,
         };
+        let responsible = match &target.responsible {
+            Some(authority) => Some(self.identifier(authority)?),
+            None => None,
+        };
+        let recipients = match &target.allowed_recipients {
+            Some(recipients) => self.recipients(recipients)?,
+            None => Vec::new(),
+        };
         let exchange = match &target.exchange {
             Some(exchange) => self.amqp_name(exchange, file::Topology::Check)?,
             None => file::EXCHANGE.to_owned(),
         };
         let answer_timeout = self.milliseconds(&target.answer_timeout_ms);
-        Some(Distributor { broker: broker?, message_type: message_type?, system, exchange, answer_timeout })
+        Some(Distributor {
+            broker: broker?,
+            message_type: message_type?,
+            system,
+            responsible,
+            recipients,
+            exchange,
+            answer_timeout,
+        })
     }
 
-    /// A UUID or a URN.
+    /// A source's broker: if it has a token, that must not be for sending.
+    pub(super) fn receives_by(&mut self, broker: &At<String>) {
+        let service = self.with_tokens.get(broker.as_str());
+        if service.is_some_and(|service| is_for(service, file::SENDING)) {
+            self.reading.fault(broker.span(), "this broker's token is for sending").help(format!(
+                "give the source a broker of its own whose token has `entity_id = \"{}\"`",
+                file::RECEIVING
+            ));
+        }
+    }
+
+    fn recipients(&mut self, written: &At<Vec<At<String>>>) -> Option<Vec<String>> {
+        if written.is_empty() {
+            self.reading
+                .fault(written.span(), "this names nobody, and without a name every subscriber gets them")
+                .help("name those who may get the messages, or leave the key out");
+        }
+        written.iter().map(|id| self.identifier(id)).collect()
+    }
+
+    /// A UUID, in one writing, or a URN as it was written: who is sent one may compare it letter by letter.
     fn identifier(&mut self, id: &At<String>) -> Option<String> {
         let found = super::links::message_type(id);
-        if found.is_none() {
+        let is_urn = found.as_ref().is_some_and(|found| found.starts_with("urn:"));
+        if found.is_none() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
             self.reading.fault(id.span(), "this is neither a UUID nor a URN (`urn:…`)");
+            return None;
         }
-        found
+        if is_urn { Some((**id).clone()) } else { found }
     }
 }
 
@@ -130,6 +190,8 @@ broker = "bfo"
 message_type = "6B1F0A523C7E4D189A405E2D7C1B8FFF"
 source_system = "urn:oio:cvr-nr:00000019"
 answer_timeout_ms = 5000
+responsible = "urn:OIO:Example:BFO"
+allowed_recipients = ["urn:oio:cvr-nr:00000027", "6B1F0A523C7E4D189A405E2D7C1B8FFE"]
 "#;
 
     /// The good configuration with the distributor in it, and there one thing replaced.
@@ -153,11 +215,19 @@ answer_timeout_ms = 5000
         let Way::Distributor(to) = &config.targets[1].way else { panic!("it is sent") };
         assert_eq!(to.message_type, "6b1f0a52-3c7e-4d18-9a40-5e2d7c1b8fff");
         assert_eq!(to.system.as_deref(), Some("urn:oio:cvr-nr:00000019"));
+        assert_eq!(to.responsible.as_deref(), Some("urn:OIO:Example:BFO"), "as it was written");
+        assert_eq!(to.recipients, ["urn:oio:cvr-nr:00000027", "6b1f0a52-3c7e-4d18-9a40-5e2d7c1b8ffe"]);
         assert_eq!((to.exchange.as_str(), to.answer_timeout.as_secs()), ("AFSEND_BESKED_EXCHANGE", 5));
 
         let line = "entity_id = \"http://entityid.kombit.dk/service/bfo_afsend/2\"\n";
-        let config =
-            load(&with(line, "client_cert_file = \"own.pem\"\nclient_key_file = \"own.key\"\n").path());
+        // The token is for receiving then, and nobody sends by it.
+        let receives = |folder: Folder| {
+            let text = std::fs::read_to_string(folder.path()).expect("it is there");
+            Folder::new(&text.replacen(TARGET, r#"amqp = { broker = "bf", exchange = "lis" }"#, 1))
+        };
+        let config = load(
+            &receives(with(line, "client_cert_file = \"own.pem\"\nclient_key_file = \"own.key\"\n")).path(),
+        );
         let config = config.expect("good");
         let token = config.brokers["bfo"].token.as_ref().expect("it has tokens");
         assert!(token.entity_id.ends_with("bfo_modtag/2") && token.client.0.ends_with("own.pem"));
@@ -199,6 +269,28 @@ answer_timeout_ms = 5000
                 "56:10: each message carries the sender's token, and this broker has none; add [brokers.bf.token] with",
             ),
             ("\"6B1F0A52", "\"1", "57:16: this is neither a UUID nor a URN"),
+            (
+                "entity_id = \"http://entityid.kombit.dk/service/bfo_afsend/2\"\n",
+                "\n",
+                "56:10: this broker's token is for receiving; give the target a broker of its own",
+            ),
+            (
+                "[sources.amqp]\nbroker = \"bf\"",
+                "[sources.amqp]\nbroker = \"bfo\"",
+                "38:10: this broker's token is for sending; give the source a broker of its own",
+            ),
+            ("urn:OIO:Example:BFO", "urn:OIO:Example :BFO", "60:15: this is neither a UUID nor a URN"),
+            ("urn:OIO:Example:BFO", "urn:OIO:\\u0001", "60:15: this is neither a UUID nor a URN"),
+            (
+                "\"urn:oio:cvr-nr:00000027\", \"6B1F",
+                "\"x\", \"6B1F",
+                "61:23: this is neither a UUID nor a URN",
+            ),
+            (
+                "[\"urn:oio:cvr-nr:00000027\", \"6B1F0A523C7E4D189A405E2D7C1B8FFE\"]",
+                "[]",
+                "61:22: this names nobody",
+            ),
             ("\"urn:oio:cvr-nr", "\"cvr", "58:17: this is neither a UUID nor a URN"),
             (
                 "[targets.distributor]",

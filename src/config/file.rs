@@ -694,6 +694,11 @@ pub(super) struct TargetDistributor {
     pub(super) message_type: At<String>,
     /// The system that sends (*Kildesystem*), a UUID or a URN. Without it the envelope does not say.
     pub(super) source_system: Option<At<String>>,
+    /// The authority that answers for the messages (*BeskedAnsvarligAktoer*), a UUID or a URN, for subscribers that filter
+    /// by it. Without it the envelope does not say.
+    pub(super) responsible: Option<At<String>>,
+    /// Who alone may get the messages (*TilladtModtager*), UUIDs or URNs. Without it: every subscriber of their type.
+    pub(super) allowed_recipients: Option<At<Vec<At<String>>>>,
     /// The exchange. Without it: `AFSEND_BESKED_EXCHANGE`.
     pub(super) exchange: Option<At<String>>,
     /// How long the answer to a message may take, in milliseconds. Without one by then it is sent again.

@@ -59,6 +59,7 @@ impl Resolver {
 
     fn queue(&mut self, amqp: &file::SourceAmqp) -> Option<Queue> {
         let broker = self.broker_named(&amqp.broker);
+        self.receives_by(&amqp.broker);
         let queue = self.amqp_name(&amqp.queue, amqp.topology);
         let prefetch: u16 = self.reading.number(&amqp.prefetch);
         let batch = match &amqp.batch {

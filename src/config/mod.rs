@@ -303,10 +303,14 @@ pub(crate) enum Way {
 pub(crate) struct Distributor {
     /// The name of the broker, which there is and which has tokens.
     pub(crate) broker: Text,
-    /// A UUID or a URN, in lower case.
+    /// A UUID in lower case, or a URN as it was written.
     pub(crate) message_type: String,
-    /// The system that sends: a UUID or a URN, in lower case.
+    /// The system that sends: likewise a UUID or a URN.
     pub(crate) system: Option<String>,
+    /// The authority that answers for the messages, likewise.
+    pub(crate) responsible: Option<String>,
+    /// Who alone may get them, likewise; nobody here: every subscriber of their type.
+    pub(crate) recipients: Vec<String>,
     /// The exchange.
     pub(crate) exchange: String,
     /// How long an answer may take.

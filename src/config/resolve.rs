@@ -1,7 +1,7 @@
 //! From the file as written to the configuration: every value checked, every name followed, every problem
 //! reported.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,16 +11,15 @@ use samspor_domain::Text;
 use super::at::{At, Number};
 use super::reading::{Reading, read};
 use super::{
-    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts, file,
-    links,
+    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts,
+    distributor, file, links,
 };
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let (file, reading) = read::<file::File>(path).map_err(|problem| Problems(vec![problem]))?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let brokers = file.brokers.keys().map(|name| (**name).clone()).collect();
-    let tokens = file.brokers.iter().filter(|(_, broker)| broker.token.is_some());
-    let with_tokens = tokens.map(|(name, _)| (**name).clone()).collect();
+    let with_tokens = distributor::with_tokens(&file.brokers);
     let mut resolver = Resolver { reading, base, brokers, with_tokens, areas: BTreeSet::new() };
     let config = resolver.config(path, file);
     let mut problems = resolver.reading.problems;
@@ -41,8 +40,8 @@ pub(super) struct Resolver {
     base: PathBuf,
     /// The names of the brokers that the file has, faulty ones included.
     pub(super) brokers: BTreeSet<String>,
-    /// Those that are logged in to by a token.
-    pub(super) with_tokens: BTreeSet<String>,
+    /// Those that are logged in to by a token, and the service that it is for.
+    pub(super) with_tokens: BTreeMap<String, String>,
     /// The areas of the charts.
     pub(super) areas: BTreeSet<Text>,
 }

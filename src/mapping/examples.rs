@@ -7,24 +7,31 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use samspor_domain::{Decode, Delivery, Item, SourceName};
+use samspor_engine::Intake;
 use samspor_formats::json;
-use samspor_formats::mapping::Mapping;
 
-use super::{Test, decode, delivery, difference, source_of};
+use super::{Test, deliveries, difference, rules};
 use crate::{FAULTY, config};
 
 /// Anything differs.
 const DIFFERS: u8 = 6;
 /// What the name of an expectation ends in.
-const EXPECTED: &str = "expected.ndjson";
+const EXPECTED: &str = ".expected.ndjson";
 
 /// Runs examples, and prints how they went.
 pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
+    let configured = match arguments.config.as_deref().map(config::load).transpose() {
+        Ok(configured) => configured,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let sources = configured.as_ref().map(rules::of).unwrap_or_default();
+    let paths =
+        if arguments.paths.is_empty() { rules::mappings(&sources)? } else { mappings(&arguments.paths)? };
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["mapping", "example", "messages", "faults", "result"]);
     let (mut is_faulty, mut differs) = (false, false);
-    for path in mappings(&arguments.paths)? {
+    for path in paths {
         let name = path.display().to_string();
         let mapping = match config::load_mapping(&path) {
             Ok(mapping) => mapping,
@@ -47,19 +54,15 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
             table.add_row([name, String::new(), String::new(), String::new(), "no examples".into()]);
             continue;
         }
-        let source = source_of(&path)?;
-        for example in examples {
-            let items = decode(&mapping, &source, &delivery(&example)?);
-            let result = if arguments.update {
-                update(&example, &items)?
-            } else {
-                compare(&mapping, &source, &example, &items)?
-            };
+        let intake = rules::intake(&path, mapping, &sources)?;
+        for path in examples {
+            let items = items(&intake, &path)?;
+            let example = Example { path: &path, source: &intake.source, is_masked: arguments.masked };
+            let result = if arguments.update { example.update(&items)? } else { example.compare(&items)? };
             differs |= !matches!(result, "as expected" | "written" | "unchanged");
             let faults = items.iter().filter(|item| item.content.is_err()).count();
-            let file = example.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let counts = [(items.len() - faults).to_string(), faults.to_string()];
-            let [good, bad] = counts;
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let [good, bad] = [items.len() - faults, faults].map(|count| count.to_string());
             table.add_row([name.clone(), file, good, bad, result.to_owned()]);
         }
     }
@@ -69,6 +72,12 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
         (_, true) => ExitCode::from(DIFFERS),
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// What an example becomes: a message, or all of a recording.
+fn items(intake: &Intake, path: &Path) -> Result<Vec<Item>> {
+    let deliveries = deliveries(path, &intake.source)?.into_iter();
+    Ok(deliveries.flat_map(|(_, delivery, _)| intake.items(&delivery)).collect())
 }
 
 /// The files that are named, and those whose name ends in `.toml` of the folders, in order.
@@ -108,7 +117,13 @@ fn examples(mapping: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let is_example = |path: &PathBuf| !path.to_string_lossy().ends_with(EXPECTED);
+    let is_example = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Editors leave copies beside what they write.
+        let is_copy =
+            name.starts_with('.') || [".bak", ".orig", ".swp", "~"].iter().any(|end| name.ends_with(end));
+        !is_copy && !name.ends_with(EXPECTED)
+    };
     Ok(files(&folder)?.into_iter().filter(is_example).collect())
 }
 
@@ -124,46 +139,62 @@ fn line(item: &Item) -> String {
     }
 }
 
-fn update(example: &Path, items: &[Item]) -> Result<&'static str> {
-    let path = example.with_extension(EXPECTED);
-    let text: String = items.iter().map(|item| line(item) + "\n").collect();
-    if fs::read_to_string(&path).is_ok_and(|before| before == text) {
-        return Ok("unchanged");
-    }
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok("written")
+/// A message beside a mapping.
+struct Example<'e> {
+    path: &'e Path,
+    source: &'e SourceName,
+    is_masked: bool,
 }
 
-fn compare(mapping: &Mapping, source: &SourceName, example: &Path, items: &[Item]) -> Result<&'static str> {
-    let path = example.with_extension(EXPECTED);
-    let Ok(text) = fs::read_to_string(&path) else {
-        eprintln!(
-            "{}: nothing says what it becomes: run `samspor test --update` and read {}\n",
-            example.display(),
-            path.display()
-        );
-        return Ok("nothing expected");
-    };
-    let mut expected = Vec::new();
-    for (index, text) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let place = || format!("{}, line {}", path.display(), index + 1);
-        expected.push(normal(source, text).with_context(place)?);
+impl Example<'_> {
+    /// Where it says what it is expected to become: beside `week.csv`, `week.csv.expected.ndjson`.
+    fn expectation(&self) -> PathBuf {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(EXPECTED);
+        self.path.with_file_name(name)
     }
-    let got: Vec<String> = items.iter().map(line).collect();
-    if expected == got {
-        return Ok("as expected");
-    }
-    eprintln!("{} ({}) becomes something else than {}:", example.display(), mapping.format(), path.display());
-    for (index, (expected, got)) in difference::pairs(&expected, &got).enumerate() {
-        if expected != got {
-            let fault = items.get(index).and_then(|item| item.content.as_ref().err());
-            let why = fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
-            eprintln!("  item {}{why}", index + 1);
-            eprint!("{}", difference::fields(expected, got));
+
+    fn update(&self, items: &[Item]) -> Result<&'static str> {
+        let path = self.expectation();
+        let text: String = items.iter().map(|item| line(item) + "\n").collect();
+        if fs::read_to_string(&path).is_ok_and(|before| before == text) {
+            return Ok("unchanged");
         }
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok("written")
     }
-    eprintln!();
-    Ok("differs")
+
+    fn compare(&self, items: &[Item]) -> Result<&'static str> {
+        let path = self.expectation();
+        let Ok(text) = fs::read_to_string(&path) else {
+            eprintln!(
+                "{}: nothing says what it becomes: run `samspor test --update` and read {}\n",
+                self.path.display(),
+                path.display()
+            );
+            return Ok("nothing expected");
+        };
+        let mut expected = Vec::new();
+        for (index, text) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let place = || format!("{}, line {}", path.display(), index + 1);
+            expected.push(normal(self.source, text).with_context(place)?);
+        }
+        let got: Vec<String> = items.iter().map(line).collect();
+        if expected == got {
+            return Ok("as expected");
+        }
+        eprintln!("{} becomes something else than {}:", self.path.display(), path.display());
+        for (index, (expected, got)) in difference::pairs(&expected, &got).enumerate() {
+            if expected != got {
+                let fault = items.get(index).and_then(|item| item.content.as_ref().err());
+                let why = fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
+                eprintln!("  item {}{why}", index + 1);
+                eprint!("{}", difference::fields(expected, got, self.is_masked));
+            }
+        }
+        eprintln!();
+        Ok("differs")
+    }
 }
 
 /// A line of what is expected as [`line()`] would write it.

@@ -2,6 +2,7 @@
 
 mod difference;
 mod examples;
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use samspor_domain::quarantine::Show;
-use samspor_domain::{Decode, Delivery, Item, SourceName};
-use samspor_formats::mapping::{Decoder, Mapping};
+use samspor_domain::{Delivery, SourceName};
+use samspor_formats::mapping::Decoder;
 use samspor_formats::{Masked, json};
 
 use crate::{config, recording};
@@ -41,9 +42,16 @@ pub(crate) struct Map {
 /// What `test` tests.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Mappings, or folders with mappings.
-    #[arg(required = true, value_name = "FILE")]
+    /// Mappings, or folders with mappings. Without any: those that the configuration names.
+    #[arg(required_unless_present = "config", value_name = "FILE")]
     pub(crate) paths: Vec<PathBuf>,
+    /// A configuration. Where its sources name a mapping, examples are held against what those sources may send and how large
+    /// their messages may be, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Show the form of values that differ only, so that the output tells of nobody.
+    #[arg(long)]
+    pub(crate) masked: bool,
     /// Write what each example becomes as what is expected of it, instead of comparing. Read what it writes.
     #[arg(long)]
     pub(crate) update: bool,
@@ -56,10 +64,13 @@ pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
     let own = source_of(&arguments.mapping)?;
-    let (mut messages, mut faults, mut ignored) = (0u64, 0u64, 0u64);
-    for (source, delivery, place) in deliveries(arguments, &own)? {
+    let decoder = Decoder::new(mapping);
+    let (mut messages, mut faults, mut passed, mut ignored) = (0u64, 0u64, 0u64, 0u64);
+    for (source, delivery, place) in deliveries(&arguments.message, &own)? {
         let source = arguments.source.as_ref().unwrap_or(&source);
-        for item in decode(&mapping, source, &delivery) {
+        let read = decoder.read(source, &delivery);
+        passed += u64::from(read.passed);
+        for item in read.items {
             ignored += u64::from(item.ignored_fields);
             match item.content {
                 Ok(message) => {
@@ -75,13 +86,14 @@ pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
             }
         }
     }
-    eprintln!("{messages} messages, {faults} faults; {ignored} fields or elements passed over");
+    eprintln!(
+        "{messages} messages, {faults} faults; {passed} passed over; {ignored} fields that no rule reads"
+    );
     Ok(if faults > 0 { ExitCode::from(FAULTS) } else { ExitCode::SUCCESS })
 }
 
 /// The deliveries of a file, each with its source and how it is told apart from others.
-fn deliveries(arguments: &Map, own: &SourceName) -> Result<Vec<(SourceName, Delivery, String)>> {
-    let path = &arguments.message;
+fn deliveries(path: &Path, own: &SourceName) -> Result<Vec<(SourceName, Delivery, String)>> {
     if path.extension().is_some_and(|extension| extension == "ndjson") {
         let recorded = recording::read(path)?.enumerate().map(|(index, recorded)| {
             let recorded = recorded?;
@@ -96,10 +108,6 @@ fn deliveries(arguments: &Map, own: &SourceName) -> Result<Vec<(SourceName, Deli
 fn delivery(path: &Path) -> Result<Delivery> {
     let body = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Delivery { body: body.into(), ..Delivery::default() })
-}
-
-fn decode(mapping: &Mapping, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
-    Decoder::new(mapping.clone()).decode(source, delivery)
 }
 
 /// The source that a mapping is for, by its name.

@@ -1,5 +1,7 @@
 //! What the gateway tells Prometheus: the same as its balance says, and nothing of anybody.
 
+#![expect(clippy::disallowed_types, reason = "what a metric says is no money")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOpti
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Consumer};
 use samspor_domain as domain;
-use samspor_domain::{Confirms, Credential, Credentials, Flow, LinkError, Outgoing, Sent};
+use samspor_domain::{Confirms, Credential, Credentials, Flow, LinkError, Outgoing, Refusal, Sent};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -27,6 +27,11 @@ use crate::{Broker, Login, SettingsError};
 /// The pseudo-queue of RabbitMQ through which a channel gets answers to what it publishes.
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// So many answers to something else are passed over while one is waited for. They come unasked, and nothing bounds them.
+const MAX_STRAYS: u32 = 100;
+
 /// Where messages go, and how their answers are read.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -34,8 +39,10 @@ pub struct Settings {
     pub exchange: String,
     /// How long the answer to a message may take, from when it is handed over.
     pub answer_timeout: Duration,
-    /// A UUID for a text, the same for the same text: under it a message is known to the distributor.
-    pub message_id: fn(&str) -> String,
+    /// Within what a message's id is its own: the authority that it is sent for, and the target.
+    pub scope: String,
+    /// A UUID for a text in a scope, always the same: under it a message is known to the distributor.
+    pub message_id: fn(&str, &str) -> String,
     /// The status code of an answer (`StandardRetur/StatusKode`), if it can be read.
     pub status: fn(&[u8]) -> Option<u16>,
 }
@@ -165,7 +172,8 @@ enum Answer {
 }
 
 impl Line {
-    /// Sends a message, and once more with a new token where the first one has expired.
+    /// Sends a message, and once more with a new token where the first one has expired. One that was had just now is kept
+    /// for a second try, after a while.
     async fn send(&self, message: &Outgoing) -> Result<Sent, LinkError> {
         for _ in 0..2 {
             // Nothing was sent yet, and nothing is wrong with the connection.
@@ -175,19 +183,23 @@ impl Line {
             };
             match self.attempt(message, &credential).await? {
                 Answer::Sent(sent) => return Ok(sent),
-                Answer::Expired => self.credentials.refused(&credential),
+                Answer::Expired if self.credentials.refused(&credential, Refusal::Said) => {}
+                // Where the issuer's clock goes before the distributor's, time helps and another token does not.
+                Answer::Expired => break,
             }
         }
         Ok(Sent::Later("it says of a new token as well that it has expired (status 41)".into(), None))
     }
 
     async fn attempt(&self, message: &Outgoing, credential: &Credential) -> Result<Answer, LinkError> {
-        let Settings { exchange, answer_timeout: limit, message_id, .. } = &self.settings;
+        let Settings { exchange, answer_timeout: limit, message_id, scope, .. } = &self.settings;
         let deadline = Instant::now() + *limit;
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         // Answers go to this channel alone, on which no two attempts share one: a late answer is nobody else's.
-        let correlation = message_id(&format!("{} {number}", message.message_id));
-        let properties = properties(message, &message_id(&message.message_id), &correlation, credential);
+        let correlation = message_id(scope, &format!("{} {number}", message.message_id));
+        let id = message_id(scope, &message.message_id);
+        let properties = properties(message, &id, &correlation, credential);
+        let mut strays = 0;
         let answered = async {
             let mut answers = self.answers.lock().await;
             let options = BasicPublishOptions { mandatory: true, immediate: false };
@@ -211,14 +223,22 @@ impl Line {
                 if is_its {
                     return Ok(self.read(&answer.data));
                 }
+                strays += 1;
+                if strays > MAX_STRAYS {
+                    return Err(SendError::Strays);
+                }
             }
             Err(SendError::Ended)
         };
         let answered = self.link.until(deadline, *limit, answered).await;
+        let others = match strays {
+            0 => String::new(),
+            _ => format!(" (answers came, {strays} of them, but with other correlation ids or none)"),
+        };
         let doing = || {
             format!(
                 "whether it has the record is not known, so that goes again under the same message id: waiting for \
-                 the answer to what was sent to the exchange '{exchange}'"
+                 the answer to what was sent to the exchange '{exchange}'{others}"
             )
         };
         answered.map_err(|why| failed(doing(), why))
@@ -226,6 +246,10 @@ impl Line {
 
     /// What a status means. Its text is not read: it may quote the message.
     fn read(&self, answer: &[u8]) -> Answer {
+        if answer.len() > MAX_ANSWER_BYTES {
+            let why = format!("its answer is longer than {MAX_ANSWER_BYTES} bytes");
+            return Answer::Sent(Sent::Broke(why));
+        }
         let status = (self.settings.status)(answer);
         let why = |what: &str| format!("{what} (status {})", status.unwrap_or_default());
         Answer::Sent(match status {
@@ -254,6 +278,8 @@ enum SendError {
     Said(#[from] Said),
     #[error("the broker ended the way by which answers come")]
     Ended,
+    #[error("too many answers to something else")]
+    Strays,
 }
 
 impl From<lapin::Error> for SendError {

@@ -166,17 +166,23 @@ impl Link {
             .await
         };
         let connection = match timeout_at(deadline, connection).await {
-            Ok(connection) => connection.map_err(|error| match attempt {
-                Some((attempt, credentials)) if attempt.failed(&**credentials) => {
-                    let doing =
-                        format!("logging in to {} by a token; the next attempt fetches another", broker.url);
-                    failed(doing, Said(error))
-                }
-                _ => failed(doing(), Said(error)),
+            Ok(connection) => connection.map_err(|error| {
+                let shown = attempt.as_ref();
+                let doing = match shown.and_then(|(shown, from)| shown.failed(&***from, &error)) {
+                    Some(true) => {
+                        format!("logging in to {} by a token; the next attempt fetches another", broker.url)
+                    }
+                    Some(false) => format!("logging in to {} by a token, which is tried again", broker.url),
+                    None => doing(),
+                };
+                failed(doing, Said(error))
             })?,
             Err(_) => return Err(late()),
         };
         connecting.0 = None;
+        if let Some((attempt, credentials)) = &attempt {
+            attempt.succeeded(&***credentials);
+        }
         let answers = AtomicBool::new(true);
         Ok(Self { connection, socket, request_timeout: broker.request_timeout, answers })
     }

@@ -4,9 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lapin::ErrorKind;
 use lapin::auth::AuthProvider;
 use lapin::types::LongString;
-use samspor_domain::{Credential, Credentials};
+use samspor_domain::{Credential, Credentials, Refusal};
+
+/// The code of AMQP by which a broker refuses a login.
+const ACCESS_REFUSED: u16 = 403;
 
 /// By what the gateway logs in.
 #[derive(Clone, Default)]
@@ -54,13 +58,19 @@ impl Attempt {
         Self { credential, is_shown: Arc::default() }
     }
 
-    /// The attempt failed: where the broker had seen the credential, it is not used again.
-    pub(crate) fn failed(&self, credentials: &dyn Credentials) -> bool {
-        let is_refused = self.is_shown.load(Ordering::Relaxed);
-        if is_refused {
-            credentials.refused(&self.credential);
-        }
-        is_refused
+    /// The attempt failed by this. Where the broker had seen the credential, whether another one is shown next time.
+    pub(crate) fn failed(&self, credentials: &dyn Credentials, error: &lapin::Error) -> Option<bool> {
+        let refusal = match error.kind() {
+            ErrorKind::ProtocolError(error) if error.get_id() == ACCESS_REFUSED => Refusal::Said,
+            _ => Refusal::Guessed,
+        };
+        let is_shown = self.is_shown.load(Ordering::Relaxed);
+        is_shown.then(|| credentials.refused(&self.credential, refusal))
+    }
+
+    /// The broker let it in.
+    pub(crate) fn succeeded(&self, credentials: &dyn Credentials) {
+        credentials.accepted(&self.credential);
     }
 }
 

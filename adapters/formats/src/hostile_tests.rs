@@ -72,7 +72,7 @@ fn decode_all(body: &[u8]) -> Result<(), TestCaseError> {
         prop_assert!(!items.is_empty(), "{}", name);
         for Item { content, excerpt, .. } in items {
             if let Some(excerpt) = excerpt {
-                prop_assert!(excerpt.len() < body.len(), "{}", name);
+                prop_assert!(excerpt.bytes.len() < body.len(), "{}", name);
             }
             match content {
                 Ok(message) => {

@@ -97,7 +97,8 @@ fn attributes(
         let Ok(value) = attribute.normalized_value(XmlVersion::Implicit1_0) else { return Ok(None) };
         let space = match reader.resolver().resolve_attribute(attribute.key).0 {
             ResolveResult::Bound(Namespace(uri)) => Some(uri),
-            _ => None,
+            ResolveResult::Unbound => None,
+            ResolveResult::Unknown(_) => return Err(undecodable("uses a prefix without a namespace")),
         };
         sink.attribute(space, attribute.key.local_name().as_ref(), value)?;
     }

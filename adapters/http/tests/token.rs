@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use samspor_domain::{Clock, Credentials as _};
+use samspor_domain::{Clock, Credentials as _, Refusal};
 use samspor_harness::distributor::{CVR, Control, Distributor, RECEIVING};
 use samspor_http::target::Private;
 use samspor_http::token::{Client, Settings};
@@ -91,12 +91,53 @@ async fn a_token_is_kept_until_little_is_left_of_it_and_fetched_once_however_man
     let second = client.current().await?;
     assert!(second != first && scene.control.count("asked").await? == 2);
 
-    // One that was refused is not given out again; and who comes late with an older one changes nothing.
-    client.refused(&first);
+    // Who comes late with an older one changes nothing.
+    assert!(client.refused(&first, Refusal::Said) && client.refused(&first, Refusal::Said));
     assert_eq!(client.current().await?, second);
-    client.refused(&second);
-    assert!(client.current().await? != second);
-    assert_eq!(scene.control.count("issued").await?, 3);
+    assert_eq!(scene.control.count("issued").await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_did_not_let_in_is_thrown_away_only_when_another_one_may_do_better() -> Result<()> {
+    let scene = Scene::new().await?;
+    let client = scene.client(scene.settings()?)?;
+    for refusal in [Refusal::Said, Refusal::Guessed] {
+        let early = client.current().await?;
+        // It may be too early, or the broker out of order; what lets in between is no failure in a row.
+        assert!(!client.refused(&early, refusal));
+        assert_eq!(client.current().await?, early);
+        client.accepted(&early);
+        assert!(!client.refused(&early, refusal));
+        assert_eq!(client.current().await?, early);
+        assert!(client.refused(&early, refusal), "the second time in a row");
+        assert!(client.current().await? != early);
+    }
+    // Nobody said of an old one that it is refused; then somebody does.
+    let old = client.current().await?;
+    scene.pass(20);
+    assert!(!client.refused(&old, Refusal::Guessed));
+    client.accepted(&old);
+    assert!(client.refused(&old, Refusal::Said), "72 seconds are no difference of clocks");
+    assert!(client.current().await? != old);
+    assert_eq!(scene.control.count("issued").await?, 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_does_not_keep_a_good_token_from_whoever_connects() -> Result<()> {
+    let scene = Scene::new().await?;
+    let mut settings = scene.settings()?;
+    let limit = Duration::from_secs(8);
+    (settings.connect_timeout, settings.answer_timeout) = (limit, limit);
+    let client = scene.client(settings)?;
+    let first = client.current().await?;
+    scene.pass(900);
+    scene.control.set(json!({"sts": ["hang"]})).await?;
+    // As a connection does it, within its own limit.
+    assert_eq!(tokio::time::timeout(limit, client.current()).await??, first);
+    assert_eq!(client.current().await?, first);
+    assert_eq!(scene.control.count("asked").await?, 2, "it is left alone for a while");
     Ok(())
 }
 

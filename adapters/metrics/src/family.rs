@@ -1,5 +1,7 @@
 //! Families of metrics with their values, and how they are written.
 
+#![expect(clippy::disallowed_types, reason = "what a metric says is no money")]
+
 use std::fmt::Error;
 use std::time::Duration;
 

@@ -83,6 +83,7 @@ pub fn open(
 
 #[expect(
     clippy::float_arithmetic,
+    clippy::disallowed_types,
     reason = "the library wants a share of messages as a float; it is no money"
 )]
 fn ratio(per_million: u32) -> f64 {

@@ -49,8 +49,8 @@ pub use message::{
 pub use money::{Amount, AmountError, MAX_ORE};
 pub use personal::{check_names, may_identify};
 pub use port::{
-    Acknowledge, Batch, Clock, Confirms, Credential, Credentials, Decode, Delivery, Encode, Flow, Item,
-    LinkError, Outgoing, Publisher, Sent, Source, Subscription, Target, Token,
+    Acknowledge, Batch, Clock, Confirms, Credential, Credentials, Decode, Delivery, Encode, Excerpt, Flow,
+    Item, LinkError, Outgoing, Publisher, Refusal, Sent, Source, Subscription, Target, Token,
 };
 pub use reference::{CitizenRef, PersonUuid, Pseudonym, UuidError};
 pub use rule::best;

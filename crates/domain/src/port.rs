@@ -35,9 +35,28 @@ pub struct Item {
     /// What it is.
     pub content: Result<Message, Fault>,
     /// The bytes of the body that it came from, where that is not all of them.
-    pub excerpt: Option<Bytes>,
+    pub excerpt: Option<Excerpt>,
     /// How many fields the contract does not know.
     pub ignored_fields: u32,
+}
+
+/// A part of a body that can be read again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Which item of them is meant, from 0: read by themselves, they may hold others too.
+    pub item: u32,
+    /// How many items they hold.
+    pub items: u32,
+}
+
+impl Excerpt {
+    /// Bytes that hold one item alone.
+    #[must_use]
+    pub const fn alone(bytes: Bytes) -> Self {
+        Self { bytes, item: 0, items: 1 }
+    }
 }
 
 /// Reads bodies of one format.
@@ -236,8 +255,21 @@ pub trait Credentials: Send + Sync {
     /// One that holds for now: kept, or fetched within its own time limit. Dropping the future loses nothing.
     async fn current(&self) -> Result<Credential, LinkError>;
 
-    /// This one was not accepted, so that it is not given out again.
-    fn refused(&self, credential: &Credential);
+    /// This one was shown, and it did not let in. Whether it is given out no more: a refusal may come of a broker that is
+    /// out of order, or of a clock that goes behind the issuer's, and another one would fare no better.
+    fn refused(&self, credential: &Credential, refusal: Refusal) -> bool;
+
+    /// This one did let in.
+    fn accepted(&self, credential: &Credential);
+}
+
+/// How a credential was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The other side said that it does not accept it.
+    Said,
+    /// The connection ended after it was shown, and nobody said why.
+    Guessed,
 }
 
 /// What time it is. Only the binary reads the machine's clock.

@@ -372,7 +372,7 @@ impl Core {
             reason: fault.reason,
             path: fault.path.clone(),
             message: fault.message.clone(),
-            content: kept::known_by(keys, &whole, &fault),
+            content: kept::known_by(keys, &whole, &fault, (item.item, item.items)),
             body: self.keyring.vault.seal(Purpose::Quarantine, &line),
             item: item.item,
             items: item.items,

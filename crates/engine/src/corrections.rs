@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use samspor_domain::store::{PostingNo, PostingRow, Reach, Read, Result, Scope};
-use samspor_domain::{Account, Grouping, Kind, Part, SourceName, SourceNo, Text, UNMAPPED, voucher};
+use samspor_domain::{Account, Grouping, Kind, Part, Phase, SourceName, SourceNo, Text, UNMAPPED, voucher};
 use samspor_vault::Vault;
 
 use crate::kept;
@@ -81,7 +81,8 @@ fn find(
         for row in page.into_iter().filter(|row| (from..=to).contains(&row.posting.date)) {
             let Some(tag) = kept::newest_tag(read, vault, row.no)? else { continue };
             let parts: Vec<Part> = voucher::elsewhere(&tag).cloned().collect();
-            if parts.is_empty() {
+            // What was booked before and after the enrolment is followed for comparison; nobody shares it.
+            if parts.is_empty() || tag.phase != Phase::During {
                 continue;
             }
             if tag.area.as_str() == UNMAPPED {

@@ -84,6 +84,20 @@ impl Intake {
     /// Decodes a delivery. Every delivery gives one item at least, whatever its bytes are.
     #[must_use]
     pub fn prepare(&self, delivery: &Delivery) -> Vec<Prepared> {
+        let items = self.decode(delivery);
+        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        (0..).zip(items).map(|(no, item)| self.check(delivery, item, (no, count))).collect()
+    }
+
+    /// What a delivery holds, and what of it would go to quarantine, also since the source may not send it. Never nothing.
+    #[must_use]
+    pub fn items(&self, delivery: &Delivery) -> Vec<Item> {
+        let items = self.decode(delivery).into_iter();
+        items.map(|item| Item { content: self.permitted(item.content), ..item }).collect()
+    }
+
+    fn decode(&self, delivery: &Delivery) -> Vec<Item> {
+        let whole = |fault| vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }];
         if delivery.body.len() > self.max_body_bytes {
             let fault = Fault::new(
                 Reason::TooLarge,
@@ -93,37 +107,41 @@ impl Intake {
                     self.max_body_bytes
                 ),
             );
-            return vec![self.item(delivery, None, Err(fault))];
+            return whole(fault);
         }
         // A decoder is pure, so one that panics leaves nothing half done.
         let decode = AssertUnwindSafe(|| self.decoder.decode(&self.source, delivery));
         let Ok(items) = catch_unwind(decode) else {
             let fault = Fault::new(Reason::Failed, "the decoder broke on this message; please report it");
-            return vec![self.item(delivery, None, Err(fault))];
+            return whole(fault);
         };
         if items.is_empty() {
             let fault =
                 Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it");
-            return vec![self.item(delivery, None, Err(fault))];
+            return whole(fault);
         }
-        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        (0..).zip(items).map(|(no, item)| self.check(delivery, item, (no, count))).collect()
+        items
+    }
+
+    fn permitted(&self, content: Result<Message, Fault>) -> Result<Message, Fault> {
+        let message = content?;
+        let (allowed, word) = match &message {
+            Message::Posting(_) => (self.may_send.postings, "posting"),
+            Message::Fact(fact) => (self.may_send.facts.contains(&fact.kind), fact.kind.word()),
+            Message::Receipt(_) => (self.may_send.receipts_of.is_some(), "receipt"),
+        };
+        if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
     }
 
     fn check(&self, delivery: &Delivery, item: Item, (no, count): (u32, u32)) -> Prepared {
-        let content = item.content.and_then(|message| {
-            let (allowed, word) = match &message {
-                Message::Posting(_) => (self.may_send.postings, "posting"),
-                Message::Fact(fact) => (self.may_send.facts.contains(&fact.kind), fact.kind.word()),
-                Message::Receipt(_) => (self.may_send.receipts_of.is_some(), "receipt"),
-            };
-            if allowed { Ok(message) } else { Err(not_permitted(&self.source, word)) }
-        });
+        let content = self.permitted(item.content);
         let ignored_fields = item.ignored_fields;
         let arrives_as = if no == 0 { count } else { 0 };
-        // An excerpt holds nothing else.
-        let (no, count) = if item.excerpt.is_some() { (0, 1) } else { (no, count) };
-        let prepared = self.item(delivery, item.excerpt, content);
+        let (excerpt, no, count) = match item.excerpt {
+            Some(excerpt) => (Some(excerpt.bytes), excerpt.item, excerpt.items),
+            None => (None, no, count),
+        };
+        let prepared = self.item(delivery, excerpt, content);
         Prepared { ignored_fields, item: no, items: count, arrives_as, ..prepared }
     }
 

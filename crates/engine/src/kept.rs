@@ -156,11 +156,23 @@ pub(crate) fn whole_line(content_type: Option<&str>, bytes: &[u8], line_end: &[u
     [&whole[..at], line_end, &whole[at..]].concat()
 }
 
-/// By what it is known when it comes again. One body may hold several faults.
-pub(crate) fn known_by(keys: &Pseudonyms, whole: &[u8], fault: &Fault) -> Pseudonym {
+/// By what it is known when it comes again. One body may hold several faults: which one of its items it is, of how many, tells
+/// them apart, also where they are at the same place or their bytes stand at another one of another body.
+pub(crate) fn known_by(
+    keys: &Pseudonyms,
+    whole: &[u8],
+    fault: &Fault,
+    (item, items): (u32, u32),
+) -> Pseudonym {
     let mut known_by = whole.to_vec();
     known_by.extend_from_slice(fault.reason.word().as_bytes());
-    known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
+    if items > 1 {
+        known_by.push(0);
+        known_by.extend_from_slice(&item.to_be_bytes());
+        known_by.extend_from_slice(&items.to_be_bytes());
+    } else {
+        known_by.extend_from_slice(fault.path.as_deref().unwrap_or_default().as_bytes());
+    }
     keys.content(&known_by)
 }
 

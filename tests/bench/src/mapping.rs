@@ -45,7 +45,7 @@ const FIELDS: &str = r#"
   id = "Id"
   date = { path = "Dato", format = "%d-%m-%Y" }
   account = "Konto"
-  amount = { path = "Beloeb", decimal = ",", thousands = ".", sign = "trailing", negative = { path = "DK", is = "K" } }
+  amount = { path = "Beloeb", decimal = ",", thousands = ".", sign = "trailing", negative = { path = "DK", is = "K" }, positive = { path = "DK", is = "D" } }
   citizen.cpr = { path = "Cpr", pad = 10 }
   voucher = "Bilag"
 "#;

@@ -63,7 +63,9 @@ fn each_way_it_can_end_has_its_code_and_says_what_to_do() -> Result<()> {
     assert!(ran.stderr.contains("nothing says what it becomes"), "{}", ran.stderr);
     run(&["test", "kss.toml", "--update"], dir)?.ended(0)?;
     let fault = r#"{"fault":"invalid-cpr","path":"line 3, column \"Cpr\""}"#;
-    assert_eq!(fs::read_to_string(dir.join("kss/two.expected.ndjson"))?, format!("{line}\n{fault}\n"));
+    assert_eq!(fs::read_to_string(dir.join("kss/two.csv.expected.ndjson"))?, format!("{line}\n{fault}\n"));
+    // What an editor leaves beside it is no example.
+    write("kss/two.csv~", "Nr;V\n")?;
     run(&["test", "."], dir)?.ended(0)?;
 
     write("kss.toml", &MAPPING.replace("version = \"V\"", "version = \"Nr\""))?;
@@ -88,6 +90,62 @@ fn each_way_it_can_end_has_its_code_and_says_what_to_do() -> Result<()> {
     write("kss.toml", MAPPING)?;
     let ran = run(&["check", "--config", "gateway.toml"], dir)?.ended(0)?;
     assert!(ran.stdout.contains("csv by the mapping") && ran.stdout.contains("makes case"), "{}", ran.stdout);
+    Ok(())
+}
+
+/// Examples are held against what the source may send that names their mapping; recordings are examples with content types; and
+/// masked differences tell of nobody.
+#[test]
+fn examples_are_read_as_the_gateway_would_read_them() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text);
+    let configuration = |may_send: &str, bytes: usize| {
+        format!(
+            "charts.dir = \"charts\"\n[brokers.bf]\nurl_env = \"X\"\n[[sources]]\nname = \"other\"\nformat = \"mapping\"\n\
+             mapping.file = \"kss.toml\"\nmay_send = [\"{may_send}\"]\nmax_body_bytes = {bytes}\n\
+             amqp = {{ broker = \"bf\", queue = \"q\" }}\n"
+        )
+    };
+    fs::create_dir(dir.join("charts"))?;
+    fs::create_dir(dir.join("kss"))?;
+    write("charts/2026.toml", "[[rule]]\naccount = \"5\"\narea = \"x\"\nkind = \"service\"\n")?;
+    write("kss.toml", MAPPING)?;
+    write("kss/one.csv", &format!("Nr;V;Cpr\n7;1;611280-1234{}\n", " ".repeat(1_024)))?;
+    let line = |content_type: &str| {
+        format!(
+            "{{\"source\":\"kss\",\"received_at\":\"2026-03-15T06:00:00Z\",\"content_type\":\"{content_type}\",\"headers\":{{}},\
+             \"body\":\"Nr;V;Cpr\\n8;1;611280-1234\\n\"}}\n"
+        )
+    };
+    write("kss/two.ndjson", &[line("text/csv"), line("application/xml")].concat())?;
+    run(&["test", "kss.toml", "--update"], dir)?.ended(0)?;
+    let case = |nr: u8| {
+        format!(
+            "{{\"type\":\"case\",\"id\":\"{nr}\",\"version\":1,\"citizen\":{{\"cpr\":\"6112801234\"}}}}\n"
+        )
+    };
+    let fault = "{\"fault\":\"unsupported-content-type\",\"path\":\"\"}\n";
+    assert_eq!(fs::read_to_string(dir.join("kss/two.ndjson.expected.ndjson"))?, case(8) + fault);
+
+    write("gateway.toml", &configuration("case", 10_000))?;
+    for arguments in
+        [&["test", "--config", "gateway.toml"][..], &["test", "kss.toml", "--config", "gateway.toml"]]
+    {
+        let ran = run(arguments, dir)?.ended(0)?;
+        assert_eq!(ran.stdout.matches("as expected").count(), 2, "{}", ran.stdout);
+    }
+    for (configuration, why) in
+        [(configuration("posting", 10_000), "not-permitted"), (configuration("case", 1_024), "too-large")]
+    {
+        write("gateway.toml", &configuration)?;
+        let ran = run(&["test", "--config", "gateway.toml", "--masked"], dir)?.ended(6)?;
+        assert!(ran.stderr.contains(why) && !ran.stderr.contains("611280"), "{}", ran.stderr);
+    }
+    write("kss/one.csv", "Nr;V;Cpr\n7;1;611280-5234\n")?;
+    let ran = run(&["test", "kss.toml", "--masked"], dir)?.ended(6)?;
+    let right = "    citizen.cpr  expected \"9999999999\"  got \"9999999999\"  (another of the same form)\n";
+    assert!(ran.stderr.contains(right), "{}", ran.stderr);
     Ok(())
 }
 

@@ -104,6 +104,10 @@ fn each_part_moves_to_its_area_and_what_is_proposed_is_what_is_right_now() -> Re
     let mut april = posted("2026-000200-1", "100.00");
     april["date"] = "2026-04-01".into();
     messages.push(("opus", april));
+    // From before the enrolment: tagged, to compare with, and shared by nobody.
+    let mut before = posted("2026-000100-1", "3000.00");
+    before["date"] = "2026-01-15".into();
+    messages.push(("opus", before));
     stage.play(&messages)?;
 
     let g69 = ["--month", "2026-03", "--format", "g69"];

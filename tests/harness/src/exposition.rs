@@ -1,5 +1,7 @@
 //! Reading what a metrics endpoint answers, and holding it against the rules of the OpenMetrics text format.
 
+#![expect(clippy::disallowed_types, reason = "what a metric says is no money")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 

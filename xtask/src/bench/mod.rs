@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: the gateway beside those who move messages otherwise, on the same queues of the same broker in the
 //! same run.
 
+#![expect(clippy::disallowed_types, reason = "what is measured and drawn is no money")]
+
 mod arena;
 mod contender;
 mod curves;

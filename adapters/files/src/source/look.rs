@@ -13,6 +13,7 @@ use samspor_domain::LinkError;
 use tokio::time::Instant;
 
 use super::held::Held;
+use super::put_away;
 use super::take::{self, Ready, Taken};
 use super::waiting::{Waiting, Why};
 use super::{Claimed, Shared, Whole};
@@ -113,6 +114,10 @@ impl Looker {
                     continue;
                 }
             };
+            if let (None, Whole::Marked(end)) = (&found, &settings.whole) {
+                let put = put_away::left_behind(&self.held, &name, end, at.1);
+                put.map_err(|error| failed(doing(), error))?;
+            }
             // What is gone is gone; and a folder is no file.
             let Some(stamp) = found.filter(|found| !found.is_dir()) else { continue };
             let since = match self.seen.get(&name) {

@@ -110,6 +110,17 @@ pub(super) fn one(settings: &Settings, held: &Held, file: &File, now: Timestamp)
     Ok(Put::Moved(moved))
 }
 
+/// Moves a marker after its file, where the gateway died between the two: it is alone, and the file lies in `done` without
+/// it. One that was there before its file was looked for is not that of a next file, which would be there first.
+pub(super) fn left_behind(held: &Held, name: &OsStr, end: &str, now: Timestamp) -> io::Result<()> {
+    let beside = with(name, end);
+    let Some(stamp) = held.dir.look_at(&beside)? else { return Ok(()) };
+    let is_of_the_last = held.dir.look_at(name)?.is_none()
+        && held.done.look_at(name)?.is_some()
+        && held.done.look_at(&beside)?.is_none();
+    if is_of_the_last { marker(held, &held.done, &beside, &stamp, &beside, now) } else { Ok(()) }
+}
+
 fn with(name: &OsStr, end: &str) -> OsString {
     let mut name = name.to_owned();
     name.push(end);
@@ -168,6 +179,31 @@ mod tests {
         let second = held.dir.look_at(name)?.ok_or("the second marker")?;
         marker(&held, &held.done, name, &second, name, Timestamp::UNIX_EPOCH)?;
         assert!(!at("a.xml.ok").exists() && at("done/a.xml.ok").exists());
+        Ok(())
+    }
+
+    /// The gateway died between a file's move and its marker's.
+    #[test]
+    fn a_marker_that_was_left_behind_follows_its_file() -> Result<(), Box<dyn std::error::Error>> {
+        let place = tempfile::tempdir()?;
+        let at = |name: &str| place.path().join(name);
+        let dir = Folder::open(place.path())?;
+        let (done, failed) = (dir.make(&at("done"))?, dir.make(&at("failed"))?);
+        let held = Held { dir, done, failed };
+        let look = |name: &str| left_behind(&held, OsStr::new(name), ".ok", Timestamp::UNIX_EPOCH);
+        for name in ["a.xml.ok", "b.xml.ok", "c.xml", "c.xml.ok", "done/a.xml", "done/c.xml"] {
+            fs::write(at(name), name)?;
+        }
+        // Of the first the file is done; the second one's has not come; the third one's next file is there.
+        for name in ["a.xml", "b.xml", "c.xml", "a.xml"] {
+            look(name)?;
+        }
+        assert_eq!(fs::read_to_string(at("done/a.xml.ok"))?, "a.xml.ok");
+        assert!(!at("a.xml.ok").exists() && at("b.xml.ok").exists() && at("c.xml.ok").exists());
+        // Another one of its name has a marker there, so that this one is of a file that is to come.
+        fs::write(at("a.xml.ok"), "next")?;
+        look("a.xml")?;
+        assert!(at("a.xml.ok").exists());
         Ok(())
     }
 

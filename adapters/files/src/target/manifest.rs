@@ -47,7 +47,7 @@ impl Totals {
         total.records += 1;
         // A file has fewer records than would bring this near its end.
         total.ore = total.ore.saturating_add(i128::from(record.amount.ore()));
-        let id = record.key().message_id();
+        let id = record.message_id();
         self.first.get_or_insert_with(|| id.clone());
         self.last = Some(id);
     }

@@ -23,15 +23,20 @@ impl Key {
 
     /// The same as the record had when it came.
     pub(super) fn message_id(&self) -> String {
-        format!("{}:{}:{}", self.source, self.posting, self.revision)
+        message_id(&self.source, &self.posting, self.revision)
     }
+}
+
+fn message_id(source: &str, posting: &str, revision: i64) -> String {
+    format!("{source}:{posting}:{revision}")
 }
 
 /// What a record says, as the gateway's JSON has it.
 #[derive(Debug, Deserialize)]
 struct Written {
-    #[serde(flatten)]
-    key: Key,
+    source: String,
+    posting: String,
+    revision: i64,
     change: String,
     date: Option<String>,
     month: Option<String>,
@@ -87,8 +92,9 @@ impl Record {
         Ok(Self { amount: amount(&written.amount)?, parts, date, written })
     }
 
-    pub(super) fn key(&self) -> &Key {
-        &self.written.key
+    pub(super) fn message_id(&self) -> String {
+        let Written { source, posting, revision, .. } = &self.written;
+        message_id(source, posting, *revision)
     }
 
     /// Whether it puts a tag on its posting.
@@ -171,9 +177,9 @@ fn count(number: usize) -> Value<'static> {
     i64::try_from(number).map_or(Value::None, Value::Whole)
 }
 
-const SOURCE: Column = column("source", Kind::Text, |r, _| Value::Text(&r.written.key.source));
-const POSTING: Column = column("posting", Kind::Text, |r, _| Value::Text(&r.written.key.posting));
-const REVISION: Column = column("revision", Kind::Whole, |r, _| Value::Whole(r.written.key.revision));
+const SOURCE: Column = column("source", Kind::Text, |r, _| Value::Text(&r.written.source));
+const POSTING: Column = column("posting", Kind::Text, |r, _| Value::Text(&r.written.posting));
+const REVISION: Column = column("revision", Kind::Whole, |r, _| Value::Whole(r.written.revision));
 const CHANGE: Column = column("change", Kind::Text, |r, _| Value::Text(&r.written.change));
 const DATE: Column = column("date", Kind::Date, |r, _| r.date.map_or(Value::None, Value::Date));
 const MONTH: Column = column("month", Kind::Text, |r, _| text(r.written.month.as_deref()));

@@ -93,6 +93,28 @@ async fn no_sender_chooses_where_its_files_are_moved() -> Result {
     Ok(())
 }
 
+/// Somebody renames the folder itself and makes a new one, as when a disk is mounted over it: senders write into the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_replaced_is_not_waited_at_for_ever() -> Result {
+    let place = Place::new()?;
+    let at = |name: &str| place.path("in").join(name);
+    fs::create_dir(at(""))?;
+    let settings =
+        Settings { dir: at(""), done: at("done"), failed: at("failed"), ..place.settings(settled())? };
+    let source = place.source(settings);
+    let mut subscription = source.subscribe().await?;
+    fs::rename(at(""), place.path("old"))?;
+    fs::create_dir(at(""))?;
+    fs::write(at("a.xml"), "new")?;
+    let error = next(&mut *subscription).await.err().ok_or("it waits at the old folder")?;
+    assert!(error.to_string().contains("is another folder than it was"), "{error}");
+    drop(subscription);
+    let mut subscription = source.subscribe().await?;
+    assert_eq!(take(&mut *subscription, 1).await?, ["new"]);
+    assert_eq!(names(&at("done"))?, ["a.xml"]);
+    Ok(())
+}
+
 /// A file with the immutable bit, which its owner sets and nobody moves.
 struct Immovable(PathBuf);
 
@@ -220,7 +242,9 @@ async fn a_file_that_cannot_be_read_holds_up_no_other_and_comes_when_it_can() ->
         println!("no lease can be held here: nothing was tested");
         return Ok(());
     };
-    let source = place.source(place.settings(settled())?);
+    // However long somebody holds it open: that is not what is put away as unreadable.
+    let warn_after = Duration::from_millis(1);
+    let source = place.source(Settings { warn_after, ..place.settings(settled())? });
     let mut subscription = source.subscribe().await?;
     assert_eq!(take(&mut *subscription, 2).await?, ["a.xml", "c.xml"]);
     let told = tokio::select! {
@@ -229,6 +253,8 @@ async fn a_file_that_cannot_be_read_holds_up_no_other_and_comes_when_it_can() ->
     };
     assert!(told.starts_with("1 file waits to be taken, the oldest since 1970-01-01T00:00:00Z:"), "{told}");
     assert!(told.contains("1 that cannot be read") && !told.contains("b.xml"), "{told}");
+    place.write("d.xml", "d.xml")?;
+    assert_eq!(take(&mut *subscription, 1).await?, ["d.xml"], "many looks later");
     drop(lease);
     assert_eq!(take(&mut *subscription, 1).await?, ["b.xml"]);
     assert_eq!(said(source, Option::is_none).await?, None);

@@ -58,7 +58,7 @@ fn a_file_holds_payments_their_postings_and_the_lines_that_wrap_it() {
     assert_eq!(items.len(), 4, "the wrapping is passed over");
     assert!(matches!(items[0].content, Ok(Message::Posting(_))));
     assert!(matches!((&items[1].content, &items[2].content), (Ok(Message::Fact(_)), Ok(Message::Fact(_)))));
-    assert_eq!(items[1].excerpt.as_deref(), Some(LINE.as_bytes()));
+    assert_eq!(items[1].excerpt.as_ref().map(|excerpt| &excerpt.bytes[..]), Some(LINE.as_bytes()));
     let fault = items[3].content.as_ref().err().unwrap_or_else(|| panic!("no fault"));
     assert_eq!((fault.reason, fault.path.as_deref()), (Reason::Undecodable, Some("line 5")));
 }

@@ -37,7 +37,7 @@ mod write_tests;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use samspor_domain::{Decode, Delivery, Fault, Item, Message, Reason, SourceName};
+use samspor_domain::{Decode, Delivery, Excerpt, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
 pub use carry::Carrier;
@@ -134,7 +134,7 @@ pub(crate) fn each_line(
             Ok((message, ignored)) => (Ok(message), ignored),
             Err(fault) => (Err(on_line(number, fault)), 0),
         };
-        Item { content, excerpt: is_file.then_some(line), ignored_fields }
+        Item { content, excerpt: is_file.then_some(line).map(Excerpt::alone), ignored_fields }
     };
     lines.into_iter().map(item).collect()
 }

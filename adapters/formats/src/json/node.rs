@@ -82,6 +82,7 @@ impl<'de> Visitor<'de> for Value {
         Ok(i64::try_from(value).map_or(Node::Number, Node::Integer))
     }
 
+    #[expect(clippy::disallowed_types, reason = "it is seen that it is a number, and not looked at")]
     fn visit_f64<E>(self, _: f64) -> Result<Node<'de>, E> {
         Ok(Node::Number)
     }

@@ -5,8 +5,9 @@ use std::cell::Cell;
 
 use samspor_domain::{Fault, Message, Reason, SourceName};
 
+use super::load::Loaded;
 use super::path::Path;
-use super::rule::{By, Condition, From, Making, Rule, Test, Writing};
+use super::rule::{By, Condition, From, Making, Money, Rule, Test, Writing};
 use super::schema::Form;
 use super::value::{self, Raw, Wrong};
 use crate::json::{self, Entry, Node};
@@ -27,6 +28,8 @@ pub(super) enum Found<'a> {
     Nothing,
     /// It is there, and empty: no value.
     Blank,
+    /// It is there, and holds other elements: no value of its own.
+    Elements,
     /// One value.
     One(Raw<'a>),
     /// Several, where one can be told apart from none only.
@@ -42,12 +45,31 @@ struct Failure<'m> {
     wrong: Wrong,
 }
 
-/// The message that is made there; none where its conditions do not hold.
-pub(super) fn message(
-    making: &Making,
+/// All that is made there: nothing where the mapping says that it is passed over, and a fault where it does not say what it is.
+pub(super) fn messages(
+    mapping: &Loaded,
+    each: u16,
     place: &impl Place,
     source: &SourceName,
-) -> Option<Result<Message, Fault>> {
+) -> Vec<Result<Message, Fault>> {
+    for pass in mapping.passes.iter().filter(|pass| pass.each == each) {
+        match all_hold(&pass.when, place) {
+            Ok(true) => return Vec::new(),
+            Ok(false) => {}
+            Err(failure) => return vec![Err(told(place, &failure, None))],
+        }
+    }
+    let makings = mapping.makings.iter().filter(|making| making.each == each);
+    let made: Vec<_> = makings.filter_map(|making| message(making, place, source)).collect();
+    if made.is_empty() {
+        let why = "is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over";
+        return vec![Err(Fault::at(Reason::UnknownType, place.shown(None), why))];
+    }
+    made
+}
+
+/// The message that is made there; none where its conditions do not hold.
+fn message(making: &Making, place: &impl Place, source: &SourceName) -> Option<Result<Message, Fault>> {
     match all_hold(&making.when, place) {
         Ok(false) => return None,
         Ok(true) => {}
@@ -155,7 +177,7 @@ fn node<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, F
     match (raw, &rule.otherwise) {
         (Some(raw), _) => {
             let negated = match &rule.writing {
-                Writing::Money(money) if !money.negative.is_empty() => all_hold(&money.negative, place)?,
+                Writing::Money(money) => is_negated(rule.line, money, place)?,
                 _ => false,
             };
             value::canonical(rule, raw, negated).map(Some).map_err(at(path))
@@ -165,6 +187,20 @@ fn node<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, F
         }
         (None, None) => Ok(None),
     }
+}
+
+/// Whether an amount's sign is turned round.
+fn is_negated<'a>(line: usize, money: &'a Money, place: &'a impl Place) -> Result<bool, Failure<'a>> {
+    let is_negative = !money.negative.is_empty() && all_hold(&money.negative, place)?;
+    if !money.positive.is_empty() && all_hold(&money.positive, place)? == is_negative {
+        let why = match is_negative {
+            true => "says both `negative` and `positive` of the amount, and exactly one is wanted",
+            false => "says neither `negative` nor `positive` of the amount, and exactly one is wanted",
+        };
+        let path = money.positive.iter().find_map(Condition::path);
+        return Err(Failure { line, path, wrong: (Reason::InvalidAmount, why.into()) });
+    }
+    Ok(is_negative)
 }
 
 /// A list of names: all that stand at a path.
@@ -202,7 +238,7 @@ fn single<'a>(line: usize, place: &'a impl Place, path: &'a Path) -> Result<Opti
     let wrong =
         |why: &'static str| Failure { line, path: Some(path), wrong: (Reason::InvalidField, why.into()) };
     match place.find(path) {
-        Found::Nothing | Found::Blank => Ok(None),
+        Found::Nothing | Found::Blank | Found::Elements => Ok(None),
         Found::One(raw) => Ok(Some(raw)),
         Found::Several => Err(wrong("stands there several times, and one is wanted")),
         Found::Cut => Err(wrong("is cut off: the line ends before this column does")),
@@ -236,23 +272,39 @@ fn joined<'a>(
 
 fn all_hold<'a>(conditions: &'a [Condition], place: &'a impl Place) -> Result<bool, Failure<'a>> {
     for condition in conditions {
-        let Condition { line, path, test } = condition;
-        let holds = match test {
-            Test::Exists(wanted) => {
-                let is_there = match place.find(path) {
-                    Found::Nothing | Found::Cut => false,
-                    Found::Blank | Found::One(_) | Found::Several => true,
-                };
-                is_there == *wanted
-            }
-            Test::Is(texts) => is_one_of(single(*line, place, path)?, texts),
-            Test::IsNot(texts) => !is_one_of(single(*line, place, path)?, texts),
-        };
-        if !holds {
+        if !holds(condition, place)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+fn holds<'a>(condition: &'a Condition, place: &'a impl Place) -> Result<bool, Failure<'a>> {
+    let (line, path, test) = match condition {
+        Condition::Of { line, path, test } => (*line, path, test),
+        Condition::Any(lists) => {
+            for conditions in lists {
+                if all_hold(conditions, place)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+    };
+    Ok(match test {
+        Test::Exists(wanted) => {
+            let is_there = match place.find(path) {
+                Found::Several | Found::Elements => true,
+                // A value that was cut off is neither there nor not.
+                Found::Nothing | Found::Blank | Found::One(_) | Found::Cut => {
+                    single(line, place, path)?.is_some()
+                }
+            };
+            is_there == *wanted
+        }
+        Test::Is(texts) => is_one_of(single(line, place, path)?, texts),
+        Test::IsNot(texts) => !is_one_of(single(line, place, path)?, texts),
+    })
 }
 
 fn is_one_of(raw: Option<Raw<'_>>, texts: &[String]) -> bool {
@@ -306,7 +358,7 @@ fn rules_of<'m>(making: &'m Making, field: &str) -> Vec<&'m Rule> {
         if named.is_empty() { brought.collect() } else { named }
     };
     match &made.by {
-        By::Rule(rule) => vec![rule],
+        By::Rule(rule) => vec![rule.as_ref()],
         By::Object(rules) => within(rules, rest),
         By::Objects(objects) => {
             let (index, rest) = rest.trim_start_matches('[').split_once(']').unwrap_or((rest, ""));

@@ -5,15 +5,15 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use bytes::Bytes;
-use samspor_domain::{Delivery, Fault, Item, Reason, SourceName};
-use serde::de::{Deserializer, MapAccess, Visitor};
+use samspor_domain::{Delivery, Excerpt, Fault, Item, Reason, SourceName};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::load::Loaded;
 use super::path::DOCUMENT;
 use super::reads::Format;
-use super::tree::{At, Holds, Tree};
-use super::{build, excerpt, lines};
+use super::tree::{At, Holds, Tree, too_many};
+use super::{Read, build, excerpt, lines};
 use crate::markup::{self, Sink, undecodable};
 
 /// How deep JSON arrays and objects may stand in each other, as far as the mapping goes.
@@ -25,52 +25,49 @@ pub(super) fn decode(
     source: &SourceName,
     delivery: &Delivery,
     charset: Option<&str>,
-) -> Result<Vec<Item>, Fault> {
+) -> Result<Read, Fault> {
     let text = markup::decode(&delivery.body, charset, Some(&mapping.reads.encoding))?;
     if u32::try_from(text.len()).is_err() {
         return Err(Fault::new(Reason::TooLarge, "the document has more than 4 GiB"));
     }
     let is_json = mapping.reads.format == Format::Json;
-    let mut tree = Tree::new(&mapping.slots, is_json);
+    let mut tree = Tree::new(&mapping.slots, is_json, delivery.body.len());
     if is_json {
         json(&text, &mut tree)?
     } else {
         Elements::read(&text, &mut tree)?
     }
     let mut made = Vec::new();
+    let mut counts = excerpt::Counts::default();
     let mut passed = 0u32;
     for (index, node) in (0u32..).zip(&tree.nodes) {
-        let mut makings = mapping.makings.iter().filter(|making| making.each == node.slot).peekable();
-        if makings.peek().is_none() {
+        if !mapping.slots.slot(node.slot).is_each {
             continue;
         }
-        let place = At { tree: &tree, node: index };
-        let before = made.len();
-        made.extend(
-            makings
-                .filter_map(|making| build::message(making, &place, source))
-                .map(|content| (index, content)),
-        );
-        if made.len() == before {
-            passed = passed.saturating_add(1);
-        }
+        let contents = build::messages(mapping, node.slot, &At { tree: &tree, node: index }, source);
+        passed = passed.saturating_add(u32::from(contents.is_empty()));
+        counts.add(&tree, index, contents.len());
+        made.extend((0u32..).zip(contents).map(|(item, content)| (index, item, content)));
         if !lines::may_hold(delivery.body.len(), made.len()) {
-            return Err(undecodable("the body has more elements than messages can stand in its bytes"));
+            return Err(too_many());
         }
     }
     if made.is_empty() {
         return Err(super::nothing_taken());
     }
-    let elements: Vec<u32> = made.iter().map(|(node, _)| *node).collect();
+    let elements: Vec<u32> = made.iter().map(|(node, ..)| *node).collect();
     let excerpts = excerpt::Excerpts::of(&tree, &text, delivery.body.len(), &elements, is_json)?;
-    let mut ignored = Some(tree.ignored.saturating_add(passed));
-    let item = |(node, content)| Item {
+    let mut ignored = Some(tree.ignored);
+    let item = |(node, item, content)| Item {
         content,
-        excerpt: excerpts.as_ref().and_then(|excerpts| excerpts.of_node(node)).map(Bytes::from),
-        // What was passed over belongs to the body, so it is counted once, with its first item.
+        excerpt: excerpts.as_ref().and_then(|excerpts| excerpts.of_node(node)).map(|bytes| {
+            let (before, items) = counts.within(&tree, node);
+            Excerpt { bytes: Bytes::from(bytes), item: before.saturating_add(item), items }
+        }),
+        // What no rule names belongs to the body, so it is counted once, with its first item.
         ignored_fields: ignored.take().unwrap_or_default(),
     };
-    Ok(made.into_iter().map(item).collect())
+    Ok(Read { items: made.into_iter().map(item).collect(), passed })
 }
 
 /// The elements of an XML document, of which those are kept that the mapping names.
@@ -110,6 +107,7 @@ impl Sink for Elements<'_, '_> {
                 return self.tree.begin(slot, tag);
             }
             self.tree.ignored = self.tree.ignored.saturating_add(1);
+            self.tree.holds_element();
             self.skipped_from = tag.start;
         }
         self.skipped += 1;
@@ -154,7 +152,7 @@ fn json(text: &str, tree: &mut Tree<'_>) -> Result<(), Fault> {
     let whole: &RawValue = serde_json::from_str(text)
         .map_err(|error| undecodable(&format!("the body is not the JSON it should be: {error}")))?;
     let reader = Json { text };
-    reader.value(whole, DOCUMENT, tree, 0)
+    reader.item(whole, DOCUMENT, tree, 0)
 }
 
 struct Json<'t> {
@@ -184,7 +182,44 @@ impl<'de> serde::Deserialize<'de> for Fields<'de> {
     }
 }
 
+/// Reads the items of an array into a slot, one after the other, so that none is held but what is made of it.
+struct Items<'r, 't, 'm> {
+    reader: &'r Json<'t>,
+    slot: u16,
+    tree: &'r mut Tree<'m>,
+    depth: usize,
+}
+
+impl<'t> Visitor<'t> for Items<'_, 't, '_> {
+    type Value = Result<(), Fault>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let Self { reader, slot, tree, depth } = self;
+        let mut read = Ok(());
+        while let Some(item) = items.next_element::<&'t RawValue>()? {
+            if read.is_ok() {
+                read = reader.item(item, slot, tree, depth);
+            }
+        }
+        Ok(read)
+    }
+}
+
 impl<'t> Json<'t> {
+    /// Reads an item of an array. A null among messages is one of which nothing can be made, and not nothing.
+    fn item(&self, raw: &'t RawValue, slot: u16, tree: &mut Tree<'_>, depth: usize) -> Result<(), Fault> {
+        if raw.get() == "null" && tree.slots.slot(slot).is_each {
+            tree.begin(slot, self.span(raw))?;
+            tree.end(self.span(raw), Holds::Nodes);
+            return Ok(());
+        }
+        self.value(raw, slot, tree, depth)
+    }
+
     fn span(&self, raw: &'t RawValue) -> Range<usize> {
         // What stands in a text begins so many bytes after it does.
         let start = raw.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
@@ -216,9 +251,9 @@ impl<'t> Json<'t> {
                 scalar(tree, &text, Holds::Text)
             }
             Some(b'[') => {
-                let items: Vec<&'t RawValue> =
-                    serde_json::from_str(raw.get()).map_err(|_| self.malformed(raw))?;
-                items.into_iter().try_for_each(|item| self.value(item, slot, tree, depth + 1))
+                let mut items = serde_json::Deserializer::from_str(raw.get());
+                let read = items.deserialize_seq(Items { reader: self, slot, tree, depth: depth + 1 });
+                read.map_err(|_| self.malformed(raw))?
             }
             Some(b'{') if tree.slots.slot(slot).children.is_empty() => scalar(tree, "", Holds::Nodes),
             Some(b'{') => {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use samspor_domain::{Fault, Reason};
 
 use super::path::DOCUMENT;
-use super::tree::{Shell, Tree};
+use super::tree::{Light, Shell, Tree};
 
 /// Bytes of excerpts that any body may have.
 const FEW_BYTES: usize = 16 << 20;
@@ -26,6 +26,65 @@ pub(super) fn fits(body: usize, excerpts: usize) -> bool {
 pub(super) fn too_long() -> Fault {
     let why = "what its messages share is too long for so many: send fewer messages in one body";
     Fault::new(Reason::TooLarge, why)
+}
+
+/// How many messages are made of each element, by which each is known among those that its excerpt holds.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// The elements in the order of the document, and how many messages there are before each.
+    before: Vec<(u32, u32)>,
+    all: u32,
+    /// How many there are of the elements that stand beside messages and go with them: by what they stand in, and their slot.
+    beside: HashMap<(u32, u16), u32>,
+}
+
+impl Counts {
+    /// The next element, of which so many messages are made.
+    pub(super) fn add(&mut self, tree: &Tree<'_>, node: u32, messages: usize) {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        self.before.push((node, self.all));
+        self.all = self.all.saturating_add(messages);
+        let own = &tree.nodes[node as usize];
+        if tree.slots.slot(own.slot).is_light() {
+            *self.beside.entry((own.parent, own.slot)).or_default() += messages;
+        }
+    }
+
+    /// How many there are before some place in the order of elements.
+    fn until(&self, place: usize) -> u32 {
+        self.before.get(place).map_or(self.all, |(_, before)| *before)
+    }
+
+    /// Of the excerpt of an element: how many messages come before its own, and how many there are.
+    ///
+    /// It holds the messages of its ancestors and of what stands beside them, then its own, then those of the elements in it.
+    pub(super) fn within(&self, tree: &Tree<'_>, node: u32) -> (u32, u32) {
+        let place = |node: u32| self.before.partition_point(|(other, _)| *other < node);
+        let of = |node: u32| match self.before.get(place(node)) {
+            Some((other, before)) if *other == node => self.until(place(node) + 1) - before,
+            _ => 0,
+        };
+        let own = &tree.nodes[node as usize];
+        let end = self.before.partition_point(|(other, _)| tree.nodes[*other as usize].span.0 < own.span.1);
+        let with_those_in_it = self.until(end.max(place(node))) - self.until(place(node));
+        let mut before = 0u32;
+        let mut at = own.parent;
+        while let Some(ancestor) = tree.nodes.get(at as usize) {
+            before = before.saturating_add(of(at));
+            if tree.has_shell(at) {
+                let beside = tree.slots.slot(ancestor.slot).children.iter();
+                let beside: u32 = beside.filter_map(|slot| self.beside.get(&(at, *slot))).sum();
+                before = before.saturating_add(beside);
+            }
+            at = ancestor.parent;
+        }
+        if tree.slots.slot(own.slot).is_light() && tree.has_shell(own.parent) {
+            // It is not beside itself; and in JSON a key stands once, so nor are others of its array.
+            let like = self.beside.get(&(own.parent, own.slot)).copied().unwrap_or_default();
+            before = before.saturating_sub(if tree.is_json { like } else { of(node) });
+        }
+        (before, before.saturating_add(with_those_in_it))
+    }
 }
 
 /// How a document's elements are cut out of it.
@@ -76,11 +135,11 @@ impl<'t, 'm> Excerpts<'t, 'm> {
         let own_span = start as usize..end as usize;
         let (mut slot, mut at) = (own.slot, own.parent);
         while let Some(ancestor) = self.tree.nodes.get(at as usize) {
-            if let Some(shell) = self.tree.shells.get(&at)
-                && (self.is_json || ancestor.slot != DOCUMENT)
-            {
+            if self.tree.has_shell(at) {
+                let none = Shell::default();
+                let shell = self.tree.shells.get(&at).unwrap_or(&none);
                 text = if self.is_json {
-                    self.object(shell, &own_span, slot, &text)
+                    self.object(shell, slot, &text)
                 } else {
                     self.element(shell, &own_span, at, &text)
                 };
@@ -91,23 +150,17 @@ impl<'t, 'm> Excerpts<'t, 'm> {
         Some(["\u{feff}", &text].concat().into_bytes())
     }
 
-    /// What stands beside the element and goes with it.
-    fn pieces<'s>(
-        &'s self,
-        shell: &'s Shell,
-        own: &Range<usize>,
-    ) -> impl Iterator<Item = (Option<&'s str>, &'s str)> + use<'s, 't, 'm> {
-        let own = own.clone();
+    /// What stands beside an element and goes with it.
+    fn pieces<'s>(&'s self, shell: &'s Shell) -> impl Iterator<Item = (&'s Light, &'s str)> {
         let light = shell.light.iter().filter(|light| self.is_full || light.is_named);
-        let light = light.filter(move |light| light.span != own);
-        light.filter_map(|light| Some((light.key.as_deref(), self.text.get(light.span.clone())?)))
+        light.filter_map(|light| Some((light, self.text.get(light.span.clone())?)))
     }
 
     fn element(&self, shell: &Shell, own: &Range<usize>, node: u32, inner: &str) -> String {
         let tag = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
         let mut text = tag(&shell.tags.0).to_owned();
         text.push_str(&quick_xml::escape::escape(self.tree.text_of(node)));
-        for (_, piece) in self.pieces(shell, own) {
+        for (_, piece) in self.pieces(shell).filter(|(light, _)| light.span != *own) {
             text.push_str(piece);
         }
         text.push_str(inner);
@@ -115,14 +168,18 @@ impl<'t, 'm> Excerpts<'t, 'm> {
         text
     }
 
-    fn object(&self, shell: &Shell, own: &Range<usize>, slot: u16, inner: &str) -> String {
+    fn object(&self, shell: &Shell, slot: u16, inner: &str) -> String {
         let key = |key: &str| serde_json::to_string(key).unwrap_or_default();
+        let own = &self.tree.slots.slot(slot).name.local;
         let mut text = String::from("{");
-        for (beside, piece) in self.pieces(shell, own) {
-            text.push_str(&format!("{}:{piece},", key(beside.unwrap_or_default())));
+        for (light, piece) in self.pieces(shell) {
+            let beside = light.key.as_deref().unwrap_or_default();
+            // It may be an array of elements like its own.
+            if beside != own {
+                text.push_str(&format!("{}:{piece},", key(beside)));
+            }
         }
-        let name = key(&self.tree.slots.slot(slot).name.local);
-        text.push_str(&format!("{name}:[{inner}]}}"));
+        text.push_str(&format!("{}:[{inner}]}}", key(own)));
         text
     }
 }

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::flaws::{Keys, Value, shown};
 use super::load::Loader;
 use super::reads::Format;
-use super::rule::{By, From, Moment, Money, Rule, Table, Writing};
+use super::rule::{By, Condition, From, Moment, Money, Resolution, Rule, Table, Writing};
 use super::schema::{Field, Form};
 use super::value;
 
@@ -34,7 +34,7 @@ impl Loader<'_> {
         from: u16,
     ) -> Option<By> {
         let Some(known) = field.form.fields() else {
-            return self.rule(at, value, field, from).map(By::Rule);
+            return self.rule(at, value, field, from).map(|rule| By::Rule(Box::new(rule)));
         };
         if field.form == Form::References {
             let DeValue::Array(items) = value.get_ref() else {
@@ -94,6 +94,7 @@ impl Loader<'_> {
             line,
             form,
             from,
+            strip: String::new(),
             pad: 0,
             table: None,
             otherwise: None,
@@ -198,6 +199,9 @@ impl Loader<'_> {
         if let Some(value) = keys.take("otherwise") {
             rule.otherwise = self.constant(value, form).and_then(|mut values| values.pop());
         }
+        if let Some(value) = keys.take("strip") {
+            rule.strip = self.flaws.text(value).unwrap_or_default();
+        }
         if matches!(form, Form::Text | Form::Names | Form::Long | Form::Cpr | Form::Grouping | Form::Account)
             && let Some(value) = keys.take("pad")
         {
@@ -212,8 +216,23 @@ impl Loader<'_> {
             | Form::Integer
             | Form::Word(_) => rule.table = keys.take("table").and_then(|value| self.table(value, form)),
             Form::Date | Form::Instant | Form::Version => {
+                let is_daily = form == Form::Version
+                    && keys.take("resolution").is_some_and(|value| {
+                        let day = self.flaws.text(value).is_some_and(|text| text == "day");
+                        if !day {
+                            self.flaws
+                                .add(value.span(), "this is not `day`, the only resolution that is said");
+                        }
+                        day
+                    });
+                let resolution = if is_daily { Resolution::Day } else { Resolution::Time };
                 if let Some(value) = keys.take("format") {
-                    rule.writing = Writing::Moment(self.moments(value));
+                    rule.writing = Writing::Moment(self.moments(value, form, resolution), resolution);
+                } else if is_daily {
+                    self.flaws.add(
+                        keys.at.clone(),
+                        "`resolution` says what a `format` tells apart: without one there is no instant",
+                    );
                 }
             }
             Form::Amount => rule.writing = self.money(keys, from),
@@ -243,13 +262,21 @@ impl Loader<'_> {
         Some(table)
     }
 
-    fn moments(&mut self, value: &Value<'_>) -> Vec<Moment> {
+    fn moments(&mut self, value: &Value<'_>, form: Form, resolution: Resolution) -> Vec<Moment> {
         let Some(texts) = self.flaws.texts(value) else { return Vec::new() };
         let mut moments = Vec::new();
         for text in texts {
             let moment = if text == "iso" { Moment::Iso } else { Moment::Format(text.clone()) };
-            if value::is_readable(&moment) {
+            if value::is_readable(&moment, form, resolution) {
                 moments.push(moment);
+            } else if value::is_readable(&moment, Form::Date, resolution) {
+                let why = format!("`{}` does not tell two times of one day apart", shown(&text));
+                self.flaws.add(value.span(), why).help = Some(match form {
+                    Form::Version => {
+                        "of two changes on one day the older might stay: take what says the hour and the minute, or say resolution = \"day\" if nothing changes twice a day"
+                    }
+                    _ => "say the hour (`%H`, or `%I` with `%p`) and the minute (`%M`)",
+                }.into());
             } else {
                 let help = "such as \"%d-%m-%Y\", \"%Y%m%d\", \"%Y-%m-%dT%H:%M:%S\", or \"iso\" for xsd:date and xsd:dateTime";
                 let why = format!("`{}` is no format from which a date can be read", shown(&text));
@@ -266,7 +293,21 @@ impl Loader<'_> {
         let trailing = keys.take("sign").and_then(|value| self.choice(value, ["leading", "trailing"]));
         let oere = keys.take("unit").and_then(|value| self.choice(value, ["kroner", "oere"]));
         let number = keys.take("number").and_then(|value| Some((self.flaws.boolean(value)?, value.span())));
-        let negative = keys.take("negative").map(|value| self.conditions(value, from)).unwrap_or_default();
+        let negative = keys.take("negative").map(|value| (self.conditions(value, from), value.span()));
+        let positive = keys.take("positive").map(|value| (self.conditions(value, from), value.span()));
+        match (&negative, &positive) {
+            (Some((conditions, at)), None) if conditions.iter().any(Condition::asks_for_a_word) => {
+                let why = "`negative` asks for a word, so it needs `positive` beside it: what is neither is a fault";
+                self.flaws.add(at.clone(), why).help =
+                    Some("such as positive = { path = \"DK\", is = \"D\" }".into());
+            }
+            (None, Some((_, at))) => {
+                self.flaws.add(at.clone(), "`positive` goes with `negative`, and says what is left then");
+            }
+            _ => {}
+        }
+        let conditions = |given: Option<(Vec<Condition>, _)>| given.map(|given| given.0).unwrap_or_default();
+        let (negative, positive) = (conditions(negative), conditions(positive));
         if let Some((true, at)) = &number {
             if self.reads.format != Format::Json {
                 self.flaws.add(at.clone(), "`number` is for json, which alone has numbers");
@@ -283,6 +324,7 @@ impl Loader<'_> {
             is_oere: oere == Some(1),
             is_number: number.is_some_and(|(is_number, _)| is_number),
             negative,
+            positive,
         };
         if money.thousands == Some(money.decimal) {
             let why = format!("`decimal` and `thousands` are both '{}'", money.decimal);

@@ -8,12 +8,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use encoding_rs::Encoding;
-use samspor_domain::{Delivery, Fault, Item, Reason, SourceName};
+use samspor_domain::{Delivery, Excerpt, Fault, Item, Reason, SourceName};
 
+use super::Read;
 use super::build::{self, Found, Place};
 use super::excerpt;
 use super::load::Loaded;
-use super::path::Path;
+use super::path::{DOCUMENT, Path};
 use super::reads::{Format, Lines};
 use super::value::Raw;
 use crate::markup::undecodable;
@@ -37,7 +38,7 @@ pub(super) fn decode(
     source: &SourceName,
     delivery: &Delivery,
     charset: Option<&str>,
-) -> Result<Vec<Item>, Fault> {
+) -> Result<Read, Fault> {
     let (mark, rest) = match delivery.body.strip_prefix(MARK) {
         Some(rest) => (MARK, rest),
         None => (&[][..], &delivery.body[..]),
@@ -59,7 +60,8 @@ pub(super) fn decode(
         let columns = text(encoding, header).and_then(|header| named(mapping, &header));
         columns.map_err(|fault| Fault { path: Some(format!("line {number}")), ..fault })?
     } else {
-        Columns::Numbered(mapping.columns.iter().map(|no| no.parse::<usize>().unwrap_or(1) - 1).collect())
+        let places = mapping.columns.iter().map(|no| no.parse::<usize>().unwrap_or(1) - 1);
+        Columns::Numbered(places.collect(), settings.count)
     };
     let lines: Vec<_> = lines.filter(|(_, line)| !is_blank(line)).collect();
     if lines.is_empty() {
@@ -79,35 +81,24 @@ pub(super) fn decode(
     let mut items = Vec::with_capacity(lines.len());
     let mut passed = 0u32;
     for (number, line) in lines {
-        let kept = is_file.then(|| keep(line));
-        let mut add = |content| {
-            let ignored_fields = std::mem::take(&mut passed).saturating_add(columns.unused());
-            items.push(Item { content, excerpt: kept.clone(), ignored_fields });
-        };
-        let line = text(encoding, line);
-        let cells = line.as_ref().map_err(Clone::clone).and_then(|line| columns.cells(settings, line));
-        match cells {
+        let text = text(encoding, line);
+        let cells = text.as_ref().map_err(Clone::clone).and_then(|text| columns.cells(settings, text));
+        let contents = match cells {
             Ok(cells) => {
                 let row = Row { mapping, cells, number };
-                let contents =
-                    mapping.makings.iter().filter_map(|making| build::message(making, &row, source));
-                let mut is_passed = true;
-                for content in contents {
-                    is_passed = false;
-                    add(content);
-                }
-                if is_passed {
-                    passed = passed.saturating_add(1);
-                }
+                build::messages(mapping, DOCUMENT, &row, source)
             }
-            Err(fault) => add(Err(Fault { path: Some(format!("line {number}")), ..fault })),
+            Err(fault) => vec![Err(Fault { path: Some(format!("line {number}")), ..fault })],
+        };
+        passed = passed.saturating_add(u32::from(contents.is_empty()));
+        let kept = is_file.then(|| keep(line));
+        let of = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+        for (item, content) in (0..).zip(contents) {
+            let excerpt = kept.clone().map(|bytes| Excerpt { bytes, item, items: of });
+            items.push(Item { content, excerpt, ignored_fields: columns.unused() });
         }
     }
-    match items.last_mut() {
-        Some(last) => last.ignored_fields = last.ignored_fields.saturating_add(passed),
-        None => return Err(super::nothing_taken()),
-    }
-    Ok(items)
+    if items.is_empty() { Err(super::nothing_taken()) } else { Ok(Read { items, passed }) }
 }
 
 /// A line without marks before it, as files put together have them, and carriage returns after it. Of what is left nothing
@@ -135,8 +126,8 @@ fn text<'l>(encoding: &'static Encoding, line: &'l [u8]) -> Result<Cow<'l, str>,
 enum Columns {
     /// By their places, of so many.
     Named(Vec<usize>, usize),
-    /// By their places, of any number.
-    Numbered(Vec<usize>),
+    /// By their places, of so many.
+    Numbered(Vec<usize>, usize),
     /// By their first characters and widths.
     Fixed(Vec<(usize, usize)>),
 }
@@ -188,29 +179,27 @@ impl Columns {
     /// How many columns no rule uses.
     fn unused(&self) -> u32 {
         match self {
-            Self::Named(places, all) => u32::try_from(all.saturating_sub(places.len())).unwrap_or(u32::MAX),
-            Self::Numbered(_) | Self::Fixed(_) => 0,
+            Self::Named(places, all) | Self::Numbered(places, all) => {
+                u32::try_from(all.saturating_sub(places.len())).unwrap_or(u32::MAX)
+            }
+            Self::Fixed(_) => 0,
         }
     }
 
     /// The values that rules use, in the order of the mapping's columns.
     fn cells<'l>(&self, lines: &Lines, line: &'l str) -> Result<Vec<Cell<'l>>, Fault> {
         match self {
-            Self::Named(places, all) => {
+            Self::Named(places, all) | Self::Numbered(places, all) => {
                 let mut values = split(lines, line)?;
                 // One more, though it be blank at the end, may be a separator within a text, behind which every column is
                 // another one.
                 if values.len() != *all {
-                    let why = format!("has {} values, and the header {all} columns", values.len());
+                    let by = if lines.header { "the header" } else { "`columns` in [reads]" };
+                    let why = format!("has {} values, and by {by} there are {all} columns", values.len());
                     return Err(undecodable(&why));
                 }
-                Ok(places.iter().map(|place| Cell::of(std::mem::take(&mut values[*place]))).collect())
-            }
-            Self::Numbered(places) => {
-                let mut values = split(lines, line)?;
-                let cell = |place: &usize| {
-                    values.get_mut(*place).map_or(Cell::Cut, |value| Cell::of(std::mem::take(value)))
-                };
+                let cell =
+                    |place: &usize| Cell::of(values.get_mut(*place).map(std::mem::take).unwrap_or_default());
                 Ok(places.iter().map(cell).collect())
             }
             Self::Fixed(columns) => {

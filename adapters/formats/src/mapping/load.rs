@@ -9,13 +9,11 @@ use toml::de::{DeTable, DeValue};
 use super::flaws::{Flaw, Flaws, Keys, Value, shown};
 use super::path::{DOCUMENT, Path, Slots};
 use super::reads::{Format, Reads};
-use super::rule::{By, Condition, Made, Making, Table, Test};
+use super::rule::{By, Condition, Made, Making, Pass, Table, Test};
 use super::schema::{self, Field, Form};
 
 /// The messages that a mapping may make of one element.
 const MAX_MAKINGS: usize = 64;
-/// The last column of a CSV file without a header.
-const MAX_COLUMN: usize = 1_000;
 
 /// What a mapping file says.
 #[derive(Debug)]
@@ -25,6 +23,8 @@ pub(super) struct Loaded {
     /// The columns that rules use, by name or number.
     pub(super) columns: Vec<String>,
     pub(super) makings: Vec<Making>,
+    /// What is passed over.
+    pub(super) passes: Vec<Pass>,
 }
 
 /// Reads a mapping. All flaws are told, in the order of the file.
@@ -45,13 +45,21 @@ pub(super) fn load(text: &str) -> Result<Loaded, Vec<Flaw>> {
     });
     let tables = keys.take("tables").map(|value| tables(value, &mut flaws)).unwrap_or_default();
     let messages = keys.need("message", &mut flaws);
+    let passes = keys.take("pass");
     keys.end(&mut flaws);
     let loaded = match (reads, messages) {
         (Some(reads), Some(messages)) => {
             let mut loader = Loader { text, flaws, reads, tables, slots: Slots::new(), columns: Vec::new() };
             let makings = loader.messages(messages);
+            let passes = passes.map(|passes| loader.passes(passes, &makings)).unwrap_or_default();
             flaws = loader.flaws;
-            Some(Loaded { reads: loader.reads, slots: loader.slots, columns: loader.columns, makings })
+            Some(Loaded {
+                reads: loader.reads,
+                slots: loader.slots,
+                columns: loader.columns,
+                makings,
+                passes,
+            })
         }
         _ => None,
     };
@@ -114,6 +122,9 @@ impl Loader<'_> {
             let Some(mut keys) = self.flaws.keys(item, "[[message]]") else { continue };
             let word = keys.need("type", &mut self.flaws).and_then(|value| self.word(value));
             let each = keys.take_at("each").map(|(at, value)| self.each(&at, value));
+            if each.is_none() {
+                self.slots.0[usize::from(DOCUMENT)].is_each = true;
+            }
             read.push((keys, word, each.unwrap_or(Some(DOCUMENT))));
         }
         if items.is_empty() || items.len() > MAX_MAKINGS {
@@ -132,6 +143,32 @@ impl Loader<'_> {
             makings.push(Making { word, each, when, fields });
         }
         makings
+    }
+
+    fn passes(&mut self, value: &Value<'_>, makings: &[Making]) -> Vec<Pass> {
+        let mut passes = Vec::new();
+        let DeValue::Array(items) = value.get_ref() else {
+            self.flaws.add(value.span(), "what is passed over is a list: write [[pass]] with two brackets");
+            return passes;
+        };
+        if items.len() > MAX_MAKINGS {
+            self.flaws.add(value.span(), format!("there are more than {MAX_MAKINGS} [[pass]]"));
+            return passes;
+        }
+        for item in items.iter() {
+            let Some(mut keys) = self.flaws.keys(item, "[[pass]]") else { continue };
+            let each = keys.take_at("each").map(|(at, value)| (at.clone(), self.each(&at, value)));
+            let (at, each) = each.unwrap_or((keys.at.clone(), Some(DOCUMENT)));
+            let from = each.unwrap_or(DOCUMENT);
+            let when = keys.need("when", &mut self.flaws).map(|value| self.conditions(value, from));
+            keys.end(&mut self.flaws);
+            if each.is_some_and(|each| !makings.iter().any(|making| making.each == each)) {
+                self.flaws.add(at, "no [[message]] has this `each`, so there is nothing to pass over").help =
+                    Some("elements that the mapping does not name are passed over anyway".into());
+            }
+            passes.extend(when.map(|when| Pass { each: from, when }));
+        }
+        passes
     }
 
     fn word(&mut self, value: &Value<'_>) -> Option<(&'static str, Vec<&'static Field>)> {
@@ -187,8 +224,11 @@ impl Loader<'_> {
                 ))
             }
             Format::Csv if !lines.header => {
-                let is_number = name.parse().is_ok_and(|no: usize| (1..=MAX_COLUMN).contains(&no));
-                let why = "without a header, a column is a number in quotes, from \"1\"".to_owned();
+                let is_number = name.parse().is_ok_and(|no: usize| (1..=lines.count).contains(&no));
+                let why = format!(
+                    "without a header, a column is a number in quotes, from \"1\" to \"{}\"",
+                    lines.count
+                );
                 (!is_number).then(|| (why, "or say `header = true` in [reads]".into()))
             }
             _ if name.trim() != name || name.is_empty() => Some((
@@ -219,6 +259,16 @@ impl Loader<'_> {
     fn condition(&mut self, value: &Value<'_>, from: u16) -> Option<Condition> {
         let mut keys = self.flaws.keys(value, "a condition")?;
         let line = self.line(&keys.at);
+        if let Some(any) = keys.take("any") {
+            let lists = match any.get_ref() {
+                DeValue::Array(items) if !items.is_empty() => {
+                    items.iter().map(|item| self.conditions(item, from)).collect()
+                }
+                other => self.flaws.wrong(any, other, "a list of conditions, of which one must hold")?,
+            };
+            keys.end(&mut self.flaws);
+            return Some(Condition::Any(lists));
+        }
         let path = keys.need("path", &mut self.flaws).and_then(|value| self.path(value, from));
         let is = keys.take("is").map(|value| self.flaws.texts(value).map(Test::Is));
         let is_not = keys.take("is_not").map(|value| self.flaws.texts(value).map(Test::IsNot));
@@ -227,7 +277,7 @@ impl Loader<'_> {
         keys.end(&mut self.flaws);
         let mut tests = [is, is_not, exists].into_iter().flatten();
         match (tests.next(), tests.next()) {
-            (Some(test), None) => Some(Condition { line, path: path?, test: test? }),
+            (Some(test), None) => Some(Condition::Of { line, path: path?, test: test? }),
             _ => {
                 self.flaws.add(at, "a condition needs exactly one of `is`, `is_not` and `exists`");
                 None

@@ -8,7 +8,7 @@
 //! What a [`Decoder`] makes of a body:
 //!
 //! - Each element of `each`, or each line, is one message for each `[[message]]` whose conditions hold. One for which none holds
-//!   is passed over and counted; a body of which nothing is taken is one fault, since nothing vanishes.
+//!   is a fault, unless a `[[pass]]` says that it is passed over; and so is a body of which nothing is taken. Nothing vanishes.
 //! - A fault names the place in the message (`Udtraek/Bilag[3]/Linje[2]/Beloeb`, `line 17, column "Beløb"`) and the line of the
 //!   mapping, and quotes nothing.
 //! - A body with several elements or lines gives each an excerpt that can be read again by itself.
@@ -89,8 +89,19 @@ impl Decoder {
     }
 }
 
-impl Decode for Decoder {
-    fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
+/// What a body holds.
+#[derive(Debug)]
+pub struct Read {
+    /// Its messages and faults; never none.
+    pub items: Vec<Item>,
+    /// How many elements or lines a `[[pass]]` passed over.
+    pub passed: u32,
+}
+
+impl Decoder {
+    /// Everything in a body, and how much the mapping passes over.
+    #[must_use]
+    pub fn read(&self, source: &SourceName, delivery: &Delivery) -> Read {
         let mapping = &self.mapping.loaded;
         let accepted: &[&str] = match mapping.reads.format {
             Format::Xml => &["application/xml", "text/xml", "application/octet-stream"],
@@ -98,20 +109,28 @@ impl Decode for Decoder {
             Format::Csv => &["text/csv", "text/plain", "application/octet-stream"],
             Format::Fixed => &["text/plain", "application/octet-stream"],
         };
-        let items = content_type::check(delivery, accepted).and_then(|charset| {
+        let read = content_type::check(delivery, accepted).and_then(|charset| {
             if mapping.reads.format.is_lines() {
                 lines::decode(mapping, source, delivery, charset)
             } else {
                 documents::decode(mapping, source, delivery, charset)
             }
         });
-        items.unwrap_or_else(|fault| vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }])
+        read.unwrap_or_else(|fault| {
+            let item = Item { content: Err(fault), excerpt: None, ignored_fields: 0 };
+            Read { items: vec![item], passed: 0 }
+        })
+    }
+}
+
+impl Decode for Decoder {
+    fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
+        self.read(source, delivery).items
     }
 }
 
 /// The fault of a body of which no message is made.
 fn nothing_taken() -> Fault {
-    let why =
-        "the mapping makes no message of this: no element is where `each` says, or `when` holds of none";
+    let why = "the mapping makes no message of this: no element is where `each` says, or all are passed over";
     Fault::new(Reason::UnknownType, why)
 }

@@ -53,6 +53,8 @@ pub(super) struct Lines {
     pub(super) quote: Option<char>,
     /// CSV: whether the first line names the columns.
     pub(super) header: bool,
+    /// CSV without a header: how many columns there are.
+    pub(super) count: usize,
     /// Fixed: the columns.
     pub(super) columns: Vec<Column>,
     /// Fixed: whether a line may end before a column does, and so have none there.
@@ -68,6 +70,8 @@ pub(super) struct Column {
     pub(super) width: usize,
 }
 
+/// The last column of a CSV file without a header.
+const MAX_COLUMN: usize = 1_000;
 /// The most title lines that may be passed over.
 const MAX_SKIP: usize = 100;
 /// The last character that a column may begin at, and its greatest width.
@@ -105,6 +109,7 @@ impl Reads {
                 separator: ';',
                 quote: Some('"'),
                 header: true,
+                count: MAX_COLUMN,
                 columns: Vec::new(),
                 short: false,
             },
@@ -169,6 +174,19 @@ impl Reads {
         }
         if let Some(value) = keys.take("header") {
             self.lines.header = flaws.boolean(value).unwrap_or(true);
+        }
+        if !self.lines.header {
+            match keys.take("columns") {
+                Some(value) => {
+                    self.lines.count = flaws.number(value, 1..MAX_COLUMN + 1).unwrap_or(MAX_COLUMN);
+                }
+                None => {
+                    let why =
+                        "without a header, [reads] needs the key `columns`: how many values each line has";
+                    flaws.add(keys.at.clone(), why).help =
+                        Some("a line with more or fewer is then a fault, and no other column is read".into());
+                }
+            }
         }
         if Some(self.lines.separator) == self.lines.quote {
             flaws.add(keys.at.clone(), "the separator and the quote are the same sign");

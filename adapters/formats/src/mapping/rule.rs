@@ -19,6 +19,15 @@ pub(super) struct Making {
     pub(super) fields: Vec<Made>,
 }
 
+/// Elements or lines that are passed over, since the mapping says so.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// The slot of the elements.
+    pub(super) each: u16,
+    /// What holds of them.
+    pub(super) when: Vec<Condition>,
+}
+
 /// A field and what makes it.
 #[derive(Debug)]
 pub(super) struct Made {
@@ -30,7 +39,7 @@ pub(super) struct Made {
 #[derive(Debug)]
 pub(super) enum By {
     /// A value.
-    Rule(Rule),
+    Rule(Box<Rule>),
     /// An object; it is there if anything in it is that the message brings.
     Object(Vec<(&'static str, Rule)>),
     /// A list of such objects.
@@ -44,6 +53,8 @@ pub(super) struct Rule {
     pub(super) line: usize,
     pub(super) form: Form,
     pub(super) from: From,
+    /// It must begin with this, which is taken away.
+    pub(super) strip: String,
     /// Zeros are put before it up to this length.
     pub(super) pad: usize,
     pub(super) table: Option<Arc<Table>>,
@@ -75,9 +86,18 @@ pub(super) enum Writing {
     /// As the canonical JSON writes it.
     Canonical,
     /// A date or an instant in one of these formats.
-    Moment(Vec<Moment>),
+    Moment(Vec<Moment>, Resolution),
     /// An amount.
     Money(Money),
+}
+
+/// What tells two instants apart, where one orders versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// Their time.
+    Time,
+    /// Their day, which the mapping says is enough.
+    Day,
 }
 
 /// A format of dates and instants.
@@ -101,6 +121,8 @@ pub(super) struct Money {
     pub(super) is_number: bool,
     /// Where these hold, the sign is turned round.
     pub(super) negative: Vec<Condition>,
+    /// If there are any: where these hold it is not, and exactly one of both must.
+    pub(super) positive: Vec<Condition>,
 }
 
 /// A lookup.
@@ -114,10 +136,29 @@ pub(super) struct Table {
 
 /// Something that holds of an element or a line, or does not.
 #[derive(Debug)]
-pub(super) struct Condition {
-    pub(super) line: usize,
-    pub(super) path: Path,
-    pub(super) test: Test,
+pub(super) enum Condition {
+    /// What stands at a path is so.
+    Of { line: usize, path: Path, test: Test },
+    /// All conditions of one of these lists hold.
+    Any(Vec<Vec<Condition>>),
+}
+
+impl Condition {
+    /// The first path that is asked for.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Of { path, .. } => Some(path),
+            Self::Any(lists) => lists.iter().flatten().find_map(Self::path),
+        }
+    }
+
+    /// Whether it asks for a word.
+    pub(super) fn asks_for_a_word(&self) -> bool {
+        match self {
+            Self::Of { test, .. } => !matches!(test, Test::Exists(_)),
+            Self::Any(lists) => lists.iter().flatten().any(Self::asks_for_a_word),
+        }
+    }
 }
 
 /// What is asked of what stands at a path.
@@ -127,6 +168,6 @@ pub(super) enum Test {
     Is(Vec<String>),
     /// It is none of these, or is not there.
     IsNot(Vec<String>),
-    /// It is there, or it is not.
+    /// There is a value, or there is none.
     Exists(bool),
 }

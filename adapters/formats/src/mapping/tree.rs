@@ -9,7 +9,8 @@ use std::ops::Range;
 use samspor_domain::Fault;
 
 use super::build::{Found, Place};
-use super::path::{Path, Slots};
+use super::lines;
+use super::path::{DOCUMENT, Path, Slots};
 use super::value::Raw;
 use crate::markup::undecodable;
 
@@ -27,6 +28,8 @@ pub(super) enum Holds {
     False,
     /// Nothing but other nodes, in JSON.
     Nodes,
+    /// Nothing but other elements, in XML.
+    Elements,
 }
 
 /// An element, an attribute, or a JSON value.
@@ -77,8 +80,17 @@ pub(super) struct Tree<'m> {
     open: Vec<Open>,
     /// How many documents there are.
     documents: u32,
-    is_json: bool,
+    pub(super) is_json: bool,
+    /// How many bytes the body has, which bound how many nodes there may be.
+    body: usize,
+    /// How many of the nodes are messages or hold some.
+    holders: usize,
 }
+
+/// Bytes that a node has at least, on average.
+const SHORTEST: usize = 4;
+/// Nodes that a body may have beyond that.
+const FEW: usize = 1_000;
 
 /// A node that has not ended.
 #[derive(Debug)]
@@ -88,6 +100,13 @@ struct Open {
     tails: Vec<u32>,
     text: String,
     shell: Option<Shell>,
+    /// Whether other elements stand in it, named by the mapping or not.
+    has_elements: bool,
+}
+
+/// The fault of a body with too many elements.
+pub(super) fn too_many() -> Fault {
+    undecodable("the body has more elements than messages can stand in its bytes")
 }
 
 fn short(number: usize) -> u32 {
@@ -95,7 +114,8 @@ fn short(number: usize) -> u32 {
 }
 
 impl<'m> Tree<'m> {
-    pub(super) fn new(slots: &'m Slots, is_json: bool) -> Self {
+    /// That of a body of so many bytes.
+    pub(super) fn new(slots: &'m Slots, is_json: bool, body: usize) -> Self {
         Self {
             slots,
             nodes: Vec::new(),
@@ -106,6 +126,8 @@ impl<'m> Tree<'m> {
             open: Vec::new(),
             documents: 0,
             is_json,
+            body,
+            holders: 0,
         }
     }
 
@@ -114,13 +136,21 @@ impl<'m> Tree<'m> {
         self.open.last().and_then(|open| self.nodes.get(open.node as usize)).map(|node| node.slot)
     }
 
+    /// Another element stands in the node that began last.
+    pub(super) fn holds_element(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            open.has_elements = true;
+        }
+    }
+
     /// A node begins.
     pub(super) fn begin(&mut self, slot: u16, tag: Range<usize>) -> Result<(), Fault> {
+        self.holds_element();
         let node = self.add(slot, tag.start)?;
         let known = self.slots.slot(slot);
         let shell = known.is_way.then(|| Shell { tags: (tag, 0..0), light: Vec::new() });
         let tails = vec![NONE; known.children.len()];
-        self.open.push(Open { node, tails, text: String::new(), shell });
+        self.open.push(Open { node, tails, text: String::new(), shell, has_elements: false });
         Ok(())
     }
 
@@ -128,6 +158,11 @@ impl<'m> Tree<'m> {
         let new = u32::try_from(self.nodes.len()).ok().filter(|new| *new != NONE);
         let new = new.ok_or_else(|| undecodable("has too many elements"))?;
         let known = self.slots.slot(slot);
+        // Looked at before anything is kept: of a body of nothing but the shortest nodes, each would take a hundred times its bytes.
+        self.holders += usize::from(known.is_each || known.is_way);
+        if self.nodes.len() > FEW + self.body / SHORTEST || !lines::may_hold(self.body, self.holders) {
+            return Err(too_many());
+        }
         let heads = if known.children.is_empty() {
             NONE
         } else {
@@ -193,13 +228,18 @@ impl<'m> Tree<'m> {
     /// The node that began last ends.
     pub(super) fn end(&mut self, tag: Range<usize>, holds: Holds) {
         let Some(open) = self.open.pop() else { return };
+        let is_blank = !self.is_json && open.text.trim().is_empty();
+        let holds = if is_blank && open.has_elements { Holds::Elements } else { holds };
         self.put(open.node, &open.text, holds);
         let node = &mut self.nodes[open.node as usize];
         node.span.1 = short(tag.end);
         let (slot, span) = (node.slot, node.span.0 as usize..tag.end);
         if let Some(mut shell) = open.shell {
             shell.tags.1 = tag;
-            self.shells.insert(open.node, shell);
+            // In JSON there are no tags to keep, and often nothing stands beside messages.
+            if !self.is_json || !shell.light.is_empty() {
+                self.shells.insert(open.node, shell);
+            }
         }
         // What stands beside messages in JSON is known by its key, which the reader has.
         if !self.is_json && self.slots.slot(slot).is_light() {
@@ -217,6 +257,13 @@ impl<'m> Tree<'m> {
     /// Whether the node that began last holds messages.
     pub(super) fn is_way(&self) -> bool {
         self.open.last().is_some_and(|open| open.shell.is_some())
+    }
+
+    /// Whether an element that is kept by itself stands within this one, so that it is written around it. The document of XML
+    /// is no element.
+    pub(super) fn has_shell(&self, node: u32) -> bool {
+        let slot = self.nodes.get(node as usize).map(|node| node.slot);
+        slot.is_some_and(|slot| self.slots.slot(slot).is_way && (self.is_json || slot != DOCUMENT))
     }
 
     /// Whether nothing has begun that has not ended.
@@ -264,6 +311,7 @@ impl<'m> Tree<'m> {
             Holds::True => Some(Raw::Boolean(true)),
             Holds::False => Some(Raw::Boolean(false)),
             Holds::Nodes => Some(Raw::Composite),
+            Holds::Elements => None,
         }
     }
 
@@ -308,6 +356,7 @@ impl Place for At<'_, '_> {
         match first {
             _ if several || !all => Found::Several,
             NONE => Found::Nothing,
+            node if self.tree.nodes[node as usize].holds == Holds::Elements => Found::Elements,
             node => self.tree.raw(node).map_or(Found::Blank, Found::One),
         }
     }

@@ -7,7 +7,7 @@ use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::{Timestamp, civil::DateTime};
 use samspor_domain::Reason;
 
-use super::rule::{Moment, Money, Rule, Writing};
+use super::rule::{Moment, Money, Resolution, Rule, Writing};
 use super::schema::Form;
 use crate::calendar;
 use crate::json::Node;
@@ -30,6 +30,8 @@ pub(super) type Wrong = (Reason, Cow<'static, str>);
 pub(super) fn canonical<'a>(rule: &'a Rule, raw: Raw<'a>, negated: bool) -> Result<Node<'a>, Wrong> {
     let reason = reason(rule.form);
     let wrong = |why: &'static str| (reason, Cow::Borrowed(why));
+    let raw =
+        stripped(&rule.strip, raw).ok_or_else(|| wrong("does not begin with what `strip` takes away"))?;
     match &rule.writing {
         Writing::Money(money) => {
             let amount = match (raw, money.is_number) {
@@ -49,7 +51,7 @@ pub(super) fn canonical<'a>(rule: &'a Rule, raw: Raw<'a>, negated: bool) -> Resu
             };
             return Ok(Node::Text(Cow::Owned(amount)));
         }
-        Writing::Moment(moments) => {
+        Writing::Moment(moments, resolution) => {
             let text = text(rule.form, raw)?;
             let expected =
                 || (reason, Cow::Owned(format!("is not as declared: expected {}", shown(moments))));
@@ -58,6 +60,13 @@ pub(super) fn canonical<'a>(rule: &'a Rule, raw: Raw<'a>, negated: bool) -> Resu
                 return Ok(Node::Text(Cow::Owned(day.to_string())));
             }
             let instant = moments.iter().find_map(|moment| instant(moment, &text)).ok_or_else(expected)?;
+            if rule.form == Form::Version
+                && *resolution == Resolution::Time
+                && calendar::date(&text).is_some()
+            {
+                let why = "is a day without a time, which does not order versions; say resolution = \"day\" if it does";
+                return Err(wrong(why));
+            }
             return Ok(match rule.form {
                 Form::Version => Node::Integer(instant.as_microsecond()),
                 _ => Node::Text(Cow::Owned(instant.to_string())),
@@ -82,6 +91,18 @@ pub(super) fn canonical<'a>(rule: &'a Rule, raw: Raw<'a>, negated: bool) -> Resu
         text = Cow::Borrowed(found);
     }
     plain(rule.form, text)
+}
+
+/// What is left without the text that it must begin with; none if it does not.
+fn stripped<'a>(strip: &str, raw: Raw<'a>) -> Option<Raw<'a>> {
+    Some(match raw {
+        raw if strip.is_empty() => raw,
+        Raw::Text(Cow::Borrowed(text)) => Raw::Text(Cow::Borrowed(text.strip_prefix(strip)?.trim_start())),
+        Raw::Text(Cow::Owned(text)) => {
+            Raw::Text(Cow::Owned(text.strip_prefix(strip)?.trim_start().to_owned()))
+        }
+        Raw::Number(_) | Raw::Boolean(_) | Raw::Composite => return None,
+    })
 }
 
 /// A canonical text as the node that its form has.
@@ -164,7 +185,15 @@ fn amount(money: &Money, text: &str, negated: bool) -> Option<String> {
 
 /// An amount from the characters of a JSON number.
 fn number(money: &Money, literal: &str, negated: bool) -> Option<String> {
-    let plain = Money { decimal: '.', thousands: None, is_trailing: false, negative: Vec::new(), ..*money };
+    let plain = Money {
+        decimal: '.',
+        thousands: None,
+        is_trailing: false,
+        is_number: true,
+        is_oere: money.is_oere,
+        negative: Vec::new(),
+        positive: Vec::new(),
+    };
     // JSON lets no number begin with '+', so nothing else is let through than an amount may be.
     amount(&plain, literal, negated)
 }
@@ -253,16 +282,37 @@ fn exact(read: &BrokenDownTime) -> Option<Timestamp> {
 /// hyphens, cannot tell November from 1 January.
 fn parsed(format: &str, text: &str) -> Option<BrokenDownTime> {
     let read = BrokenDownTime::parse(format, text).ok()?;
-    // Decimals of a second have many writings.
-    let is_same = format.contains(['f', 'N']) || read.to_string(format).is_ok_and(|written| written == text);
+    let is_same = has_decimals(format) || read.to_string(format).is_ok_and(|written| written == text);
     is_same.then_some(read)
 }
 
-/// Whether dates can be read so: tried with one.
-pub(super) fn is_readable(moment: &Moment) -> bool {
+/// Whether a format has decimals of a second (`%f`, `%N`, `%.f`, `%3f`), which have many writings.
+fn has_decimals(format: &str) -> bool {
+    let mut rest = format;
+    while let Some((_, after)) = rest.split_once('%') {
+        let directive = after.trim_start_matches(|c: char| "-_^#.:".contains(c) || c.is_ascii_digit());
+        if directive.starts_with(['f', 'N']) {
+            return true;
+        }
+        // The sign after it is its own, also where that is another '%'.
+        rest = directive.get(directive.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
+    }
+    false
+}
+
+/// Whether values of that form can be read so: tried with one. An instant must come back with its hour and minute.
+pub(super) fn is_readable(moment: &Moment, form: Form, resolution: Resolution) -> bool {
     let Moment::Format(format) = moment else { return true };
     let sample = calendar::in_copenhagen(date(2026, 11, 23).at(14, 35, 46, 0));
     let Ok(written) = strtime::format(format, &sample) else { return false };
     // A format without year, month and day gives no date.
-    day(moment, &written) == Some(sample.date()) && instant(moment, &written).is_some()
+    if day(moment, &written) != Some(sample.date()) {
+        return false;
+    }
+    let Some(read) = instant(moment, &written) else { return false };
+    if form == Form::Date || resolution == Resolution::Day {
+        return true;
+    }
+    let minute = |instant: Timestamp| instant.as_second().div_euclid(60);
+    minute(read) == minute(sample.timestamp())
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use samspor_domain::{Clock, Credential, Credentials, LinkError};
+use samspor_domain::{Clock, Credential, Credentials, LinkError, Refusal};
 
 use crate::target::{Private, SettingsError, Url, authorities, identity};
 use wire::{AnswerError, Request};
@@ -19,6 +19,8 @@ use wire::{AnswerError, Request};
 const MAX_TOKEN_BYTES: usize = 24 << 10;
 /// The longest answer that is read, in bytes: the assertion in Base64, and what stands around it.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
+/// For so long after it was fetched a token may count as too early, by clocks that go behind the service's.
+const YOUNG: SignedDuration = SignedDuration::from_secs(60);
 /// A token is fetched anew when less than one part of so many is left of its life.
 const MARGIN: i32 = 5;
 
@@ -61,6 +63,10 @@ struct Kept {
     credential: Credential,
     /// From then on another one is fetched, or tried to be.
     renew: Timestamp,
+    /// When it was fetched.
+    fetched: Timestamp,
+    /// How often in a row it did not let in.
+    failures: u32,
 }
 
 impl fmt::Debug for Client {
@@ -85,6 +91,8 @@ enum FetchError {
     Answer(#[from] AnswerError),
     #[error("the token ended at {0}, before it came: does this machine's clock go right?")]
     Ended(Timestamp),
+    #[error("no answer within {} ms", .0.as_millis())]
+    Late(Duration),
     #[error("no answer")]
     Link(#[source] reqwest::Error),
 }
@@ -130,7 +138,17 @@ impl Client {
         self.kept().filter(|kept| self.clock.now() < kept.renew).map(|kept| kept.credential)
     }
 
+    /// Another one. While there is one that holds, whoever connects by it does not wait long: it is asked for within the time
+    /// that connecting may take, TLS and login included.
     async fn fetch(&self) -> Result<Credential, FetchError> {
+        if self.kept().is_none_or(|kept| kept.credential.expires() <= self.clock.now()) {
+            return self.ask().await;
+        }
+        let limit = self.settings.answer_timeout.min(self.settings.connect_timeout / 4);
+        tokio::time::timeout(limit, self.ask()).await.unwrap_or(Err(FetchError::Late(limit)))
+    }
+
+    async fn ask(&self) -> Result<Credential, FetchError> {
         let Settings { cvr, entity_id, url, .. } = &self.settings;
         let body = serde_json::to_vec(&Request::new(cvr, &self.certificate, entity_id)).unwrap_or_default();
         let request = self.http.post(url.get()).header(CONTENT_TYPE, "application/json");
@@ -186,17 +204,18 @@ impl Credentials for Client {
         match fetched {
             Ok(credential) => {
                 let renew = before(credential.expires(), share(credential.expires()));
-                self.keep(Some(Kept { credential: credential.clone(), renew }));
+                self.keep(Some(Kept { credential: credential.clone(), renew, fetched: now, failures: 0 }));
                 Ok(credential)
             }
             Err(error) => match self.kept().filter(|kept| now < kept.credential.expires()) {
-                Some(Kept { credential, .. }) => {
-                    let end = credential.expires();
+                Some(kept) => {
+                    let end = kept.credential.expires();
                     let error: &dyn std::error::Error = &self.failed(error);
                     tracing::warn!(error, %end, "no new token is had, and the one that there is holds for a while yet");
                     // Not for every message that is sent meanwhile.
                     let renew = before(end, share(end) * (MARGIN - 1));
-                    self.keep(Some(Kept { credential: credential.clone(), renew }));
+                    let credential = kept.credential.clone();
+                    self.keep(Some(Kept { renew, ..kept }));
                     Ok(credential)
                 }
                 None => Err(self.failed(error)),
@@ -204,11 +223,24 @@ impl Credentials for Client {
         }
     }
 
-    fn refused(&self, credential: &Credential) {
+    fn refused(&self, credential: &Credential, refusal: Refusal) -> bool {
+        let now = self.clock.now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // Another one may have been fetched by then.
-        if kept.as_ref().is_some_and(|kept| kept.credential == *credential) {
+        let Some(its) = kept.as_mut().filter(|kept| kept.credential == *credential) else { return true };
+        its.failures += 1;
+        let is_old = now.duration_since(its.fetched) > YOUNG;
+        let is_refused = its.failures > 1 || (refusal == Refusal::Said && is_old);
+        if is_refused {
             *kept = None;
+        }
+        is_refused
+    }
+
+    fn accepted(&self, credential: &Credential) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(its) = kept.as_mut().filter(|kept| kept.credential == *credential) {
+            its.failures = 0;
         }
     }
 }

@@ -79,13 +79,19 @@ fn verdict(
     *bytes += sealed.0.len();
     let (delivery, line_end) = kept::open_line(vault, &sealed)?;
     let mut items = own(entry, intake.prepare(&delivery));
+    // The bytes may be a part of a body, in which the operator was told the place, and by which the entry is known.
+    for item in &mut items {
+        if let Err(fault) = &mut item.content {
+            *fault = fault.clone().in_place_of(entry.path.as_deref());
+        }
+    }
     if let [line] = &mut items[..] {
         line.line_end = line_end; // By itself it has none.
     }
     let keys = vault.source(name);
     let whole = kept::whole(delivery.content_type.as_deref(), &delivery.body);
     Ok(match still_faulty(entry, &items, &keys, &whole) {
-        Some(fault) => Verdict::Faulty(fault.on_line_of(entry.path.as_deref())),
+        Some(fault) => Verdict::Faulty(fault),
         None => Verdict::Items(items),
     })
 }
@@ -103,11 +109,14 @@ fn own(entry: &Entry, mut items: Vec<Prepared>) -> Vec<Prepared> {
 
 /// The fault for which an entry stays as it is: of its one item, or of all, or the one that it stands for.
 fn still_faulty(entry: &Entry, items: &[Prepared], keys: &Pseudonyms, whole: &[u8]) -> Option<Fault> {
-    let mut faults = items.iter().filter_map(|item| item.content.as_ref().err());
-    if items.iter().all(|item| item.content.is_err()) {
-        return faults.next().cloned();
-    }
-    faults.find(|fault| kept::known_by(keys, whole, fault) == entry.content).cloned()
+    let faults = || items.iter().filter_map(|item| Some((item, item.content.as_ref().err()?)));
+    let own = faults().find(|(item, fault)| {
+        // As one of several, or, as entries were known once, by its place alone.
+        let forms = [(item.item, item.items), (0, 1)];
+        forms.iter().any(|form| kept::known_by(keys, whole, fault, *form) == entry.content)
+    });
+    let first = || faults().next().filter(|_| items.iter().all(|item| item.content.is_err()));
+    own.or_else(first).map(|(_, fault)| fault.clone())
 }
 
 /// What would become of the next entries of a set after one of them, if they were released now. None: there is no such

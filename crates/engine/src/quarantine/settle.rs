@@ -86,7 +86,8 @@ impl Core {
             let body = kept::open_body(&self.keyring.vault, &sealed)?;
             let whole = kept::whole(body.content_type.as_deref(), &body.body);
             let keys = self.keyring.scope(Scope::Source(entry.source));
-            self.store.fault_again(entry.no, fault, &kept::known_by(keys, &whole, fault))?;
+            let content = kept::known_by(keys, &whole, fault, (entry.item, entry.items));
+            self.store.fault_again(entry.no, fault, &content)?;
         }
         Ok(one(Fate::Quarantined(fault.reason)))
     }

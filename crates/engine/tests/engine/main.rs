@@ -13,6 +13,7 @@ mod forgetting;
 mod forwarding;
 mod held_up;
 mod line_faults;
+mod mapped;
 mod missing;
 mod panics;
 mod put_off;

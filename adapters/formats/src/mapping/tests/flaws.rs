@@ -51,7 +51,7 @@ each = "o:Nøgle"
         "13:8: a condition needs exactly one of `is`, `is_not` and `exists`",
         "15:8: this path has an empty step",
         "16:36: `%d-%m` is no format from which a date can be read; such as",
-        "16:45: the rule of `date`, a date, has no key `decimal`; there are path, first, join, value, when, otherwise, format",
+        "16:45: the rule of `date`, a date, has no key `decimal`; there are path, first, join, value, when, otherwise, strip, format",
         "17:12: `decimal` and `thousands` are both ','",
         "17:72: `number` is for json, which alone has numbers",
         "17:72: a JSON number is written in one way",
@@ -103,6 +103,26 @@ fn what_is_no_toml_or_lacks_a_section_is_told() {
         (
             "[reads]\nformat = \"fixed\"\ncolumns = [{ name = \"a\", at = 0, width = 1 }]\n[[message]]\ntype = \"case\"\n[message.fields]\nid = \"b\"",
             "3:31: this is a whole number: expected a whole number from 1 to 10000",
+        ),
+        (
+            "[reads]\nformat = \"csv\"\nheader = false\n[[message]]\ntype = \"case\"\n[message.fields]\nid = \"1\"",
+            "1:1: without a header, [reads] needs the key `columns`",
+        ),
+        (
+            "[reads]\nformat = \"csv\"\nheader = false\ncolumns = 2\n[[message]]\ntype = \"case\"\n[message.fields]\nid = \"3\"",
+            "5:1: a case needs the field `version`",
+        ),
+        (
+            "pass = 1\n[reads]\nformat = \"json\"\n[[message]]\ntype = \"case\"\n[message.fields]\nid = \"3\"\nversion = \"v\"\ncitizen.id = \"i\"",
+            "1:8: what is passed over is a list: write [[pass]]",
+        ),
+        (
+            "[reads]\nformat = \"json\"\n[[pass]]\neach = \"b\"\n[[message]]\ntype = \"case\"\neach = \"a\"\n[message.fields]\nid = \"3\"\nversion = \"v\"\ncitizen.id = \"i\"",
+            "3:1: [[pass]] needs the key `when`",
+        ),
+        (
+            "[reads]\nformat = \"json\"\n[[pass]]\neach = \"b\"\nwhen = { path = \"x\", is = \"y\" }\n[[message]]\ntype = \"case\"\neach = \"a\"\n[message.fields]\nid = \"3\"\nversion = \"v\"\ncitizen.id = \"i\"",
+            "4:1: no [[message]] has this `each`, so there is nothing to pass over",
         ),
     ] {
         let told = flaws(text);

@@ -28,6 +28,10 @@ when = { path = "pris", exists = true }
   rate.per = { path = "periode", table = "periode" }
   total = { path = "ialt" }
 
+[[pass]]
+each = "sager/bevillinger"
+when = { path = "pris", exists = false }
+
 [tables.periode]
 uge = "week"
 "md." = "month"
@@ -67,7 +71,9 @@ fn arrays_are_repeated_elements_and_numbers_are_taken_by_their_characters() {
         ],
     );
     let items = items(JSON, body);
-    let excerpt = String::from_utf8_lossy(items[5].excerpt.as_deref().unwrap_or_default()).into_owned();
+    let excerpt =
+        items[5].excerpt.as_ref().map(|excerpt| String::from_utf8_lossy(&excerpt.bytes).into_owned());
+    let excerpt = excerpt.unwrap_or_default();
     assert_eq!(
         excerpt,
         "\u{feff}{\"afsender\":{\"navn\":\"x\"},\"sager\":[{\"sagsnr\":17,\"rettet\":\"2026-03-14 12:00:00\",\
@@ -90,9 +96,10 @@ fn an_array_at_the_top_is_as_many_documents() {
     becomes(
         &text,
         format!("[{},[{}],null,{{}}]", one(1), one(2)),
-        &[&case(1), &case(2), "…missing-field at [3]/"],
+        &[&case(1), &case(2), "…missing-field at [3]/sagsnr", "…missing-field at [4]/"],
     );
     becomes(&text, "[]", &["…unknown-type"]);
+    becomes(&text, "null", &["…missing-field at sagsnr"]);
     becomes(&text, "7", &["…missing-field at sagsnr"]);
     becomes(&text, "{\"a\":1,\"a\":2}", &["undecodable: a key is repeated in one object"]);
     becomes(&text, "{", &["…undecodable: the body is not the JSON it should be: EOF"]);
@@ -101,4 +108,40 @@ fn an_array_at_the_top_is_as_many_documents() {
         "{\"sagsnr\":\"\\ud800\"}",
         &["…undecodable: the body is not the JSON it should be at byte 10"],
     );
+}
+
+#[test]
+fn a_null_among_messages_is_one_of_which_nothing_can_be_made() {
+    let case = r#"{"sagsnr":"1","rettet":"2026-03-14 12:00:00","slettet":true}"#;
+    becomes(
+        JSON,
+        format!("{{\"sager\":[null,{case},{{\"sagsnr\":null,\"bevillinger\":null}}]}}"),
+        &[
+            "…missing-field at sager[1]/sagsnr",
+            r#"{"type":"case","id":"1","version":1773486000000000,"deleted":true}"#,
+            "…missing-field at sager[3]/sagsnr",
+        ],
+    );
+    becomes(JSON, "{\"sager\":null}", &["…unknown-type"]);
+}
+
+/// What would take a hundred times its bytes is one fault before it does; what messages can be made of is read.
+#[test]
+fn a_body_of_the_shortest_nodes_is_one_fault() {
+    for item in ["0,", "{},", "[{}],", "null,"] {
+        let body = format!("{{\"sager\":[{}0]}}", item.repeat(200_000));
+        becomes(
+            JSON,
+            body,
+            &["…undecodable: the body has more elements than messages can stand in its bytes"],
+        );
+        let body = format!("{{\"sager\":[{{\"bevillinger\":[{}0]}}]}}", item.repeat(200_000));
+        becomes(JSON, body, &["…undecodable: the body has more elements"]);
+    }
+    let body =
+        format!("{{\"sager\":[{{\"borger\":[{}0]}}]}}", "{\"cpr\":[0,0,0,0,0,0,0,0,0,0]},".repeat(20_000));
+    becomes(JSON, body, &["…undecodable: the body has more elements"]);
+    let case = r#"{"sagsnr":"1","rettet":"2026-03-14 12:00:00","borger":{"cpr":"6112801234"}},"#;
+    let body = format!("{{\"sager\":[{}]}}", case.repeat(20_000).trim_end_matches(','));
+    assert_eq!(items(JSON, body).len(), 20_000);
 }

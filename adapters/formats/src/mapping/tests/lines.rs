@@ -1,5 +1,7 @@
 //! CSV and fixed widths.
 
+use samspor_domain::Excerpt;
+
 use super::{becomes, items};
 
 const CSV: &str = r#"
@@ -42,9 +44,9 @@ fn each_line_is_an_item_of_its_own_and_a_bad_one_holds_up_nothing() {
             r#"{"type":"posting","id":"1-2","date":"2026-03-14","account":"5.28.21","amount":"-1234.50"}"#,
             "invalid-amount at line 5, column \"Beløb\": is not an amount as declared: digits, at most two after ',', '.' between \
              each three before it or nowhere, and any '-' after them (`amount`, mapping line 16)",
-            "undecodable at line 6: has 3 values, and the header 7 columns",
+            "undecodable at line 6: has 3 values, and by the header there are 7 columns",
             "undecodable at line 7: has a quoted value that does not end on its line",
-            "undecodable at line 8: has 9 values, and the header 7 columns",
+            "undecodable at line 8: has 9 values, and by the header there are 7 columns",
             "missing-field at line 9, column \"Bilag\": is required, and nothing is found here (`id`, mapping line 13)",
         ],
     );
@@ -66,7 +68,7 @@ fn a_separator_within_a_text_moves_no_column() {
     becomes(
         mapping,
         "Id;Dato;Konto;Tekst;Moms;Beløb;Note\n7;2026-03-14;5.28.21;Køb 3;5;250,00;1250,00;\n",
-        &["undecodable at line 2: has 8 values, and the header 7 columns"],
+        &["undecodable at line 2: has 8 values, and by the header there are 7 columns"],
     );
 }
 
@@ -75,8 +77,8 @@ fn an_excerpt_is_the_header_and_the_line_and_a_mark_says_utf_8() {
     let body = format!("\u{feff}{HEADER}1;1;14-03-2026;5.28.21;1,5;;ø\n1;2;14-03-2026;x;1,5;;\n");
     let items = items(CSV, &body);
     assert_eq!(items.len(), 2);
-    let excerpt = items[1].excerpt.clone().unwrap_or_default();
-    assert_eq!(excerpt, format!("\u{feff}{HEADER}1;2;14-03-2026;x;1,5;;"));
+    let excerpt = items[1].excerpt.as_ref().map_or(&b""[..], |excerpt| &excerpt.bytes);
+    assert_eq!(excerpt, format!("\u{feff}{HEADER}1;2;14-03-2026;x;1,5;;").as_bytes());
     assert_eq!(items[0].ignored_fields, 1);
     becomes(
         CSV,
@@ -95,11 +97,14 @@ fn without_a_header_columns_are_numbers_and_titles_are_passed_over() {
 format = "csv"
 separator = "\t"
 header = false
+columns = 3
 skip_lines = 2
+
+[[pass]]
+when = { path = "1", is = "I alt" }
 
 [[message]]
 type = "case"
-when = { path = "1", is_not = "I alt" }
   [message.fields]
   id = "1"
   version = "2"
@@ -111,12 +116,12 @@ when = { path = "1", is_not = "I alt" }
         body,
         &[
             r#"{"type":"case","id":"A","version":7,"citizen":{"id":"000123"}}"#,
-            "invalid-field at line 4, column 3: is cut off: the line ends before this column does (`citizen.id`, mapping line 14)",
+            "undecodable at line 4: has 2 values, and by `columns` in [reads] there are 3 columns",
         ],
     );
     let items = items(text, body);
-    assert_eq!(items[1].excerpt.as_deref(), Some(&b"\n\nB\t8"[..]));
-    assert_eq!(items[1].ignored_fields, 1);
+    assert_eq!(items[1].excerpt, Some(Excerpt::alone("\n\nB\t8".into())));
+    assert_eq!(items[1].ignored_fields, 0);
     becomes(text, "\n\nI alt\t2\t0\n", &["…unknown-type: the mapping makes no message of this"]);
 }
 
@@ -140,7 +145,7 @@ when = { path = "art", is = "P" }
   id = "id"
   date = { path = "dato", format = "%Y%m%d" }
   account = { value = "5.28.21" }
-  amount = { path = "beloeb", unit = "oere", negative = { path = "dk", is = "K" } }
+  amount = { path = "beloeb", unit = "oere", negative = { path = "dk", is = "K" }, positive = { path = "dk", is = "D" } }
 "#;
     becomes(
         text,
@@ -149,6 +154,7 @@ when = { path = "art", is = "P" }
             r#"{"type":"posting","id":"øre1","date":"2026-03-14","account":"5.28.21","amount":"123.45"}"#,
             r#"{"type":"posting","id":"2","date":"2026-03-14","account":"5.28.21","amount":"-0.05"}"#,
             "…invalid-field at line 3, column \"beloeb\": is cut off",
+            "unknown-type at line 4: is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over",
             r#"{"type":"posting","id":"4","date":"2026-03-14","account":"5.28.21","amount":"0"}"#,
         ],
     );

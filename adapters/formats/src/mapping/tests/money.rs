@@ -7,7 +7,7 @@ use samspor_domain::Message;
 
 fn amount(rule: &str, written: &str) -> Option<i64> {
     let text = format!(
-        "[reads]\nformat = \"csv\"\nheader = false\nquote = \"\"\n[[message]]\ntype = \"posting\"\n[message.fields]\nid = {{ value = \"1\" }}\n\
+        "[reads]\nformat = \"csv\"\nheader = false\ncolumns = 1\nquote = \"\"\n[[message]]\ntype = \"posting\"\n[message.fields]\nid = {{ value = \"1\" }}\n\
          date = {{ value = \"2026-03-14\" }}\naccount = {{ value = \"5\" }}\namount = {{ path = \"1\"{rule} }}\n"
     )
     .replace("{ value = \"5\" }", "{ value = \"5.28.21\" }");
@@ -64,6 +64,55 @@ fn what_is_declared_is_read_and_nothing_else() {
         }
         assert_eq!(amount(rule, written), ore, "{rule} {written}");
     }
+}
+
+#[test]
+fn a_sign_is_one_of_the_words_that_were_said_or_a_fault() {
+    let text = "[reads]\nformat = \"csv\"\n[[message]]\ntype = \"posting\"\n[message.fields]\nid = \"id\"\ndate = { value = \"2026-03-14\" }\n\
+                account = { value = \"5.28.21\" }\namount = { path = \"kr\", negative = { path = \"dk\", is = [\"K\", \"Kredit\"] }, \
+                positive = { path = \"dk\", is = \"D\" } }\n";
+    for (dk, ore) in
+        [("K", Some(-1250)), ("Kredit", Some(-1250)), ("D", Some(1250)), ("k", None), ("C", None), ("", None)]
+    {
+        let items = items(text, format!("id;kr;dk\n1;12.50;{dk}\n"));
+        match &items[0].content {
+            Ok(Message::Posting(posting)) => assert_eq!(Some(posting.amount.ore()), ore, "{dk}"),
+            Ok(other) => panic!("{other:?}"),
+            Err(fault) => {
+                let right = "invalid-amount at line 2, column \"dk\": says neither `negative` nor `positive` of the amount, and exactly one is wanted (`amount`, mapping line 9)";
+                assert_eq!((fault.to_string().as_str(), ore), (right, None), "{dk}");
+            }
+        }
+    }
+    let both = text.replace("is = \"D\"", "exists = true");
+    assert!(
+        items(&both, "id;kr;dk\n1;12.50;K\n")[0]
+            .content
+            .as_ref()
+            .is_err_and(|f| f.message.contains("says both"))
+    );
+    // A word alone cannot say what the other one is; that there is something, can.
+    let alone = |is: &str| {
+        format!(
+            "{} negative = {{ path = \"dk\", {is} }} }}\n",
+            text.split(" negative").next().unwrap_or_default()
+        )
+    };
+    let flaws = super::flaws(&alone("is = \"K\""));
+    assert!(
+        flaws[0].starts_with("9:36: `negative` asks for a word, so it needs `positive` beside it"),
+        "{flaws:?}"
+    );
+    super::mapping(&alone("exists = true"));
+    let other = text
+        .replace("negative =", "positiv =")
+        .replace("positive =", "negativ =")
+        .replace("negativ ", "positive ");
+    assert!(
+        super::flaws(&other).iter().any(|flaw| flaw.contains("`positive` goes with `negative`")),
+        "{:?}",
+        super::flaws(&other)
+    );
 }
 
 /// An amount of øre as a system writes it that groups its thousands.

@@ -8,6 +8,9 @@ use super::super::sending::{Encoder, Sender, message_id, status};
 use super::super::xml::{self, Element, Space};
 use super::*;
 
+/// For whom and by which target it is sent.
+const SCOPE: &str = "00000019:ledger";
+
 fn ledger(revision: i64) -> LedgerRecord {
     LedgerRecord {
         source: source(),
@@ -42,8 +45,17 @@ fn lis(posting: u8) -> Record {
 }
 
 fn encoder(message_type: &str, system: Option<&str>) -> Encoder {
-    let sender = Sender { message_type: message_type.into(), system: system.map(str::to_owned) };
-    Encoder::new(std::sync::Arc::new(crate::json::Encoder), sender)
+    Encoder::new(std::sync::Arc::new(crate::json::Encoder), sender(message_type, system))
+}
+
+fn sender(message_type: &str, system: Option<&str>) -> Sender {
+    Sender {
+        scope: SCOPE.into(),
+        message_type: message_type.into(),
+        system: system.map(str::to_owned),
+        responsible: None,
+        recipients: Vec::new(),
+    }
 }
 
 fn at<'e>(element: &'e Element, path: &[&str]) -> &'e Element {
@@ -63,7 +75,7 @@ fn an_envelope_is_taken_by_our_own_reader_and_holds_the_record_as_it_was_encoded
         assert_eq!(names(&root), ["BeskedId", "BeskedVersion", "Beskedkuvert", "Beskeddata"]);
         assert_eq!(
             at(&root, &["BeskedId"]).text("UUIDIdentifikator"),
-            Some(message_id("ky:P <&> 1:7").as_str())
+            Some(message_id(SCOPE, "ky:P <&> 1:7").as_str())
         );
         let kuvert = at(&root, &["Beskedkuvert"]);
         let id = |text: &str| if text.starts_with("urn:") { "URNIdentifikator" } else { "UUIDIdentifikator" };
@@ -106,11 +118,99 @@ fn the_same_record_has_the_same_id_and_no_other_has() {
         of(&all[0]),
         of(&Record::Ledger(LedgerRecord { amount: "1.00".parse().expect("it"), ..ledger(1) }))
     );
-    assert_eq!(of(&lis(1)), message_id("ky:01010101010101010101010101010101:1"));
+    assert_eq!(of(&lis(1)), message_id(SCOPE, "ky:01010101010101010101010101010101:1"));
     // Whoever kept an id must know it again after an update of the gateway.
-    assert_eq!(message_id("opus:P-1:1"), "99c66fcb-a05f-5b51-8367-05f548497528");
+    assert_eq!(message_id(SCOPE, "opus:P-1:1"), "293d393c-ae5c-5dfb-9da8-6a6ec5212494");
+    // Other gateways have the same names, and a posting that changes its solution goes by two targets at once.
+    let elsewhere = ["00000027:ledger", "00000019:other"].map(|scope| {
+        let sender = Sender { scope: scope.into(), ..sender(CASE_TYPE, None) };
+        let body = Encoder::new(std::sync::Arc::new(crate::json::Encoder), sender).encode(&all[0]);
+        let root = xml::parse(&body, None, None).unwrap_or_else(|fault| panic!("{fault}"));
+        at(&root, &["BeskedId"]).text("UUIDIdentifikator").expect("an id").to_owned()
+    });
+    assert!(elsewhere[0] != elsewhere[1] && elsewhere.iter().all(|id| !ids.contains(id)));
     let lis = encoder(CASE_TYPE, None).encode(&lis(1));
     assert!(!String::from_utf8_lossy(&lis).contains("Dannelsestidspunkt"), "an LIS is told months");
+}
+
+/// An encoder whose content type needs escaping, and whose bytes are no text.
+struct Binary;
+
+const BINARY: &str = "application/x-protobuf; messageType=\"<a & b>\"";
+
+impl Encode for Binary {
+    fn content_type(&self) -> &'static str {
+        BINARY
+    }
+
+    fn encode(&self, _: &Record) -> bytes::Bytes {
+        bytes::Bytes::from_static(&[0xff, 0, 0xfe])
+    }
+}
+
+#[test]
+fn a_content_type_may_hold_anything_and_bytes_are_not_called_text() {
+    let body = Encoder::new(std::sync::Arc::new(Binary), sender(CASE_TYPE, None));
+    let body = body.encode(&Record::Ledger(ledger(1)));
+    let root = xml::parse(&body, None, None).unwrap_or_else(|fault| panic!("{fault}"));
+    let data = &at(&root, &["Beskeddata"]).children[0];
+    assert_eq!((data.attribute("content-type"), data.attribute("encoding")), (Some(BINARY), None));
+    assert_eq!(data.own_text(), Some("/wD+"));
+
+    let body = encoder(CASE_TYPE, None).encode(&Record::Ledger(ledger(1)));
+    let root = xml::parse(&body, None, None).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(at(&root, &["Beskeddata"]).children[0].attribute("encoding"), Some("UTF-8"));
+}
+
+/// By another program than the gateway's libraries, as for the records: namespaces, names, their order and their content.
+#[test]
+fn every_kind_of_envelope_is_valid_by_its_schema() {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let valid = |body: &[u8]| {
+        let path = folder.path().join("envelope.xml");
+        std::fs::write(&path, body).unwrap_or_else(|error| panic!("{error}"));
+        let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/schemas/envelope.xsd");
+        let mut xmllint = std::process::Command::new("xmllint");
+        xmllint.args(["--noout", "--nonet", "--schema", schema]).arg(path);
+        let output = xmllint.output().unwrap_or_else(|error| {
+            panic!("{error}: xmllint is needed; on Debian: `sudo apt-get install libxml2-utils`")
+        });
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let full = Sender {
+        responsible: Some("URN:oio:Example:<&>".into()),
+        recipients: vec!["urn:oio:cvr-nr:00000027".into(), OBJECT_ID.into()],
+        ..sender("urn:oio:type", Some(OBJECT_ID))
+    };
+    for sender in [full.clone(), sender(CASE_TYPE, None)] {
+        for content in [
+            std::sync::Arc::new(crate::json::Encoder) as std::sync::Arc<dyn Encode>,
+            std::sync::Arc::new(Binary),
+        ] {
+            let encoder = Encoder::new(content, sender.clone());
+            for record in [Record::Ledger(ledger(1)), lis(1)] {
+                let (is_valid, said) = valid(&encoder.encode(&record));
+                assert!(is_valid, "{said}");
+            }
+        }
+    }
+    // And the schema is not one that takes anything.
+    let good =
+        Encoder::new(std::sync::Arc::new(crate::json::Encoder), full).encode(&Record::Ledger(ledger(1)));
+    let good = String::from_utf8_lossy(&good).into_owned();
+    for (right, wrong) in [
+        ("urn:oio:sagdok:3.0.0", "urn:oio:sagdok:2.0.0"),
+        ("xmlns=\"urn:oio:besked:kuvert:1.0\"", "xmlns=\"urn:besked:kuvert:1.0\""),
+        ("<Base64 xmlns=\"urn:besked:kuvert:1.0\"", "<Base64"),
+        ("<BeskedVersion>1.0</BeskedVersion>", ""),
+        ("<BeskedAnsvarligAktoer>", "<TilladtModtager/><BeskedAnsvarligAktoer>"),
+        ("<Kildesystem><s:UUIDIdentifikator>", "<Kildesystem><s:UUIDIdentifikator>x"),
+        ("2026-03-15T", "2026-03-15 "),
+        (" content-type=", " type="),
+    ] {
+        assert!(good.contains(right), "{right} in {good}");
+        assert!(!valid(good.replacen(right, wrong, 1).as_bytes()).0, "{wrong}");
+    }
 }
 
 #[test]
