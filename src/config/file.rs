@@ -465,7 +465,8 @@ pub(super) struct Target {
 pub(super) struct Filter {
     /// The solutions' ids.
     pub(super) solutions: Option<At<Vec<At<String>>>>,
-    /// The sector areas of the charts; `unmapped` is that of accounts which no chart knows.
+    /// The sector areas of the charts, as the posting's own account has them, and not of a split's parts; `unmapped` is that of
+    /// accounts which no chart knows.
     pub(super) areas: Option<At<Vec<At<String>>>>,
     /// `inside` and `outside`. A closed finance solution takes `inside` only.
     pub(super) sides: Option<At<Vec<At<String>>>>,
