@@ -291,11 +291,11 @@ fn read(file: &Path) -> Result<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
     Source(Source, login::Reached),
-    Target(Target, login::Reached),
-    Http(Target, http::Settings),
+    Target(Box<Target>, login::Reached),
+    Http(Box<Target>, http::Settings),
     /// A folder has no secret, nor anything else that does not stand in the configuration.
     Inbox(Source),
-    Outbox(Target),
+    Outbox(Box<Target>),
 }
 
 /// Every source and target of a configuration, by the name of its part.
@@ -310,11 +310,12 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
         made.insert(source_part(&source.name), way);
     }
     for target in &config.targets {
+        let its = || Box::new(target.clone());
         let way = match &target.way {
-            Way::Amqp(amqp) => Made::Target(target.clone(), url(&amqp.broker)?),
-            Way::Http(http) => Made::Http(target.clone(), http_settings(http)?),
-            Way::Folder(_) => Made::Outbox(target.clone()),
-            Way::Distributor(to) => Made::Target(target.clone(), url(&to.broker)?),
+            Way::Amqp(amqp) => Made::Target(its(), url(&amqp.broker)?),
+            Way::Http(http) => Made::Http(its(), http_settings(http)?),
+            Way::Folder(_) => Made::Outbox(its()),
+            Way::Distributor(to) => Made::Target(its(), url(&to.broker)?),
         };
         made.insert(target_part(&target.name), way);
     }

@@ -196,7 +196,7 @@ pub(crate) fn open_line(vault: &Vault, sealed: &Sealed) -> Result<(Delivery, Byt
     let delivery = open_whole(vault, Purpose::Quarantine, sealed)?;
     let Some(given) = delivery.content_type else { return Ok((delivery, Bytes::new())) };
     let content_type = given.trim_end_matches(['\r', '\n']);
-    let line_end = Bytes::copy_from_slice(given[content_type.len()..].as_bytes());
+    let line_end = Bytes::copy_from_slice(&given.as_bytes()[content_type.len()..]);
     let content_type = Some(content_type.to_owned()).filter(|given| !given.is_empty());
     Ok((Delivery { content_type, ..delivery }, line_end))
 }
