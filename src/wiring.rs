@@ -290,11 +290,11 @@ fn read(file: &Path) -> Result<String> {
 /// its broker with the URL itself, or its certificates and token, wherever those stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
-    Source(Source, login::Reached),
+    Source(Box<Source>, login::Reached),
     Target(Box<Target>, login::Reached),
     Http(Box<Target>, http::Settings),
     /// A folder has no secret, nor anything else that does not stand in the configuration.
-    Inbox(Source),
+    Inbox(Box<Source>),
     Outbox(Box<Target>),
 }
 
@@ -304,8 +304,8 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
     let mut made = BTreeMap::new();
     for source in &config.sources {
         let way = match &source.way {
-            SourceWay::Amqp(queue) => Made::Source(source.clone(), url(&queue.broker)?),
-            SourceWay::Folder(_) => Made::Inbox(source.clone()),
+            SourceWay::Amqp(queue) => Made::Source(Box::new(source.clone()), url(&queue.broker)?),
+            SourceWay::Folder(_) => Made::Inbox(Box::new(source.clone())),
         };
         made.insert(source_part(&source.name), way);
     }
