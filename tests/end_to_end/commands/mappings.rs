@@ -93,6 +93,46 @@ fn each_way_it_can_end_has_its_code_and_says_what_to_do() -> Result<()> {
     Ok(())
 }
 
+/// A path that is typed wrong is no fault where the field may be left out: so the rule is named, and what it should have read.
+#[test]
+fn a_rule_that_finds_nothing_anywhere_is_told_and_fails_the_test() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text);
+    let mapping = "[reads]\nformat = \"json\"\n\n[[message]]\ntype = \"posting\"\n  [message.fields]\n  id = \"nr\"\n  date = \"dag\"\n  \
+        account = \"konto\"\n  amount = \"kr\"\n  citizen.cpr = \"barn/Cpr\"\n";
+    write("kss.toml", mapping)?;
+    write(
+        "one.json",
+        r#"{"nr":"7","dag":"2026-03-14","konto":"5.28.21","kr":"12.50","barn":{"cpr":"611280-1234"}}"#,
+    )?;
+    let rule = "in no message:\n  mapping line 11: `citizen.cpr`: no value is found\n";
+    let ran = run(&["map", "kss.toml", "one.json"], dir)?.ended(0)?;
+    assert!(
+        ran.stderr.contains(rule) && ran.stderr.contains("no rule reads:\n  barn/cpr\n"),
+        "{}",
+        ran.stderr
+    );
+    let ran = run(&["map", "kss.toml", "one.json", "--masked"], dir)?.ended(0)?;
+    assert!(ran.stderr.contains(rule) && !ran.stderr.contains("barn/cpr"), "{}", ran.stderr);
+
+    fs::create_dir(dir.join("kss"))?;
+    fs::rename(dir.join("one.json"), dir.join("kss/one.json"))?;
+    for arguments in [&["test", "kss.toml", "--update"][..], &["test", "kss.toml"]] {
+        let ran = run(arguments, dir)?.ended(6)?;
+        assert!(ran.stdout.contains("not all shown"), "{}", ran.stdout);
+        let told = ran.stderr.contains("mapping line 11: `citizen.cpr`: no value is found")
+            && ran.stderr.contains("barn/cpr");
+        assert!(told && ran.stderr.contains("unseen = true"), "{}", ran.stderr);
+    }
+    write("kss.toml", &mapping.replace("\"barn/Cpr\"", "{ path = \"barn/Cpr\", unseen = true }"))?;
+    run(&["test", "kss.toml"], dir)?.ended(0)?;
+    write("kss.toml", &mapping.replace("barn/Cpr", "barn/cpr"))?;
+    run(&["test", "kss.toml", "--update"], dir)?.ended(0)?;
+    run(&["test", "kss.toml"], dir)?.ended(0)?;
+    Ok(())
+}
+
 /// Examples are held against what the source may send that names their mapping; recordings are examples with content types; and
 /// masked differences tell of nobody.
 #[test]

@@ -39,7 +39,7 @@ pub(super) enum Found<'a> {
 }
 
 /// What does not hold, and where.
-struct Failure<'m> {
+pub(super) struct Failure<'m> {
     line: usize,
     path: Option<&'m Path>,
     wrong: Wrong,
@@ -185,8 +185,15 @@ fn node<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, F
         (None, Some(otherwise)) => {
             value::plain(rule.form, Cow::Borrowed(otherwise)).map(Some).map_err(at(path))
         }
-        (None, None) => Ok(None),
+        (None, None) => nothing(rule, path),
     }
+}
+
+/// What a rule makes where nothing is found: no field, or a fault where the mapping says that it is needed.
+fn nothing<'a>(rule: &'a Rule, path: Option<&'a Path>) -> Result<Option<Node<'a>>, Failure<'a>> {
+    let why = "is needed, and nothing is found here";
+    let wrong = (Reason::MissingField, why.into());
+    if rule.is_needed { Err(Failure { line: rule.line, path, wrong }) } else { Ok(None) }
 }
 
 /// Whether an amount's sign is turned round.
@@ -226,7 +233,15 @@ fn names<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, 
         }
         From::Conditions => {}
     }
-    Ok((!nodes.is_empty()).then_some(Node::List(nodes)))
+    if nodes.is_empty() {
+        let path = match &rule.from {
+            From::Path(path) => Some(path),
+            From::First(paths) | From::Join(paths, _) => paths.first(),
+            From::Constant(_) | From::Conditions => None,
+        };
+        return nothing(rule, path);
+    }
+    Ok(Some(Node::List(nodes)))
 }
 
 /// The one value at a path, if there is one.
@@ -270,7 +285,7 @@ fn joined<'a>(
     Ok(Some(Raw::Text(Cow::Owned(text))))
 }
 
-fn all_hold<'a>(conditions: &'a [Condition], place: &'a impl Place) -> Result<bool, Failure<'a>> {
+pub(super) fn all_hold<'a>(conditions: &'a [Condition], place: &'a impl Place) -> Result<bool, Failure<'a>> {
     for condition in conditions {
         if !holds(condition, place)? {
             return Ok(false);

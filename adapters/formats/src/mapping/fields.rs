@@ -100,6 +100,8 @@ impl Loader<'_> {
             otherwise: None,
             when: Vec::new(),
             writing: Writing::Canonical,
+            is_needed: false,
+            is_unseen: false,
         };
         if let DeValue::String(_) = value.get_ref() {
             return self.path(value, from).map(|path| plain(From::Path(path)));
@@ -117,6 +119,7 @@ impl Loader<'_> {
         let source = self.source(&mut keys, form, from);
         let mut rule = plain(From::Conditions);
         rule.when = keys.take("when").map(|value| self.conditions(value, from)).unwrap_or_default();
+        rule.is_unseen = keys.take("unseen").and_then(|value| self.flaws.boolean(value)).unwrap_or(false);
         let is_constant = matches!(source, Some(Some(From::Constant(_))));
         if !is_constant {
             self.reading(&mut keys, &mut rule, from);
@@ -198,6 +201,12 @@ impl Loader<'_> {
         let form = rule.form;
         if let Some(value) = keys.take("otherwise") {
             rule.otherwise = self.constant(value, form).and_then(|mut values| values.pop());
+        }
+        if let Some((at, value)) = keys.take_at("needed") {
+            rule.is_needed = self.flaws.boolean(value).unwrap_or_default();
+            if rule.is_needed && rule.otherwise.is_some() {
+                self.flaws.add(at, "`needed` and `otherwise` exclude each other: where nothing is found, it is a fault or a value");
+            }
         }
         if let Some(value) = keys.take("strip") {
             rule.strip = self.flaws.text(value).unwrap_or_default();

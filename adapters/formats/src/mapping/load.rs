@@ -136,11 +136,13 @@ impl Loader<'_> {
             let each = each.unwrap_or(DOCUMENT);
             let when = keys.take("when").map(|value| self.conditions(value, each)).unwrap_or_default();
             let fields = keys.need("fields", &mut self.flaws);
+            let is_unseen = keys.take("unseen").and_then(|value| self.flaws.boolean(value)).unwrap_or(false);
             let at = keys.at.clone();
+            let line = self.line(&at);
             keys.end(&mut self.flaws);
             let (Some((word, known)), Some(fields)) = (word, fields) else { continue };
             let fields = self.fields(&at, word, &known, fields, each);
-            makings.push(Making { word, each, when, fields });
+            makings.push(Making { word, each, when, fields, line, is_unseen });
         }
         makings
     }
