@@ -9,6 +9,7 @@ use super::load::Loaded;
 use super::path::Path;
 use super::rule::{By, Condition, From, Making, Money, Rule, Test, Writing};
 use super::schema::Form;
+use super::sides;
 use super::value::{self, Raw, Wrong};
 use crate::json::{self, Entry, Node};
 
@@ -40,9 +41,9 @@ pub(super) enum Found<'a> {
 
 /// What does not hold, and where.
 pub(super) struct Failure<'m> {
-    line: usize,
-    path: Option<&'m Path>,
-    wrong: Wrong,
+    pub(super) line: usize,
+    pub(super) path: Option<&'m Path>,
+    pub(super) wrong: Wrong,
 }
 
 /// All that is made there: nothing where the mapping says that it is passed over, and a fault where it does not say what it is.
@@ -167,6 +168,7 @@ fn node<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, F
             }
             found
         }
+        From::Sides(debit, credit) => return sides::amount(rule, place, debit, credit).map(Some),
         From::Join(paths, with) => (joined(rule, place, paths, with)?, paths.first()),
         From::Constant(values) => {
             let text = values.first().map(String::as_str).unwrap_or_default();
@@ -231,13 +233,13 @@ fn names<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, 
                 }
             }
         }
-        From::Conditions => {}
+        From::Conditions | From::Sides(..) => {}
     }
     if nodes.is_empty() {
         let path = match &rule.from {
             From::Path(path) => Some(path),
             From::First(paths) | From::Join(paths, _) => paths.first(),
-            From::Constant(_) | From::Conditions => None,
+            From::Constant(_) | From::Conditions | From::Sides(..) => None,
         };
         return nothing(rule, path);
     }
@@ -245,7 +247,7 @@ fn names<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, 
 }
 
 /// The one value at a path, if there is one.
-fn one<'a>(rule: &Rule, place: &'a impl Place, path: &'a Path) -> Result<Option<Raw<'a>>, Failure<'a>> {
+pub(super) fn one<'a>(rule: &Rule, place: &'a impl Place, path: &'a Path) -> Result<Option<Raw<'a>>, Failure<'a>> {
     single(rule.line, place, path)
 }
 
@@ -348,6 +350,7 @@ fn located(making: &Making, place: &impl Place, fault: Fault) -> Fault {
     let path = rules.iter().find_map(|rule| match &rule.from {
         From::Path(path) => Some(path),
         From::First(paths) | From::Join(paths, _) => paths.first(),
+        From::Sides(debit, _) => Some(debit),
         From::Constant(_) | From::Conditions => None,
     });
     let why = match fault.reason {

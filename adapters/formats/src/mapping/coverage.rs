@@ -115,7 +115,7 @@ impl Use<'_> {
         let what = match &self.what {
             What::Made(making) => format!("no {} is made by this [[message]]", making.word),
             What::Rule(_) => format!("{of}no value is found"),
-            What::First(path) => format!("{of}no value is found at \"{}\", which `first` names", at(path)),
+            What::First(path) => format!("{of}no value is found at \"{}\", one of several", at(path)),
             What::Condition(path) => {
                 format!("{of}nothing stands at \"{}\", which a condition asks for", at(path))
             }
@@ -154,10 +154,14 @@ fn uses(mapping: &Loaded) -> Vec<Use<'_>> {
         }
         for (field, rule) in rules(making) {
             uses.push(new(rule.line, rule.is_unseen, &field, What::Rule(rule)));
-            if let From::First(paths) = &rule.from {
-                let each = paths.iter().map(|path| new(rule.line, rule.is_unseen, &field, What::First(path)));
-                uses.extend(each);
-            }
+            let several = match &rule.from {
+                From::First(paths) => paths.iter().collect(),
+                From::Sides(debit, credit) => vec![debit, credit],
+                _ => Vec::new(),
+            };
+            uses.extend(
+                several.into_iter().map(|path| new(rule.line, rule.is_unseen, &field, What::First(path))),
+            );
             if !has_conditions {
                 continue;
             }
@@ -266,6 +270,7 @@ fn is_filled(rule: &Rule, place: &impl Place) -> bool {
         From::First(paths) => paths.iter().any(finds),
         From::Join(paths, _) if rule.form != Form::Names => paths.iter().all(finds),
         From::Join(paths, _) => paths.iter().any(finds),
+        From::Sides(debit, credit) => finds(debit) || finds(credit),
         From::Constant(_) | From::Conditions => true,
     }
 }

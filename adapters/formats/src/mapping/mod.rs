@@ -25,6 +25,7 @@ mod path;
 mod reads;
 mod rule;
 mod schema;
+mod sides;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -82,6 +82,8 @@ pub(super) enum From {
     First(Vec<Path>),
     /// All of them, joined.
     Join(Vec<Path>, String),
+    /// Debit and credit, each in a place of its own, of which exactly one is not zero.
+    Sides(Path, Path),
     /// The mapping itself: canonical values, of which there is one but in lists.
     Constant(Vec<String>),
     /// The rule's own conditions: true where they hold.

@@ -33,7 +33,7 @@ fn a_path_that_is_typed_wrong_is_named_and_so_is_what_it_should_have_read() {
     assert_eq!(
         told(GRANT, &[first]).0,
         [
-            "9: `version`: no value is found at \"../v\", which `first` names",
+            "9: `version`: no value is found at \"../v\", one of several",
             "10: `citizen.cpr`: no value is found",
             "12: `deleted`: no value is found",
             "12: `deleted`: nothing stands at \"slettet\", which a condition asks for",

@@ -10,6 +10,7 @@ mod lines;
 mod money;
 mod passed;
 mod reference;
+mod sides;
 mod xml;
 
 use samspor_domain::{Decode, Delivery, Excerpt, Item, Message, Text};
