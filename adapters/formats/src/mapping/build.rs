@@ -63,7 +63,12 @@ pub(super) fn messages(
     let makings = mapping.makings.iter().filter(|making| making.each == each);
     let made: Vec<_> = makings.filter_map(|making| message(making, place, source)).collect();
     if made.is_empty() {
-        let why = "is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over";
+        let makings = mapping.makings.iter().filter(|making| making.each == each);
+        let lines: Vec<_> = makings.map(|making| making.line.to_string()).collect();
+        let (lines, s) = (lines.join(" and "), if lines.len() == 1 { "" } else { "s" });
+        let why = format!(
+            "is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over (mapping line{s} {lines})"
+        );
         return vec![Err(Fault::at(Reason::UnknownType, place.shown(None), why))];
     }
     made
@@ -247,7 +252,11 @@ fn names<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, 
 }
 
 /// The one value at a path, if there is one.
-pub(super) fn one<'a>(rule: &Rule, place: &'a impl Place, path: &'a Path) -> Result<Option<Raw<'a>>, Failure<'a>> {
+pub(super) fn one<'a>(
+    rule: &Rule,
+    place: &'a impl Place,
+    path: &'a Path,
+) -> Result<Option<Raw<'a>>, Failure<'a>> {
     single(rule.line, place, path)
 }
 

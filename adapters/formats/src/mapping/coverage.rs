@@ -20,7 +20,11 @@ use super::{Decoder, Mapping, Read};
 /// The names of elements that are kept. More are not told of.
 const MAX_NAMES: usize = 1_000;
 /// Attributes in these namespaces are XML's own.
-const OWN: [&str; 2] = ["http://www.w3.org/2001/XMLSchema-instance", "http://www.w3.org/XML/1998/namespace"];
+const OWN: [&str; 3] = [
+    "http://www.w3.org/2000/xmlns/",
+    "http://www.w3.org/2001/XMLSchema-instance",
+    "http://www.w3.org/XML/1998/namespace",
+];
 
 /// What of a mapping was used by the messages that were read through it.
 #[derive(Debug)]
@@ -286,7 +290,7 @@ pub(super) struct Unread(BTreeSet<(u16, Option<String>, String, bool)>);
 impl Unread {
     /// One more.
     pub(super) fn add(&mut self, within: u16, space: Option<&str>, local: &str, is_attribute: bool) {
-        let is_own = is_attribute && space.is_some_and(|space| OWN.contains(&space));
+        let is_own = is_attribute && space.map_or(local == "xmlns", |space| OWN.contains(&space));
         if self.0.len() < MAX_NAMES && !is_own {
             self.0.insert((within, space.map(str::to_owned), local.to_owned(), is_attribute));
         }

@@ -129,7 +129,9 @@ impl Loader<'_> {
         if let (Some(Some(source)), Writing::Money(money)) = (&source, &rule.writing) {
             let signs = [&money.negative[..], &money.positive];
             sides::refuse(&mut self.flaws, first, source, signs);
-            if matches!(source, From::Sides(..)) && (signs.iter().any(|sign| !sign.is_empty()) || rule.otherwise.is_some()) {
+            if matches!(source, From::Sides(..))
+                && (signs.iter().any(|sign| !sign.is_empty()) || rule.otherwise.is_some())
+            {
                 let why = "`debit` and `credit` say the sign themselves, and exactly one is there: `negative`, `positive` and \
                            `otherwise` do not go with them";
                 self.flaws.add(keys.at.clone(), why);
@@ -180,7 +182,9 @@ impl Loader<'_> {
         }
         if found.len() > 1 {
             let why = match form {
-                Form::Amount => "`path`, `first`, `join`, `value` and `debit` with `credit` exclude each other",
+                Form::Amount => {
+                    "`path`, `first`, `join`, `value` and `debit` with `credit` exclude each other"
+                }
                 _ => "`path`, `first`, `join` and `value` exclude each other",
             };
             self.flaws.add(keys.at.clone(), why);

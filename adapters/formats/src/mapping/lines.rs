@@ -150,16 +150,18 @@ fn fixed(mapping: &Loaded) -> Vec<(usize, usize)> {
 fn named(mapping: &Loaded, header: &str) -> Result<Columns, Fault> {
     let names = split(&mapping.reads.lines, header)?;
     let mut places = Vec::with_capacity(mapping.columns.len());
-    for wanted in &mapping.columns {
+    for (wanted, line) in mapping.columns.iter().zip(&mapping.column_lines) {
         let mut found = names.iter().enumerate().filter(|(_, name)| name.trim() == wanted);
         match (found.next(), found.next()) {
             (Some((place, _)), None) => places.push(place),
             (None, _) => {
-                let why = format!("the header has no column \"{wanted}\"");
+                let why = format!("the header has no column \"{wanted}\" (mapping line {line})");
                 return Err(Fault::new(Reason::MissingField, why));
             }
             (Some(_), Some(_)) => {
-                return Err(undecodable(&format!("the header has two columns \"{wanted}\"")));
+                return Err(undecodable(&format!(
+                    "the header has two columns \"{wanted}\" (mapping line {line})"
+                )));
             }
         }
     }

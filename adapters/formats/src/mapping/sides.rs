@@ -22,14 +22,21 @@ pub(super) fn amount<'a>(
     let mut found = None;
     for (path, is_credit) in [(debit, false), (credit, true)] {
         let Some(raw) = one(rule, place, path)? else { continue };
-        let node = value::canonical(rule, raw, is_credit)
-            .map_err(|wrong| Failure { line: rule.line, path: Some(path), wrong })?;
+        let node = value::canonical(rule, raw, is_credit).map_err(|wrong| Failure {
+            line: rule.line,
+            path: Some(path),
+            wrong,
+        })?;
         if is_zero(&node) {
             continue;
         }
         if found.replace(node).is_some() {
             let why = "says a debit and a credit, and exactly one of both may be other than zero";
-            return Err(Failure { line: rule.line, path: Some(credit), wrong: (Reason::InvalidAmount, why.into()) });
+            return Err(Failure {
+                line: rule.line,
+                path: Some(credit),
+                wrong: (Reason::InvalidAmount, why.into()),
+            });
         }
     }
     found.ok_or_else(|| {
@@ -49,8 +56,9 @@ pub(super) fn refuse(flaws: &mut Flaws, at: Option<&Value<'_>>, from: &From, sig
     if paths.len() > 1 && signs.into_iter().flatten().any(|condition| asks_for(condition, paths)) {
         let why = "`first` takes the first of these that is there, be it 0,00, and the sign asks which of them is there: \
                    amounts would be lost or get the wrong sign";
-        flaws.add(at.span(), why).help =
-            Some("for debit and credit in two places say debit = \"…\", credit = \"…\" instead of both".into());
+        flaws.add(at.span(), why).help = Some(
+            "for debit and credit in two places say debit = \"…\", credit = \"…\" instead of both".into(),
+        );
     }
 }
 

@@ -58,7 +58,7 @@ fn a_message_that_is_never_made_is_told_once_and_a_condition_by_its_path() {
         [message.fields]\nid = \"@nr\"\nversion = { value = 1 }\ncitizen.id = \"o:Borger\"\n\
         [[message]]\ntype = \"progress\"\neach = \"/S/L\"\nwhen = { path = \"o:Borger\", is = \"9\" }\n\
         [message.fields]\nid = \"@nr\"\nversion = { value = 1 }\ncitizen.id = \"x\"\nscale = \"y\"\nvalue = \"z\"\non = \"w\"\n";
-    let body = "<p:S xmlns:p=\"urn:a\" xmlns:q=\"urn:b\" xmlns:z=\"urn:z\"><p:L nr=\"1\" art=\"2\" q:b=\"1\"><q:Borger>7</q:Borger><Slettes>J</Slettes>\
+    let body = "<p:S xmlns:p=\"urn:a\" xmlns:q=\"urn:b\" xmlns:z=\"urn:z\"><p:L nr=\"1\" art=\"2\" q:b=\"1\"><q:Borger xmlns=\"urn:q\">7</q:Borger><Slettes>J</Slettes>\
         <z:Parkeret xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\" i:nil=\"true\"/><p:Slet i:nil=\"1\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\"/></p:L></p:S>";
     let (rules, names) = told(text, &[body]);
     assert_eq!(

@@ -7,6 +7,7 @@ mod flaws;
 mod hostile;
 mod json;
 mod lines;
+mod mapping_lines;
 mod money;
 mod passed;
 mod reference;

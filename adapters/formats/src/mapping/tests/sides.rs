@@ -35,8 +35,11 @@ fn the_one_that_is_not_zero_is_the_amount() {
             (Ok(Message::Posting(posting)), Ok(ore)) => assert_eq!(posting.amount.ore(), ore, "{row}"),
             (Err(fault), Err(why)) => {
                 let told = fault.to_string();
-                assert!(told.starts_with("invalid-amount at line 2, column \"") && told.contains(why), "{row}: {told}");
-                assert!(told.contains("(`amount`, mapping line 8)"), "{told}");
+                assert!(
+                    told.starts_with("invalid-amount at line 2, column \"") && told.contains(why),
+                    "{row}: {told}"
+                );
+                assert!(told.contains("(`amount`, mapping line 9)"), "{told}");
             }
             (got, _) => panic!("{row}: {got:?}"),
         }
@@ -45,10 +48,15 @@ fn the_one_that_is_not_zero_is_the_amount() {
 
 #[test]
 fn json_numbers_are_debits_and_credits_too() {
-    let text = MAPPING.replace("\"csv\"", "\"json\"").replace("decimal = \",\", thousands = \".\"", "number = true");
-    for (body, ore) in [(r#"{"Debet":0,"Kredit":12.5}"#, -1_250), (r#"{"Debet":12.50,"Kredit":null}"#, 1_250)] {
+    let text =
+        MAPPING.replace("\"csv\"", "\"json\"").replace("decimal = \",\", thousands = \".\"", "number = true");
+    for (body, ore) in [(r#"{"Debet":0,"Kredit":12.5}"#, -1_250), (r#"{"Debet":12.50,"Kredit":null}"#, 1_250)]
+    {
         let items = items(&text, body);
-        assert!(matches!(&items[0].content, Ok(Message::Posting(posting)) if posting.amount.ore() == ore), "{items:?}");
+        assert!(
+            matches!(&items[0].content, Ok(Message::Posting(posting)) if posting.amount.ore() == ore),
+            "{items:?}"
+        );
     }
 }
 
@@ -58,7 +66,7 @@ fn what_would_lose_credits_is_refused_with_what_to_say_instead() {
         let (before, _) = MAPPING.split_once("amount").expect("it has an amount");
         flaws(&format!("{before}amount = {{ {rule}, decimal = \",\" }}\n"))
     };
-    let refused = "8:20: `first` takes the first of these that is there, be it 0,00, and the sign asks which of them is there: amounts \
+    let refused = "9:20: `first` takes the first of these that is there, be it 0,00, and the sign asks which of them is there: amounts \
                    would be lost or get the wrong sign; for debit and credit in two places say debit = \"…\", credit = \"…\" instead of both";
     for sign in [
         "negative = { path = \"Kredit\", exists = true }",
@@ -68,7 +76,11 @@ fn what_would_lose_credits_is_refused_with_what_to_say_instead() {
     ] {
         assert_eq!(with(&format!("first = [\"Debet\", \"Kredit\"], {sign}")), [refused], "{sign}");
     }
-    let goes = ["`debit` and `credit` go together", "`debit` and `credit` say the sign themselves", "exclude each other"];
+    let goes = [
+        "`debit` and `credit` go together",
+        "`debit` and `credit` say the sign themselves",
+        "exclude each other",
+    ];
     for (rule, why) in [
         ("debit = \"Debet\"", goes[0]),
         ("credit = \"Kredit\"", goes[0]),
