@@ -174,7 +174,9 @@ fn outbox(folder: &samspor_files::target::Settings) -> String {
 
 fn words(may_send: &MaySend) -> String {
     let postings = may_send.postings.then_some("posting");
-    postings.into_iter().chain(may_send.facts.iter().map(|kind| kind.word())).collect::<Vec<_>>().join(", ")
+    let receipts = may_send.receipts_of.as_ref().map(|target| format!("receipts of {target}"));
+    let words = postings.into_iter().chain(may_send.facts.iter().map(|kind| kind.word())).map(str::to_owned);
+    words.chain(receipts).collect::<Vec<_>>().join(", ")
 }
 
 fn target(target: &Target) -> String {

@@ -143,7 +143,8 @@ pub(crate) enum Command {
     /// A mapping is a TOML file that says how any XML, JSON, CSV or fixed-width message becomes canonical messages;
     /// `docs/mappings.md` describes it. Each message is printed as one line of canonical JSON, in clear; what is wrong with an
     /// item goes to standard error, with its place in the message and the line of the mapping. It needs no broker, no store
-    /// and no configuration.
+    /// and no configuration. It also names the rules that found no value and the elements that no rule reads: beside each
+    /// other these show a path that is typed wrong.
     #[command(after_help = "Exit code: 0; 3 if any item is a fault; 2 where the mapping is faulty.\n\n\
         Examples: samspor map config/mappings/opus.toml config/mappings/opus/daily.xml\n          \
         samspor map config/mappings/opus.toml recorded.ndjson --masked")]
@@ -155,8 +156,8 @@ pub(crate) enum Command {
     /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line. A
     /// recording (`NAME.ndjson`) is an example too, with the content types that it holds.
     #[command(
-        after_help = "Exit code: 0; 6 where anything differs or a mapping has no examples; 2 where a mapping is \
-        faulty.\n\n\
+        after_help = "Exit code: 0; 6 where anything differs, a mapping has no examples, or a rule finds no value in \
+        any of them (unless it says `unseen = true`); 2 where a mapping is faulty.\n\n\
         Examples: samspor test config/mappings\n          \
         samspor test config/mappings/opus.toml --update\n          \
         samspor test --config gateway.toml --masked"

@@ -30,6 +30,9 @@ impl Resolver {
         }
         let format = self.format(source);
         let may_send = self.may_send(source);
+        if let (Some(format), Some(may_send)) = (&format, &may_send) {
+            self.permitted(source, format, may_send);
+        }
         let max_body_bytes = self.reading.number(&source.max_body_bytes);
         let way = self.source_way(source, max_body_bytes);
         Some(Source { name: name?, format: format?, may_send: may_send?, max_body_bytes, way: way? })

@@ -6,7 +6,7 @@ use samspor_formats::mapping::Mapping;
 
 use super::problem::{Problem, Problems, Source};
 use super::resolve::Resolver;
-use super::{Format, file};
+use super::{Format, MaySend, file};
 
 /// Reads a mapping file.
 pub(crate) fn load(path: &Path) -> Result<Mapping, Problems> {
@@ -45,6 +45,41 @@ impl Resolver {
                 self.reading.problems.extend(problems.0);
                 None
             }
+        }
+    }
+}
+
+impl Resolver {
+    /// That a source may send what its mapping makes: each item of another type would go to quarantine, every day.
+    pub(super) fn permitted(&mut self, source: &file::Source, format: &Format, may_send: &MaySend) {
+        let Format::Mapping { mapping, .. } = format else { return };
+        let mut makes = Vec::new();
+        mapping.makes().for_each(|word| {
+            if !makes.contains(&word) {
+                makes.push(word)
+            }
+        });
+        let refused: Vec<_> = makes.iter().filter(|word| !may_send.has(word)).copied().collect();
+        if refused.is_empty() {
+            return;
+        }
+        let at = source.may_send.as_ref().map_or(source.format.span(), |written| written.span());
+        let all: Vec<_> = makes.iter().map(|word| format!("\"{word}\"")).collect();
+        let why = format!(
+            "the mapping makes {}, which this source may not send: each would go to quarantine",
+            refused.join(", ")
+        );
+        self.reading.fault(at, why).help(format!("say may_send = [{}]", all.join(", ")));
+    }
+}
+
+impl MaySend {
+    /// Whether messages of that type are among it.
+    fn has(&self, word: &str) -> bool {
+        match word {
+            "posting" => self.postings,
+            "receipt" => self.receipts_of.is_some(),
+            _ => self.facts.iter().any(|kind| kind.word() == word),
         }
     }
 }

@@ -9,8 +9,9 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use samspor_domain::{Decode, Delivery, Item, SourceName};
 use samspor_engine::Intake;
 use samspor_formats::json;
+use samspor_formats::mapping::Coverage;
 
-use super::{Test, deliveries, difference, rules};
+use super::{Test, deliveries, difference, rules, unfilled};
 use crate::{FAULTY, config};
 
 /// Anything differs.
@@ -54,9 +55,10 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
             table.add_row([name, String::new(), String::new(), String::new(), "no examples".into()]);
             continue;
         }
+        let mut coverage = Coverage::new(&mapping);
         let intake = rules::intake(&path, mapping, &sources)?;
         for path in examples {
-            let items = items(&intake, &path)?;
+            let items = items(&intake, &mut coverage, &path)?;
             let example = Example { path: &path, source: &intake.source, is_masked: arguments.masked };
             let result = if arguments.update { example.update(&items)? } else { example.compare(&items)? };
             differs |= !matches!(result, "as expected" | "written" | "unchanged");
@@ -64,6 +66,17 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let [good, bad] = [items.len() - faults, faults].map(|count| count.to_string());
             table.add_row([name.clone(), file, good, bad, result.to_owned()]);
+        }
+        let never = unfilled::rules(&coverage, "example");
+        if !never.is_empty() {
+            differs = true;
+            eprint!("{name}, {never}");
+            eprint!("{}", unfilled::names(&coverage, arguments.masked));
+            eprintln!(
+                "hold the paths against what no rule reads, and add an example that shows them; of what no example need show, \
+                 say `unseen = true`\n"
+            );
+            table.add_row([name, String::new(), String::new(), String::new(), "not all shown".into()]);
         }
     }
     println!("{}", table.trim_fmt());
@@ -75,9 +88,13 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
 }
 
 /// What an example becomes: a message, or all of a recording.
-fn items(intake: &Intake, path: &Path) -> Result<Vec<Item>> {
-    let deliveries = deliveries(path, &intake.source)?.into_iter();
-    Ok(deliveries.flat_map(|(_, delivery, _)| intake.items(&delivery)).collect())
+fn items(intake: &Intake, coverage: &mut Coverage, path: &Path) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for (_, delivery, _) in deliveries(path, &intake.source)? {
+        coverage.read(&intake.source, &delivery);
+        items.extend(intake.items(&delivery));
+    }
+    Ok(items)
 }
 
 /// The files that are named, and those whose name ends in `.toml` of the folders, in order.

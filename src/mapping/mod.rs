@@ -3,6 +3,7 @@
 mod difference;
 mod examples;
 mod rules;
+mod unfilled;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use samspor_domain::quarantine::Show;
 use samspor_domain::{Delivery, SourceName};
-use samspor_formats::mapping::Decoder;
+use samspor_formats::mapping::Coverage;
 use samspor_formats::{Masked, json};
 
 use crate::{config, recording};
@@ -64,11 +65,11 @@ pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
     let own = source_of(&arguments.mapping)?;
-    let decoder = Decoder::new(mapping);
+    let mut coverage = Coverage::new(&mapping);
     let (mut messages, mut faults, mut passed, mut ignored) = (0u64, 0u64, 0u64, 0u64);
     for (source, delivery, place) in deliveries(&arguments.message, &own)? {
         let source = arguments.source.as_ref().unwrap_or(&source);
-        let read = decoder.read(source, &delivery);
+        let read = coverage.read(source, &delivery);
         passed += u64::from(read.passed);
         for item in read.items {
             ignored += u64::from(item.ignored_fields);
@@ -86,6 +87,8 @@ pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
             }
         }
     }
+    eprint!("{}", unfilled::rules(&coverage, "message"));
+    eprint!("{}", unfilled::names(&coverage, arguments.masked));
     eprintln!(
         "{messages} messages, {faults} faults; {passed} passed over; {ignored} fields that no rule reads"
     );

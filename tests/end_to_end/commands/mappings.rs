@@ -93,6 +93,46 @@ fn each_way_it_can_end_has_its_code_and_says_what_to_do() -> Result<()> {
     Ok(())
 }
 
+/// A path that is typed wrong is no fault where the field may be left out: so the rule is named, and what it should have read.
+#[test]
+fn a_rule_that_finds_nothing_anywhere_is_told_and_fails_the_test() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text);
+    let mapping = "[reads]\nformat = \"json\"\n\n[[message]]\ntype = \"posting\"\n  [message.fields]\n  id = \"nr\"\n  date = \"dag\"\n  \
+        account = \"konto\"\n  amount = \"kr\"\n  citizen.cpr = \"barn/Cpr\"\n";
+    write("kss.toml", mapping)?;
+    write(
+        "one.json",
+        r#"{"nr":"7","dag":"2026-03-14","konto":"5.28.21","kr":"12.50","barn":{"cpr":"611280-1234"}}"#,
+    )?;
+    let rule = "in no message:\n  mapping line 11: `citizen.cpr`: no value is found\n";
+    let ran = run(&["map", "kss.toml", "one.json"], dir)?.ended(0)?;
+    assert!(
+        ran.stderr.contains(rule) && ran.stderr.contains("no rule reads:\n  barn/cpr\n"),
+        "{}",
+        ran.stderr
+    );
+    let ran = run(&["map", "kss.toml", "one.json", "--masked"], dir)?.ended(0)?;
+    assert!(ran.stderr.contains(rule) && !ran.stderr.contains("barn/cpr"), "{}", ran.stderr);
+
+    fs::create_dir(dir.join("kss"))?;
+    fs::rename(dir.join("one.json"), dir.join("kss/one.json"))?;
+    for arguments in [&["test", "kss.toml", "--update"][..], &["test", "kss.toml"]] {
+        let ran = run(arguments, dir)?.ended(6)?;
+        assert!(ran.stdout.contains("not all shown"), "{}", ran.stdout);
+        let told = ran.stderr.contains("mapping line 11: `citizen.cpr`: no value is found")
+            && ran.stderr.contains("barn/cpr");
+        assert!(told && ran.stderr.contains("unseen = true"), "{}", ran.stderr);
+    }
+    write("kss.toml", &mapping.replace("\"barn/Cpr\"", "{ path = \"barn/Cpr\", unseen = true }"))?;
+    run(&["test", "kss.toml"], dir)?.ended(0)?;
+    write("kss.toml", &mapping.replace("barn/Cpr", "barn/cpr"))?;
+    run(&["test", "kss.toml", "--update"], dir)?.ended(0)?;
+    run(&["test", "kss.toml"], dir)?.ended(0)?;
+    Ok(())
+}
+
 /// Examples are held against what the source may send that names their mapping; recordings are examples with content types; and
 /// masked differences tell of nobody.
 #[test]
@@ -135,13 +175,17 @@ fn examples_are_read_as_the_gateway_would_read_them() -> Result<()> {
         let ran = run(arguments, dir)?.ended(0)?;
         assert_eq!(ran.stdout.matches("as expected").count(), 2, "{}", ran.stdout);
     }
-    for (configuration, why) in
-        [(configuration("posting", 10_000), "not-permitted"), (configuration("case", 1_024), "too-large")]
-    {
-        write("gateway.toml", &configuration)?;
-        let ran = run(&["test", "--config", "gateway.toml", "--masked"], dir)?.ended(6)?;
-        assert!(ran.stderr.contains(why) && !ran.stderr.contains("611280"), "{}", ran.stderr);
+    write("gateway.toml", &configuration("case", 1_024))?;
+    let ran = run(&["test", "--config", "gateway.toml", "--masked"], dir)?.ended(6)?;
+    assert!(ran.stderr.contains("too-large") && !ran.stderr.contains("611280"), "{}", ran.stderr);
+    // What the source may not send that its mapping makes is a fault of the configuration, and not of each message.
+    write("gateway.toml", &configuration("posting", 10_000))?;
+    for command in ["test", "check"] {
+        let ran = run(&[command, "--config", "gateway.toml"], dir)?.ended(2)?;
+        let right = "the mapping makes case, which this source may not send";
+        assert!(ran.stderr.contains(right) && ran.stderr.contains("may_send = [\"case\"]"), "{}", ran.stderr);
     }
+    write("gateway.toml", &configuration("case", 10_000))?;
     write("kss/one.csv", "Nr;V;Cpr\n7;1;611280-5234\n")?;
     let ran = run(&["test", "kss.toml", "--masked"], dir)?.ended(6)?;
     let right = "    citizen.cpr  expected \"9999999999\"  got \"9999999999\"  (another of the same form)\n";

@@ -9,6 +9,7 @@ use super::load::Loaded;
 use super::path::Path;
 use super::rule::{By, Condition, From, Making, Money, Rule, Test, Writing};
 use super::schema::Form;
+use super::sides;
 use super::value::{self, Raw, Wrong};
 use crate::json::{self, Entry, Node};
 
@@ -39,10 +40,10 @@ pub(super) enum Found<'a> {
 }
 
 /// What does not hold, and where.
-struct Failure<'m> {
-    line: usize,
-    path: Option<&'m Path>,
-    wrong: Wrong,
+pub(super) struct Failure<'m> {
+    pub(super) line: usize,
+    pub(super) path: Option<&'m Path>,
+    pub(super) wrong: Wrong,
 }
 
 /// All that is made there: nothing where the mapping says that it is passed over, and a fault where it does not say what it is.
@@ -62,7 +63,12 @@ pub(super) fn messages(
     let makings = mapping.makings.iter().filter(|making| making.each == each);
     let made: Vec<_> = makings.filter_map(|making| message(making, place, source)).collect();
     if made.is_empty() {
-        let why = "is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over";
+        let makings = mapping.makings.iter().filter(|making| making.each == each);
+        let lines: Vec<_> = makings.map(|making| making.line.to_string()).collect();
+        let (lines, s) = (lines.join(" and "), if lines.len() == 1 { "" } else { "s" });
+        let why = format!(
+            "is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over (mapping line{s} {lines})"
+        );
         return vec![Err(Fault::at(Reason::UnknownType, place.shown(None), why))];
     }
     made
@@ -167,6 +173,7 @@ fn node<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, F
             }
             found
         }
+        From::Sides(debit, credit) => return sides::amount(rule, place, debit, credit).map(Some),
         From::Join(paths, with) => (joined(rule, place, paths, with)?, paths.first()),
         From::Constant(values) => {
             let text = values.first().map(String::as_str).unwrap_or_default();
@@ -185,8 +192,15 @@ fn node<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, F
         (None, Some(otherwise)) => {
             value::plain(rule.form, Cow::Borrowed(otherwise)).map(Some).map_err(at(path))
         }
-        (None, None) => Ok(None),
+        (None, None) => nothing(rule, path),
     }
+}
+
+/// What a rule makes where nothing is found: no field, or a fault where the mapping says that it is needed.
+fn nothing<'a>(rule: &'a Rule, path: Option<&'a Path>) -> Result<Option<Node<'a>>, Failure<'a>> {
+    let why = "is needed, and nothing is found here";
+    let wrong = (Reason::MissingField, why.into());
+    if rule.is_needed { Err(Failure { line: rule.line, path, wrong }) } else { Ok(None) }
 }
 
 /// Whether an amount's sign is turned round.
@@ -224,13 +238,25 @@ fn names<'a>(rule: &'a Rule, place: &'a impl Place) -> Result<Option<Node<'a>>, 
                 }
             }
         }
-        From::Conditions => {}
+        From::Conditions | From::Sides(..) => {}
     }
-    Ok((!nodes.is_empty()).then_some(Node::List(nodes)))
+    if nodes.is_empty() {
+        let path = match &rule.from {
+            From::Path(path) => Some(path),
+            From::First(paths) | From::Join(paths, _) => paths.first(),
+            From::Constant(_) | From::Conditions | From::Sides(..) => None,
+        };
+        return nothing(rule, path);
+    }
+    Ok(Some(Node::List(nodes)))
 }
 
 /// The one value at a path, if there is one.
-fn one<'a>(rule: &Rule, place: &'a impl Place, path: &'a Path) -> Result<Option<Raw<'a>>, Failure<'a>> {
+pub(super) fn one<'a>(
+    rule: &Rule,
+    place: &'a impl Place,
+    path: &'a Path,
+) -> Result<Option<Raw<'a>>, Failure<'a>> {
     single(rule.line, place, path)
 }
 
@@ -270,7 +296,7 @@ fn joined<'a>(
     Ok(Some(Raw::Text(Cow::Owned(text))))
 }
 
-fn all_hold<'a>(conditions: &'a [Condition], place: &'a impl Place) -> Result<bool, Failure<'a>> {
+pub(super) fn all_hold<'a>(conditions: &'a [Condition], place: &'a impl Place) -> Result<bool, Failure<'a>> {
     for condition in conditions {
         if !holds(condition, place)? {
             return Ok(false);
@@ -333,6 +359,7 @@ fn located(making: &Making, place: &impl Place, fault: Fault) -> Fault {
     let path = rules.iter().find_map(|rule| match &rule.from {
         From::Path(path) => Some(path),
         From::First(paths) | From::Join(paths, _) => paths.first(),
+        From::Sides(debit, _) => Some(debit),
         From::Constant(_) | From::Conditions => None,
     });
     let why = match fault.reason {

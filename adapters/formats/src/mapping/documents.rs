@@ -9,6 +9,7 @@ use samspor_domain::{Delivery, Excerpt, Fault, Item, Reason, SourceName};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::coverage::{Unread, Watch};
 use super::load::Loaded;
 use super::path::DOCUMENT;
 use super::reads::Format;
@@ -25,6 +26,7 @@ pub(super) fn decode(
     source: &SourceName,
     delivery: &Delivery,
     charset: Option<&str>,
+    mut watch: Option<&mut Watch<'_>>,
 ) -> Result<Read, Fault> {
     let text = markup::decode(&delivery.body, charset, Some(&mapping.reads.encoding))?;
     if u32::try_from(text.len()).is_err() {
@@ -32,10 +34,14 @@ pub(super) fn decode(
     }
     let is_json = mapping.reads.format == Format::Json;
     let mut tree = Tree::new(&mapping.slots, is_json, delivery.body.len());
+    tree.unread = watch.is_some().then(Unread::default);
     if is_json {
         json(&text, &mut tree)?
     } else {
         Elements::read(&text, &mut tree)?
+    }
+    if let (Some(watch), Some(unread)) = (watch.as_deref_mut(), tree.unread.take()) {
+        watch.unread(unread);
     }
     let mut made = Vec::new();
     let mut counts = excerpt::Counts::default();
@@ -44,7 +50,11 @@ pub(super) fn decode(
         if !mapping.slots.slot(node.slot).is_each {
             continue;
         }
-        let contents = build::messages(mapping, node.slot, &At { tree: &tree, node: index }, source);
+        let at = At { tree: &tree, node: index };
+        if let Some(watch) = watch.as_deref_mut() {
+            watch.place(node.slot, &at);
+        }
+        let contents = build::messages(mapping, node.slot, &at, source);
         passed = passed.saturating_add(u32::from(contents.is_empty()));
         counts.add(&tree, index, contents.len());
         made.extend((0u32..).zip(contents).map(|(item, content)| (index, item, content)));
@@ -107,6 +117,7 @@ impl Sink for Elements<'_, '_> {
                 return self.tree.begin(slot, tag);
             }
             self.tree.ignored = self.tree.ignored.saturating_add(1);
+            self.tree.not_read(space, name, false);
             self.tree.holds_element();
             self.skipped_from = tag.start;
         }
@@ -117,9 +128,11 @@ impl Sink for Elements<'_, '_> {
     fn attribute(&mut self, space: Option<&str>, name: &str, value: Cow<'_, str>) -> Result<(), Fault> {
         if self.skipped == 0
             && let Some(within) = self.tree.slot()
-            && let Some(slot) = self.tree.slots.child(within, space, name, true)
         {
-            self.tree.attribute(slot, &value)?;
+            match self.tree.slots.child(within, space, name, true) {
+                Some(slot) => self.tree.attribute(slot, &value)?,
+                None => self.tree.not_read(space, name, true),
+            }
         }
         Ok(())
     }
@@ -267,6 +280,7 @@ impl<'t> Json<'t> {
                     let child = tree.slots.child(slot, None, key, false);
                     if child.is_none() {
                         tree.ignored = tree.ignored.saturating_add(1);
+                        tree.not_read(None, key, false);
                     }
                     let is_beside = child.is_none_or(|child| tree.slots.slot(child).is_light());
                     if is_beside && tree.is_way() {

@@ -10,6 +10,7 @@ use super::load::Loader;
 use super::reads::Format;
 use super::rule::{By, Condition, From, Moment, Money, Resolution, Rule, Table, Writing};
 use super::schema::{Field, Form};
+use super::sides;
 use super::value;
 
 impl Rule {
@@ -100,6 +101,8 @@ impl Loader<'_> {
             otherwise: None,
             when: Vec::new(),
             writing: Writing::Canonical,
+            is_needed: false,
+            is_unseen: false,
         };
         if let DeValue::String(_) = value.get_ref() {
             return self.path(value, from).map(|path| plain(From::Path(path)));
@@ -114,12 +117,25 @@ impl Loader<'_> {
         let mut keys =
             Keys::new(table, value.span(), &format!("the rule of `{}`, {},", field.name, form.name()));
         let before = self.flaws.0.len();
+        let first = table.iter().find(|(key, _)| key.get_ref() == "first").map(|(_, value)| value);
         let source = self.source(&mut keys, form, from);
         let mut rule = plain(From::Conditions);
         rule.when = keys.take("when").map(|value| self.conditions(value, from)).unwrap_or_default();
+        rule.is_unseen = keys.take("unseen").and_then(|value| self.flaws.boolean(value)).unwrap_or(false);
         let is_constant = matches!(source, Some(Some(From::Constant(_))));
         if !is_constant {
             self.reading(&mut keys, &mut rule, from);
+        }
+        if let (Some(Some(source)), Writing::Money(money)) = (&source, &rule.writing) {
+            let signs = [&money.negative[..], &money.positive];
+            sides::refuse(&mut self.flaws, first, source, signs);
+            if matches!(source, From::Sides(..))
+                && (signs.iter().any(|sign| !sign.is_empty()) || rule.otherwise.is_some())
+            {
+                let why = "`debit` and `credit` say the sign themselves, and exactly one is there: `negative`, `positive` and \
+                           `otherwise` do not go with them";
+                self.flaws.add(keys.at.clone(), why);
+            }
         }
         match source {
             Some(Some(source)) => rule.from = source,
@@ -151,8 +167,26 @@ impl Loader<'_> {
         if let Some(value) = keys.take("value") {
             found.push(From::Constant(self.constant(value, form)?));
         }
+        if form == Form::Amount {
+            let sides = [keys.take_at("debit"), keys.take_at("credit")];
+            match sides {
+                [None, None] => {}
+                [Some((_, debit)), Some((_, credit))] => {
+                    found.push(From::Sides(self.path(debit, from)?, self.path(credit, from)?));
+                }
+                [Some((at, _)), None] | [None, Some((at, _))] => {
+                    self.flaws.add(at, "`debit` and `credit` go together: exactly one of both is not zero");
+                    return None;
+                }
+            }
+        }
         if found.len() > 1 {
-            let why = "`path`, `first`, `join` and `value` exclude each other";
+            let why = match form {
+                Form::Amount => {
+                    "`path`, `first`, `join`, `value` and `debit` with `credit` exclude each other"
+                }
+                _ => "`path`, `first`, `join` and `value` exclude each other",
+            };
             self.flaws.add(keys.at.clone(), why);
             return None;
         }
@@ -198,6 +232,12 @@ impl Loader<'_> {
         let form = rule.form;
         if let Some(value) = keys.take("otherwise") {
             rule.otherwise = self.constant(value, form).and_then(|mut values| values.pop());
+        }
+        if let Some((at, value)) = keys.take_at("needed") {
+            rule.is_needed = self.flaws.boolean(value).unwrap_or_default();
+            if rule.is_needed && rule.otherwise.is_some() {
+                self.flaws.add(at, "`needed` and `otherwise` exclude each other: where nothing is found, it is a fault or a value");
+            }
         }
         if let Some(value) = keys.take("strip") {
             rule.strip = self.flaws.text(value).unwrap_or_default();

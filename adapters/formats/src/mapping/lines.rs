@@ -12,6 +12,7 @@ use samspor_domain::{Delivery, Excerpt, Fault, Item, Reason, SourceName};
 
 use super::Read;
 use super::build::{self, Found, Place};
+use super::coverage::Watch;
 use super::excerpt;
 use super::load::Loaded;
 use super::path::{DOCUMENT, Path};
@@ -38,6 +39,7 @@ pub(super) fn decode(
     source: &SourceName,
     delivery: &Delivery,
     charset: Option<&str>,
+    mut watch: Option<&mut Watch<'_>>,
 ) -> Result<Read, Fault> {
     let (mark, rest) = match delivery.body.strip_prefix(MARK) {
         Some(rest) => (MARK, rest),
@@ -57,6 +59,9 @@ pub(super) fn decode(
         let Some((number, header)) = header else { return Err(undecodable("the body holds no line")) };
         before.extend_from_slice(header);
         before.push(b'\n');
+        if let (Some(watch), Ok(header)) = (watch.as_deref_mut(), text(encoding, header)) {
+            watch.unread_columns(split(settings, &header).unwrap_or_default());
+        }
         let columns = text(encoding, header).and_then(|header| named(mapping, &header));
         columns.map_err(|fault| Fault { path: Some(format!("line {number}")), ..fault })?
     } else {
@@ -86,6 +91,9 @@ pub(super) fn decode(
         let contents = match cells {
             Ok(cells) => {
                 let row = Row { mapping, cells, number };
+                if let Some(watch) = watch.as_deref_mut() {
+                    watch.place(DOCUMENT, &row);
+                }
                 build::messages(mapping, DOCUMENT, &row, source)
             }
             Err(fault) => vec![Err(Fault { path: Some(format!("line {number}")), ..fault })],
@@ -142,16 +150,18 @@ fn fixed(mapping: &Loaded) -> Vec<(usize, usize)> {
 fn named(mapping: &Loaded, header: &str) -> Result<Columns, Fault> {
     let names = split(&mapping.reads.lines, header)?;
     let mut places = Vec::with_capacity(mapping.columns.len());
-    for wanted in &mapping.columns {
+    for (wanted, line) in mapping.columns.iter().zip(&mapping.column_lines) {
         let mut found = names.iter().enumerate().filter(|(_, name)| name.trim() == wanted);
         match (found.next(), found.next()) {
             (Some((place, _)), None) => places.push(place),
             (None, _) => {
-                let why = format!("the header has no column \"{wanted}\"");
+                let why = format!("the header has no column \"{wanted}\" (mapping line {line})");
                 return Err(Fault::new(Reason::MissingField, why));
             }
             (Some(_), Some(_)) => {
-                return Err(undecodable(&format!("the header has two columns \"{wanted}\"")));
+                return Err(undecodable(&format!(
+                    "the header has two columns \"{wanted}\" (mapping line {line})"
+                )));
             }
         }
     }

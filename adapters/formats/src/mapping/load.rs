@@ -22,6 +22,8 @@ pub(super) struct Loaded {
     pub(super) slots: Slots,
     /// The columns that rules use, by name or number.
     pub(super) columns: Vec<String>,
+    /// Of each, the line that uses it first.
+    pub(super) column_lines: Vec<usize>,
     pub(super) makings: Vec<Making>,
     /// What is passed over.
     pub(super) passes: Vec<Pass>,
@@ -49,7 +51,15 @@ pub(super) fn load(text: &str) -> Result<Loaded, Vec<Flaw>> {
     keys.end(&mut flaws);
     let loaded = match (reads, messages) {
         (Some(reads), Some(messages)) => {
-            let mut loader = Loader { text, flaws, reads, tables, slots: Slots::new(), columns: Vec::new() };
+            let mut loader = Loader {
+                text,
+                flaws,
+                reads,
+                tables,
+                slots: Slots::new(),
+                columns: Vec::new(),
+                column_lines: Vec::new(),
+            };
             let makings = loader.messages(messages);
             let passes = passes.map(|passes| loader.passes(passes, &makings)).unwrap_or_default();
             flaws = loader.flaws;
@@ -57,6 +67,7 @@ pub(super) fn load(text: &str) -> Result<Loaded, Vec<Flaw>> {
                 reads: loader.reads,
                 slots: loader.slots,
                 columns: loader.columns,
+                column_lines: loader.column_lines,
                 makings,
                 passes,
             })
@@ -102,6 +113,7 @@ pub(super) struct Loader<'t> {
     pub(super) tables: BTreeMap<String, Arc<Table>>,
     slots: Slots,
     columns: Vec<String>,
+    column_lines: Vec<usize>,
 }
 
 impl Loader<'_> {
@@ -136,11 +148,13 @@ impl Loader<'_> {
             let each = each.unwrap_or(DOCUMENT);
             let when = keys.take("when").map(|value| self.conditions(value, each)).unwrap_or_default();
             let fields = keys.need("fields", &mut self.flaws);
+            let is_unseen = keys.take("unseen").and_then(|value| self.flaws.boolean(value)).unwrap_or(false);
             let at = keys.at.clone();
+            let line = self.line(&at);
             keys.end(&mut self.flaws);
             let (Some((word, known)), Some(fields)) = (word, fields) else { continue };
             let fields = self.fields(&at, word, &known, fields, each);
-            makings.push(Making { word, each, when, fields });
+            makings.push(Making { word, each, when, fields, line, is_unseen });
         }
         makings
     }
@@ -242,8 +256,10 @@ impl Loader<'_> {
             return None;
         }
         let known = self.columns.iter().position(|column| *column == name);
+        let line = self.line(&value.span());
         Some(Path::Column(known.unwrap_or_else(|| {
             self.columns.push(name);
+            self.column_lines.push(line);
             self.columns.len() - 1
         })))
     }
@@ -251,6 +267,16 @@ impl Loader<'_> {
     /// A condition, or a list of them that all must hold.
     pub(super) fn conditions(&mut self, value: &Value<'_>, from: u16) -> Vec<Condition> {
         match value.get_ref() {
+            DeValue::Array(items) if items.is_empty() => {
+                // All of none hold, so everything would be passed over, or taken.
+                self.flaws
+                    .add(value.span(), "this list of conditions is empty, and would always hold")
+                    .help = Some(
+                    "write a condition such as { path = \"Status\", is = \"P\" }, or leave the key out"
+                        .into(),
+                );
+                Vec::new()
+            }
             DeValue::Array(items) => items.iter().filter_map(|item| self.condition(item, from)).collect(),
             _ => self.condition(value, from).into_iter().collect(),
         }

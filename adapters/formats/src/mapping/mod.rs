@@ -14,6 +14,7 @@
 //! - A body with several elements or lines gives each an excerpt that can be read again by itself.
 
 mod build;
+mod coverage;
 mod documents;
 mod excerpt;
 mod fields;
@@ -24,6 +25,7 @@ mod path;
 mod reads;
 mod rule;
 mod schema;
+mod sides;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -36,6 +38,7 @@ use samspor_domain::{Decode, Delivery, Fault, Item, Reason, SourceName};
 use crate::content_type;
 use reads::Format;
 
+pub use coverage::{Coverage, Unfilled};
 pub use flaws::Flaw;
 
 /// A mapping that was loaded, and can be used.
@@ -102,6 +105,16 @@ impl Decoder {
     /// Everything in a body, and how much the mapping passes over.
     #[must_use]
     pub fn read(&self, source: &SourceName, delivery: &Delivery) -> Read {
+        self.watched(source, delivery, None)
+    }
+
+    /// The same, and what of the mapping was used, where somebody watches.
+    fn watched(
+        &self,
+        source: &SourceName,
+        delivery: &Delivery,
+        watch: Option<&mut coverage::Watch<'_>>,
+    ) -> Read {
         let mapping = &self.mapping.loaded;
         let accepted: &[&str] = match mapping.reads.format {
             Format::Xml => &["application/xml", "text/xml", "application/octet-stream"],
@@ -111,9 +124,9 @@ impl Decoder {
         };
         let read = content_type::check(delivery, accepted).and_then(|charset| {
             if mapping.reads.format.is_lines() {
-                lines::decode(mapping, source, delivery, charset)
+                lines::decode(mapping, source, delivery, charset, watch)
             } else {
-                documents::decode(mapping, source, delivery, charset)
+                documents::decode(mapping, source, delivery, charset, watch)
             }
         });
         read.unwrap_or_else(|fault| {

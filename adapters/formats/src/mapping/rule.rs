@@ -17,6 +17,10 @@ pub(super) struct Making {
     pub(super) when: Vec<Condition>,
     /// The fields, in the order of the contract.
     pub(super) fields: Vec<Made>,
+    /// Its line in the mapping.
+    pub(super) line: usize,
+    /// No example need show it.
+    pub(super) is_unseen: bool,
 }
 
 /// Elements or lines that are passed over, since the mapping says so.
@@ -63,6 +67,10 @@ pub(super) struct Rule {
     /// What must hold; else there is none.
     pub(super) when: Vec<Condition>,
     pub(super) writing: Writing,
+    /// Where its conditions hold, nothing found is a fault.
+    pub(super) is_needed: bool,
+    /// No example need fill it.
+    pub(super) is_unseen: bool,
 }
 
 /// Where a value comes from.
@@ -74,6 +82,8 @@ pub(super) enum From {
     First(Vec<Path>),
     /// All of them, joined.
     Join(Vec<Path>, String),
+    /// Debit and credit, each in a place of its own, of which exactly one is not zero.
+    Sides(Path, Path),
     /// The mapping itself: canonical values, of which there is one but in lists.
     Constant(Vec<String>),
     /// The rule's own conditions: true where they hold.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use samspor_domain::Fault;
 
 use super::build::{Found, Place};
+use super::coverage::Unread;
 use super::lines;
 use super::path::{DOCUMENT, Path, Slots};
 use super::value::Raw;
@@ -77,6 +78,8 @@ pub(super) struct Tree<'m> {
     pub(super) shells: HashMap<u32, Shell>,
     /// How many elements the mapping does not name, those within another not counted.
     pub(super) ignored: u32,
+    /// What these are, where somebody watches.
+    pub(super) unread: Option<Unread>,
     open: Vec<Open>,
     /// How many documents there are.
     documents: u32,
@@ -123,6 +126,7 @@ impl<'m> Tree<'m> {
             texts: String::new(),
             shells: HashMap::new(),
             ignored: 0,
+            unread: None,
             open: Vec::new(),
             documents: 0,
             is_json,
@@ -140,6 +144,14 @@ impl<'m> Tree<'m> {
     pub(super) fn holds_element(&mut self) {
         if let Some(open) = self.open.last_mut() {
             open.has_elements = true;
+        }
+    }
+
+    /// An element or attribute in the node that began last is not named by the mapping.
+    pub(super) fn not_read(&mut self, space: Option<&str>, local: &str, is_attribute: bool) {
+        if self.unread.is_some() {
+            let within = self.slot().unwrap_or(DOCUMENT);
+            self.unread.iter_mut().for_each(|unread| unread.add(within, space, local, is_attribute));
         }
     }
 

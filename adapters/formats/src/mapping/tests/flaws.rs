@@ -51,7 +51,7 @@ each = "o:Nøgle"
         "13:8: a condition needs exactly one of `is`, `is_not` and `exists`",
         "15:8: this path has an empty step",
         "16:36: `%d-%m` is no format from which a date can be read; such as",
-        "16:45: the rule of `date`, a date, has no key `decimal`; there are path, first, join, value, when, otherwise, strip, format",
+        "16:45: the rule of `date`, a date, has no key `decimal`; there are path, first, join, value, when, unseen, otherwise, needed, strip, format",
         "17:12: `decimal` and `thousands` are both ','",
         "17:72: `number` is for json, which alone has numbers",
         "17:72: a JSON number is written in one way",

@@ -54,9 +54,13 @@ fn each_line_is_an_item_of_its_own_and_a_bad_one_holds_up_nothing() {
 
 #[test]
 fn a_header_that_lacks_a_column_is_one_fault() {
-    becomes(CSV, "Bilag;Linje\n1;2\n", &["missing-field at line 1: the header has no column \"Dato\""]);
+    becomes(
+        CSV,
+        "Bilag;Linje\n1;2\n",
+        &["…missing-field at line 1: the header has no column \"Dato\" (mapping line "],
+    );
     let twice = latin1(&HEADER.replace("Tekst", "Cpr"));
-    becomes(CSV, twice, &["undecodable at line 1: the header has two columns \"Cpr\""]);
+    becomes(CSV, twice, &["…undecodable at line 1: the header has two columns \"Cpr\" (mapping line "]);
     becomes(CSV, latin1(HEADER), &["undecodable: the body holds no line with a message"]);
     becomes(CSV, "", &["undecodable: the body holds no line"]);
 }
@@ -154,7 +158,7 @@ when = { path = "art", is = "P" }
             r#"{"type":"posting","id":"øre1","date":"2026-03-14","account":"5.28.21","amount":"123.45"}"#,
             r#"{"type":"posting","id":"2","date":"2026-03-14","account":"5.28.21","amount":"-0.05"}"#,
             "…invalid-field at line 3, column \"beloeb\": is cut off",
-            "unknown-type at line 4: is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over",
+            "unknown-type at line 4: is what no [[message]] takes, since `when` holds of none, and no [[pass]] passes over (mapping line 12)",
             r#"{"type":"posting","id":"4","date":"2026-03-14","account":"5.28.21","amount":"0"}"#,
         ],
     );

@@ -1,14 +1,17 @@
 //! What mappings make of messages, held against canonical JSON.
 
 mod conditions;
+mod coverage;
 mod excerpts;
 mod flaws;
 mod hostile;
 mod json;
 mod lines;
+mod mapping_lines;
 mod money;
 mod passed;
 mod reference;
+mod sides;
 mod xml;
 
 use samspor_domain::{Decode, Delivery, Excerpt, Item, Message, Text};
