@@ -9,6 +9,7 @@ mod distributor;
 mod file;
 mod filter;
 mod folder;
+mod formats;
 mod g68;
 mod http;
 mod links;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
-pub(crate) use mappings::load as load_mapping;
+pub(crate) use formats::load as load_format;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;
 pub(crate) use vouchers::Voucher;
@@ -251,6 +252,19 @@ pub(crate) enum Format {
         /// What it says.
         mapping: samspor_formats::mapping::Mapping,
     },
+}
+
+impl Format {
+    /// What messages in it are called that have a file each.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Oio { .. } => "xml",
+            Self::G69 { .. } => "g69",
+            Self::G68(_) => "g68",
+            Self::Mapping { mapping, .. } => mapping.format(),
+        }
+    }
 }
 
 /// The message types that a source may send.

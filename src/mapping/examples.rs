@@ -1,4 +1,4 @@
-//! The examples beside a mapping: messages, and what they are expected to become.
+//! The examples beside a mapping, or beside the settings of a format that is code: messages, and what they are expected to become.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
     let (mut is_faulty, mut differs) = (false, false);
     for path in paths {
         let name = path.display().to_string();
-        let mapping = match config::load_mapping(&path) {
-            Ok(mapping) => mapping,
+        let format = match config::load_format(&path) {
+            Ok(format) => format,
             Err(problems) => {
                 is_faulty = true;
                 crate::faulty(&problems);
@@ -49,12 +49,12 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
             eprintln!(
                 "{name} has no examples: put a message into {}, such as NAME.{}, and run `samspor test {name} --update`\n",
                 folder.display(),
-                mapping.format()
+                format.word()
             );
             table.add_row([name, String::new(), String::new(), String::new(), "no examples".into()]);
             continue;
         }
-        let intake = rules::intake(&path, mapping, &sources)?;
+        let intake = rules::intake(&path, &format, &sources)?;
         for path in examples {
             let items = items(&intake, &path)?;
             let example = Example { path: &path, source: &intake.source, is_masked: arguments.masked };

@@ -1,4 +1,5 @@
-//! `samspor map` and `samspor test`: what messages become by a mapping, with no broker, store or configuration.
+//! `samspor map` and `samspor test`: what messages become by a mapping or in a format that is code, with no broker, store or
+//! configuration.
 
 mod difference;
 mod examples;
@@ -11,10 +12,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use samspor_domain::quarantine::Show;
 use samspor_domain::{Delivery, SourceName};
-use samspor_formats::mapping::Decoder;
 use samspor_formats::{Masked, json};
 
-use crate::{config, recording};
+use crate::{config, recording, wiring};
 
 pub(crate) use examples::test;
 
@@ -24,7 +24,7 @@ const FAULTS: u8 = 3;
 /// What `map` maps.
 #[derive(Debug, Args)]
 pub(crate) struct Map {
-    /// The mapping.
+    /// The mapping; or a file with the keys of a source that say its format, such as `format = "g69"`.
     #[arg(value_name = "FILE")]
     pub(crate) mapping: PathBuf,
     /// The message as the system sends it; or a recording, whose name ends in `.ndjson`, with any number of them.
@@ -42,7 +42,8 @@ pub(crate) struct Map {
 /// What `test` tests.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Mappings, or folders with mappings. Without any: those that the configuration names.
+    /// Mappings, files with the keys of a source that say its format, or folders with such files. Without any: the mappings that
+    /// the configuration names.
     #[arg(required_unless_present = "config", value_name = "FILE")]
     pub(crate) paths: Vec<PathBuf>,
     /// A configuration. Where its sources name a mapping, examples are held against what those sources may send and how large
@@ -59,18 +60,16 @@ pub(crate) struct Test {
 
 /// Prints what a message becomes.
 pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
-    let mapping = match config::load_mapping(&arguments.mapping) {
-        Ok(mapping) => mapping,
+    let format = match config::load_format(&arguments.mapping) {
+        Ok(format) => format,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
     let own = source_of(&arguments.mapping)?;
-    let decoder = Decoder::new(mapping);
-    let (mut messages, mut faults, mut passed, mut ignored) = (0u64, 0u64, 0u64, 0u64);
+    let decoder = wiring::decoder(&format);
+    let (mut messages, mut faults, mut ignored) = (0u64, 0u64, 0u64);
     for (source, delivery, place) in deliveries(&arguments.message, &own)? {
         let source = arguments.source.as_ref().unwrap_or(&source);
-        let read = decoder.read(source, &delivery);
-        passed += u64::from(read.passed);
-        for item in read.items {
+        for item in decoder.decode(source, &delivery) {
             ignored += u64::from(item.ignored_fields);
             match item.content {
                 Ok(message) => {
@@ -86,6 +85,7 @@ pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
             }
         }
     }
+    let passed = decoder.passed().unwrap_or_default();
     eprintln!(
         "{messages} messages, {faults} faults; {passed} passed over; {ignored} fields that no rule reads"
     );
