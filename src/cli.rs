@@ -143,8 +143,8 @@ pub(crate) enum Command {
     /// A mapping is a TOML file that says how any XML, JSON, CSV or fixed-width message becomes canonical messages;
     /// `docs/mappings.md` describes it. Each message is printed as one line of canonical JSON, in clear; what is wrong with an
     /// item goes to standard error, with its place in the message and the line of the mapping. It needs no broker, no store
-    /// and no configuration. Of a format that is code, a file says which it is, by the keys of a source: `format = \"g69\"` and
-    /// `g69 = { encoding = \"iso-8859-1\" }`, say; `config/presets` has one for each.
+    /// and no configuration. Of a format that is code, a file says which it is, by the keys of a source: `format = "g69"` and
+    /// `g69 = { encoding = "iso-8859-1" }`, say; `config/presets` has one for each.
     #[command(after_help = "Exit code: 0; 3 if any item is a fault; 2 where the mapping is faulty.\n\n\
         Examples: samspor map config/mappings/opus.toml config/mappings/opus/daily.xml\n          \
         samspor map config/mappings/opus.toml recorded.ndjson --masked\n          \
@@ -154,9 +154,9 @@ pub(crate) enum Command {
     /// Run the examples beside mappings, and show how what they become differs from what is expected.
     ///
     /// Beside `opus.toml` stands a folder `opus` with messages, such as `daily.xml`, and beside each of them what it is
-    /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line. A
+    /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{"fault":REASON,"path":PLACE}` a line. A
     /// recording (`NAME.ndjson`) is an example too, with the content types that it holds. A format that is code has its examples
-    /// beside a file that says which it is, by the keys of a source, such as `format = \"g69\"`.
+    /// beside a file that says which it is, by the keys of a source, such as `format = "g69"`.
     #[command(
         after_help = "Exit code: 0; 6 where anything differs or a mapping has no examples; 2 where a mapping is \
         faulty.\n\n\
