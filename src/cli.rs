@@ -138,27 +138,30 @@ pub(crate) enum Command {
     )]
     Replay(Replay),
 
-    /// Show what a message becomes by a mapping.
+    /// Show what a message becomes by a mapping, or in a format that is code.
     ///
     /// A mapping is a TOML file that says how any XML, JSON, CSV or fixed-width message becomes canonical messages;
     /// `docs/mappings.md` describes it. Each message is printed as one line of canonical JSON, in clear; what is wrong with an
     /// item goes to standard error, with its place in the message and the line of the mapping. It needs no broker, no store
     /// and no configuration. It also names the rules that found no value and the elements that no rule reads: beside each
-    /// other these show a path that is typed wrong.
+    /// other these show a path that is typed wrong. Of a format that is code, a file says which it is, by the keys of a source:
+    /// `format = "g69"` and `g69 = { encoding = "iso-8859-1" }`, say; `config/presets` has one for each.
     #[command(after_help = "Exit code: 0; 3 if any item is a fault; 2 where the mapping is faulty.\n\n\
         Examples: samspor map config/mappings/opus.toml config/mappings/opus/daily.xml\n          \
-        samspor map config/mappings/opus.toml recorded.ndjson --masked")]
+        samspor map config/mappings/opus.toml recorded.ndjson --masked\n          \
+        samspor map config/presets/g69.toml payments.txt")]
     Map(crate::mapping::Map),
 
     /// Run the examples beside mappings, and show how what they become differs from what is expected.
     ///
     /// Beside `opus.toml` stands a folder `opus` with messages, such as `daily.xml`, and beside each of them what it is
-    /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{\"fault\":REASON,\"path\":PLACE}` a line. A
-    /// recording (`NAME.ndjson`) is an example too, with the content types that it holds.
+    /// expected to become: `daily.xml.expected.ndjson`, a canonical message or `{"fault":REASON,"path":PLACE}` a line. A
+    /// recording (`NAME.ndjson`) is an example too, with the content types that it holds. A format that is code has its examples
+    /// beside a file that says which it is, by the keys of a source, such as `format = "g69"`.
     #[command(
         after_help = "Exit code: 0; 6 where anything differs, a mapping has no examples, or a rule finds no value in \
         any of them (unless it says `unseen = true`); 2 where a mapping is faulty.\n\n\
-        Examples: samspor test config/mappings\n          \
+        Examples: samspor test config/mappings config/presets\n          \
         samspor test config/mappings/opus.toml --update\n          \
         samspor test --config gateway.toml --masked"
     )]

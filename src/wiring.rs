@@ -31,9 +31,9 @@ const FOLDER_WINDOW: usize = 10_000;
 /// What the brokers' own listings call the connections of somebody who only looks.
 const PROBE: &str = "samspor check";
 
-/// How a source's deliveries are read.
-pub(crate) fn intake(source: &Source) -> Intake {
-    let decoder: Arc<dyn Decode> = match &source.format {
+/// What reads messages in a format.
+pub(crate) fn decoder(format: &Format) -> Arc<dyn Decode> {
+    match format {
         Format::Json => Arc::new(json::Decoder),
         Format::G69 { encoding } => Arc::new(g69::Decoder::new(g69_settings(*encoding))),
         Format::G68(settings) => Arc::new(g68::Decoder::new(settings.clone())),
@@ -48,10 +48,14 @@ pub(crate) fn intake(source: &Source) -> Intake {
                 message_types.iter().map(|(id, holds)| (id.clone(), payload(holds))).collect();
             Arc::new(oio::Decoder::new(oio::Settings { message_types }))
         }
-    };
+    }
+}
+
+/// How a source's deliveries are read.
+pub(crate) fn intake(source: &Source) -> Intake {
     Intake {
         source: source.name.clone(),
-        decoder,
+        decoder: decoder(&source.format),
         may_send: Permissions {
             postings: source.may_send.postings,
             facts: source.may_send.facts.clone(),

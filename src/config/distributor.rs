@@ -71,6 +71,8 @@ impl Resolver {
             Some(id) => {
                 if id.trim().is_empty() {
                     self.reading.fault(id.span(), "this must not be empty");
+                } else if id.contains(|c: char| c.is_whitespace() || c.is_control()) {
+                    self.reading.fault(id.span(), "this has blanks, which no entity id has");
                 }
                 (**id).clone()
             }
@@ -253,6 +255,7 @@ allowed_recipients = ["urn:oio:cvr-nr:00000027", "6B1F0A523C7E4D189A405E2D7C1B8F
                 "23:7: this is not a CVR number: expected eight digits in quotes",
             ),
             ("entity_id = \"http", "entity_id = \"\" #", "24:13: this must not be empty"),
+            ("bfo_afsend/2\"", "bfo_afsend/2 \"", "24:13: this has blanks, which no entity id has"),
             (
                 "client_cert_file = \"samspor.pem\"\n",
                 "",

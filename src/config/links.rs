@@ -87,7 +87,7 @@ impl Resolver {
         })
     }
 
-    fn format(&mut self, source: &file::Source) -> Option<Format> {
+    pub(super) fn format(&mut self, source: &file::Source) -> Option<Format> {
         let format = *source.format;
         let tables = [
             (file::Format::Oio, "oio", source.oio.as_ref().map(At::span)),

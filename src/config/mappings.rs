@@ -9,7 +9,7 @@ use super::resolve::Resolver;
 use super::{Format, MaySend, file};
 
 /// Reads a mapping file.
-pub(crate) fn load(path: &Path) -> Result<Mapping, Problems> {
+pub(super) fn load(path: &Path) -> Result<Mapping, Problems> {
     let text = std::fs::read_to_string(path).map_err(|error| Problems(vec![Problem::of(path, error)]))?;
     Mapping::load(&text).map_err(|flaws| {
         let source = Source::new(path, &text);

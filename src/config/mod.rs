@@ -9,6 +9,7 @@ mod distributor;
 mod file;
 mod filter;
 mod folder;
+mod formats;
 mod forward;
 mod g68;
 mod http;
@@ -32,8 +33,8 @@ use std::time::Duration;
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
+pub(crate) use formats::load as load_format;
 pub(crate) use forward::{Carries, Forward};
-pub(crate) use mappings::load as load_mapping;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;
 pub(crate) use vouchers::Voucher;
@@ -253,6 +254,27 @@ pub(crate) enum Format {
         /// What it says.
         mapping: samspor_formats::mapping::Mapping,
     },
+}
+
+impl Format {
+    /// What messages in it are called that have a file each.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Oio { .. } => "xml",
+            Self::G69 { .. } => "g69",
+            Self::G68(_) => "g68",
+            Self::Mapping { mapping, .. } => mapping.format(),
+        }
+    }
+
+    /// The mapping, where it is one.
+    pub(crate) fn mapping(&self) -> Option<&samspor_formats::mapping::Mapping> {
+        match self {
+            Self::Mapping { mapping, .. } => Some(mapping),
+            _ => None,
+        }
+    }
 }
 
 /// The message types that a source may send.

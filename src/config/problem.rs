@@ -55,6 +55,11 @@ impl Problem {
         Self { message: format!("{}: {message}", path.display()), place: None, help: None }
     }
 
+    /// The same in other words.
+    pub(super) fn reworded(self, words: impl Fn(&str) -> String) -> Self {
+        Self { message: words(&self.message), help: self.help.as_deref().map(words), ..self }
+    }
+
     /// Says what is allowed.
     pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());

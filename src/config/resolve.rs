@@ -47,6 +47,12 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
+    /// For a file without brokers.
+    pub(super) fn alone(reading: Reading, path: &Path) -> Self {
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self { reading, base, brokers: BTreeSet::new(), with_tokens: BTreeMap::new(), areas: BTreeSet::new() }
+    }
+
     fn config(&mut self, path: &Path, file: file::File) -> Config {
         let charts_dir = self.path(&file.charts.dir);
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());

@@ -1,4 +1,4 @@
-//! The examples beside a mapping: messages, and what they are expected to become.
+//! The examples beside a mapping, or beside the settings of a format that is code: messages, and what they are expected to become.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
     let (mut is_faulty, mut differs) = (false, false);
     for path in paths {
         let name = path.display().to_string();
-        let mapping = match config::load_mapping(&path) {
-            Ok(mapping) => mapping,
+        let format = match config::load_format(&path) {
+            Ok(format) => format,
             Err(problems) => {
                 is_faulty = true;
                 crate::faulty(&problems);
@@ -50,13 +50,13 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
             eprintln!(
                 "{name} has no examples: put a message into {}, such as NAME.{}, and run `samspor test {name} --update`\n",
                 folder.display(),
-                mapping.format()
+                format.word()
             );
             table.add_row([name, String::new(), String::new(), String::new(), "no examples".into()]);
             continue;
         }
-        let mut coverage = Coverage::new(&mapping);
-        let intake = rules::intake(&path, mapping, &sources)?;
+        let mut coverage = format.mapping().map(Coverage::new);
+        let intake = rules::intake(&path, &format, &sources)?;
         for path in examples {
             let items = items(&intake, &mut coverage, &path)?;
             let example = Example { path: &path, source: &intake.source, is_masked: arguments.masked };
@@ -67,6 +67,7 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
             let [good, bad] = [items.len() - faults, faults].map(|count| count.to_string());
             table.add_row([name.clone(), file, good, bad, result.to_owned()]);
         }
+        let Some(coverage) = coverage else { continue };
         let never = unfilled::rules(&coverage, "example");
         if !never.is_empty() {
             differs = true;
@@ -88,10 +89,12 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
 }
 
 /// What an example becomes: a message, or all of a recording.
-fn items(intake: &Intake, coverage: &mut Coverage, path: &Path) -> Result<Vec<Item>> {
+fn items(intake: &Intake, coverage: &mut Option<Coverage>, path: &Path) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     for (_, delivery, _) in deliveries(path, &intake.source)? {
-        coverage.read(&intake.source, &delivery);
+        if let Some(coverage) = coverage {
+            coverage.read(&intake.source, &delivery);
+        }
         items.extend(intake.items(&delivery));
     }
     Ok(items)

@@ -1,4 +1,5 @@
-//! `samspor map` and `samspor test`: what messages become by a mapping, with no broker, store or configuration.
+//! `samspor map` and `samspor test`: what messages become by a mapping or in a format that is code, with no broker, store or
+//! configuration.
 
 mod difference;
 mod examples;
@@ -15,7 +16,7 @@ use samspor_domain::{Delivery, SourceName};
 use samspor_formats::mapping::Coverage;
 use samspor_formats::{Masked, json};
 
-use crate::{config, recording};
+use crate::{config, recording, wiring};
 
 pub(crate) use examples::test;
 
@@ -25,7 +26,7 @@ const FAULTS: u8 = 3;
 /// What `map` maps.
 #[derive(Debug, Args)]
 pub(crate) struct Map {
-    /// The mapping.
+    /// The mapping; or a file with the keys of a source that say its format, such as `format = "g69"`.
     #[arg(value_name = "FILE")]
     pub(crate) mapping: PathBuf,
     /// The message as the system sends it; or a recording, whose name ends in `.ndjson`, with any number of them.
@@ -43,7 +44,8 @@ pub(crate) struct Map {
 /// What `test` tests.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Mappings, or folders with mappings. Without any: those that the configuration names.
+    /// Mappings, files with the keys of a source that say its format, or folders with such files. Without any: the mappings that
+    /// the configuration names.
     #[arg(required_unless_present = "config", value_name = "FILE")]
     pub(crate) paths: Vec<PathBuf>,
     /// A configuration. Where its sources name a mapping, examples are held against what those sources may send and how large
@@ -60,18 +62,20 @@ pub(crate) struct Test {
 
 /// Prints what a message becomes.
 pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
-    let mapping = match config::load_mapping(&arguments.mapping) {
-        Ok(mapping) => mapping,
+    let format = match config::load_format(&arguments.mapping) {
+        Ok(format) => format,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
     let own = source_of(&arguments.mapping)?;
-    let mut coverage = Coverage::new(&mapping);
-    let (mut messages, mut faults, mut passed, mut ignored) = (0u64, 0u64, 0u64, 0u64);
+    let decoder = wiring::decoder(&format);
+    let mut coverage = format.mapping().map(Coverage::new);
+    let (mut messages, mut faults, mut ignored) = (0u64, 0u64, 0u64);
     for (source, delivery, place) in deliveries(&arguments.message, &own)? {
         let source = arguments.source.as_ref().unwrap_or(&source);
-        let read = coverage.read(source, &delivery);
-        passed += u64::from(read.passed);
-        for item in read.items {
+        if let Some(coverage) = &mut coverage {
+            coverage.read(source, &delivery);
+        }
+        for item in decoder.decode(source, &delivery) {
             ignored += u64::from(item.ignored_fields);
             match item.content {
                 Ok(message) => {
@@ -87,8 +91,11 @@ pub(crate) fn map(arguments: &Map) -> Result<ExitCode> {
             }
         }
     }
-    eprint!("{}", unfilled::rules(&coverage, "message"));
-    eprint!("{}", unfilled::names(&coverage, arguments.masked));
+    if let Some(coverage) = &coverage {
+        eprint!("{}", unfilled::rules(coverage, "message"));
+        eprint!("{}", unfilled::names(coverage, arguments.masked));
+    }
+    let passed = decoder.passed().unwrap_or_default();
     eprintln!(
         "{messages} messages, {faults} faults; {passed} passed over; {ignored} fields that no rule reads"
     );

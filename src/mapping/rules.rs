@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use samspor_engine::{Intake, Permissions};
-use samspor_formats::mapping::{Decoder, Mapping};
 
 use super::source_of;
 use crate::config::{Config, Format};
@@ -33,10 +31,10 @@ pub(super) fn mappings(sources: &[(PathBuf, Intake)]) -> Result<Vec<PathBuf>> {
 }
 
 /// How examples of a mapping are read: as the source that names it, under the mapping's own name, which examples are written
-/// for. Where no source does, anything may be sent.
-pub(super) fn intake(path: &Path, mapping: Mapping, sources: &[(PathBuf, Intake)]) -> Result<Intake> {
+/// for. Where no source does, as none names a format that is code by a file, anything may be sent.
+pub(super) fn intake(path: &Path, format: &Format, sources: &[(PathBuf, Intake)]) -> Result<Intake> {
     let source = source_of(path)?;
-    let decoder = Arc::new(Decoder::new(mapping));
+    let decoder = wiring::decoder(format);
     let own = fs::canonicalize(path).ok();
     let mut named = sources.iter().filter(|(file, _)| own.is_some() && fs::canonicalize(file).ok() == own);
     Ok(match (named.next(), named.next()) {

@@ -62,6 +62,8 @@ struct Managed {
 
 const NOT_CONFIGURED: &str = "of queues and exchanges only whether they are there was looked at: not their type, \
                               policies, limits, dead letters, bindings, consumers and permissions, nor alarms";
+const NOT_OURS: &str =
+    "whether its queues and exchanges are there is looked at, and nothing else: it is somebody else's";
 const CONFIGURE: &str = "enable the plugin rabbitmq_management, and say in [brokers.NAME] where it is: \
                          management_url_env or management_url_file; docs/broker.md says more";
 
@@ -71,7 +73,12 @@ async fn broker(config: &Config, name: &Text, settings: &Broker) -> (Part, Optio
     let mut managed = None;
     match wiring::broker_probe(settings) {
         Err(error) => {
-            let advice = "put the URL there: amqp://user:password@host:port/vhost";
+            let advice = match settings.token {
+                None => "put the URL there: amqp://user:password@host:port/vhost",
+                Some(_) => {
+                    "set right what it names: the URL, amqps://host:port/vhost, the certificates or the key"
+                }
+            };
             findings.push(Finding::fault("url", format!("{error:#}"), advice));
         }
         Ok(probe) => {
@@ -81,6 +88,8 @@ async fn broker(config: &Config, name: &Text, settings: &Broker) -> (Part, Optio
                     let advice = "put the URL there: http://user:password@host:15672";
                     findings.push(Finding::fault("management", format!("{error:#}"), advice));
                 }
+                // A broker that is logged in to by a token is somebody else's, and lets nobody look.
+                Ok(None) if settings.token.is_some() => findings.push(Finding::good("management", NOT_OURS)),
                 Ok(None) => findings.push(Finding::notice("management", NOT_CONFIGURED, CONFIGURE)),
                 Ok(Some(client)) => managed = manage(client, &probe.url, &mut findings).await,
             }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use samspor_harness::books::{self, differences};
 use samspor_harness::client::{Kind, Message};
-use samspor_harness::distributor::{CVR, Control, Distributor, SENDING};
+use samspor_harness::distributor::{CVR, Control, Distributor, SENDING, writings};
 use samspor_harness::rabbitmq;
-use samspor_harness::responder::{PERSON, Reply, Responder};
+use samspor_harness::responder::{PERSON, Reply, Responder, Taken};
 use samspor_town::search::Search;
 use samspor_town::{Settings, Stage, Town};
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use crate::deployment::{Deployment, LIMIT, QUEUE, Result};
 use crate::http::book;
 
 const MESSAGE_TYPE: &str = "6b1f0a52-3c7e-4d18-9a40-5e2d7c1b8fff";
+const FIGURES_TYPE: &str = "urn:oio:Example:Figures";
 /// The environment variable that holds the URL of the stand-in's broker.
 const URL: &str = "SAMSPOR_BFO_URL";
 
@@ -43,7 +44,7 @@ async fn wait_for(control: Control, what: &str, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// No log and no store holds any token, the key or whom an answer quoted.
+/// No log, which tells all it can, and no store holds any token, the key or whom an answer quoted, however written.
 async fn tells_of_nothing(deployment: &Deployment, distributor: &Distributor) -> Result<()> {
     let key = distributor.certificates().read("client.key")?;
     let mut secrets = vec![PERSON.to_owned(), key.lines().nth(1).ok_or("the key has lines")?.to_owned()];
@@ -52,7 +53,8 @@ async fn tells_of_nothing(deployment: &Deployment, distributor: &Distributor) ->
         secrets.push(rest[..33].to_owned());
     }
     assert!(secrets.len() > 2);
-    let search = Search::new(secrets)?;
+    let search = Search::new(secrets.iter().flat_map(|secret| writings(secret)))?;
+    assert!(std::fs::read_to_string(deployment.log())?.contains("\"TRACE\""));
     for place in [deployment.store(), deployment.log()] {
         let (found, searched) = search.files(&place)?;
         assert!(found.is_empty() && searched > 1_000, "{found:?}");
@@ -89,13 +91,14 @@ async fn everything_arrives_although_tokens_end_every_few_seconds() -> Result<()
         "{checked}"
     );
 
-    control.set(json!({"life_ms": 3_000, "cut": true, "refuse_logins": 3})).await?;
+    // A token that is shown at once is too early.
+    control.set(json!({"life_ms": 3_000, "early_ms": 200, "cut": true, "refuse_logins": 3})).await?;
     let mut running = deployment.start().await?;
     let (_, facts) = books::publish(&deployment.client, &town, Stage::Facts, QUEUE).await?;
     deployment.wait_for_at_least(&mut running, facts).await?;
 
     // The token service goes away until every connection has ended with its token.
-    control.set(json!({"sts_down": true})).await?;
+    control.set(json!({"sts_down": true, "early_ms": 0})).await?;
     wait_for(control, "asked", control.count("asked").await? + 8).await?;
     let deadline = Instant::now() + LIMIT;
     while control.count("open").await? > 0 {
@@ -120,23 +123,34 @@ async fn everything_arrives_although_tokens_end_every_few_seconds() -> Result<()
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     wait_for(control, "logins", logins + 8).await?;
     assert!(control.count("refused").await? >= 5 && control.count("cut").await? >= 8);
-    control.set(json!({"life_ms": 3_600_000})).await?;
+
+    // A broker that is started again: a connection that ends during the login is no reason to ask for another token.
+    let issued = control.set_and_count_issued(json!({"life_ms": 3_600_000})).await?;
+    wait_for(control, "issued", issued + 8).await?;
+    wait_for(control, "open", 8).await?;
+    let (logins, asked) = (control.count("logins").await?, control.count("asked").await?);
+    control.set(json!({"hang_up": 1})).await?;
+    control.drop_all().await?;
+    wait_for(control, "logins", logins + 8).await?;
+    assert_eq!((control.count("hung_up").await?, control.count("asked").await?), (1, asked));
     assert!(seen(&deployment, "source", "opus")?["grade"] == "good");
     assert!(running.stop().await?.success());
     assert_eq!(deployment.personal_data(&town)?, Vec::<std::path::PathBuf>::new());
     tells_of_nothing(&deployment, &distributor).await
 }
 
-/// Lets the demo's ledger be a subscriber of the distributor.
+/// Lets the demo's ledger be a subscriber of the distributor, and another LIS beside that of the demo.
 fn configure(deployment: &Deployment, distributor: &Distributor, broker_name: &str) -> Result<()> {
     let text = std::fs::read_to_string(&deployment.program.config)?;
     let (before, rest) = text.split_once("[[targets]]").ok_or("the demo has targets")?;
     let (_, lis) = rest.split_once("[[targets]]").ok_or("the demo has two targets")?;
+    let delivery =
+        "answer_timeout_ms = 4000\n[targets.delivery]\ntries = 5\nretry_from_ms = 10\nretry_to_ms = 100\n\n";
     let text = format!(
         "{before}{}\n[[targets]]\nname = \"ledger\"\naudience = \"ledger\"\n[targets.distributor]\n\
          broker = {broker_name:?}\nmessage_type = {MESSAGE_TYPE:?}\nsource_system = \"urn:oio:cvr-nr:{CVR}\"\n\
-         answer_timeout_ms = 4000\n[targets.delivery]\ntries = 5\nretry_from_ms = 10\nretry_to_ms = 100\n\n\
-         [[targets]]{lis}",
+         {delivery}[[targets]]\nname = \"figures\"\naudience = \"lis\"\n[targets.distributor]\nbroker = \"afsend\"\n\
+         message_type = {FIGURES_TYPE:?}\nallowed_recipients = [\"urn:oio:cvr-nr:{CVR}\"]\n{delivery}[[targets]]{lis}",
         broker("afsend", distributor, Some(SENDING))
     );
     Ok(std::fs::write(&deployment.program.config, text)?)
@@ -176,7 +190,7 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
     assert_eq!(finding["grade"], "good", "{finding}");
 
     control.set(json!({"life_ms": 5_000, "cut": true})).await?;
-    use Reply::{ExpiredTwice, Garbage, Lost, Status, Twice};
+    use Reply::{ExpiredTwice, Garbage, Late, Lost, Status, Twice, Uncorrelated};
     responder.next([
         Status(20),
         Twice,
@@ -189,11 +203,14 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
         Status(41),
         Status(41),
         Status(20),
+        Late,
         Garbage,
+        Status(51),
+        Status(55),
         Status(53),
         Status(53),
         Status(20),
-        Lost,
+        Uncorrelated,
         Status(99),
         Twice,
         Twice,
@@ -210,8 +227,12 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
     };
     deployment.client.publish(&format!("{QUEUE}opus"), (1..=POSTINGS).map(posting)).await?;
 
-    let ids = |taken: &[samspor_harness::responder::Taken]| {
-        taken.iter().map(|one| one.id.clone()).collect::<BTreeSet<_>>().len()
+    let of = |taken: &[Taken], message_type: &str| {
+        taken.iter().filter(|one| one.body.contains(message_type)).cloned().collect::<Vec<_>>()
+    };
+    let ids = |taken: &[Taken]| {
+        let to_ledger = of(taken, MESSAGE_TYPE);
+        to_ledger.iter().map(|one| one.id.clone()).collect::<BTreeSet<_>>().len()
     };
     responder.wait_for(LIMIT, |taken| ids(taken) == POSTINGS - 1).await?;
     book(&mut deployment, &mut running, 1, POSTINGS as i64 - 1).await?;
@@ -219,6 +240,14 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
     assert!(parked.contains("P-7") && parked.contains("(status 40)"), "{parked}");
     assert!(!parked.contains(PERSON), "{parked}");
 
+    // The next record goes by another connection and another token than those before it.
+    let before = of(&responder.taken(), MESSAGE_TYPE).pop().ok_or("it has taken some")?;
+    let deadline = Instant::now() + LIMIT;
+    while control.check(&before.token, SENDING).await? != "expired" {
+        assert!(Instant::now() < deadline, "its token ends");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    wait_for(control, "cut", 1).await?;
     responder.always("P-7", None);
     let address = front(&deployment, &mut running).await?;
     let config = std::fs::read_to_string(&deployment.program.config)?;
@@ -229,6 +258,19 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
 
     // Under one id there is one record, and it is the same whenever it comes.
     let taken = responder.wait_for(LIMIT, |taken| ids(taken) == POSTINGS).await?;
+    let figures = of(&taken, FIGURES_TYPE);
+    let taken = of(&taken, MESSAGE_TYPE);
+    let told: BTreeSet<&str> = figures.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(told.len(), POSTINGS, "an LIS has what no ledger refuses");
+    assert!(taken.iter().all(|one| !told.contains(one.id.as_str())), "no two messages share an id");
+    for one in &figures {
+        assert!(
+            !one.body.contains("Dannelsestidspunkt") && one.body.contains("TilladtModtager"),
+            "{}",
+            one.body
+        );
+        assert!(!one.record.to_string().contains("P-"), "{}", one.record);
+    }
     let mut bodies: BTreeMap<&str, &str> = BTreeMap::new();
     let mut order = Vec::new();
     for one in &taken {
@@ -240,10 +282,11 @@ async fn every_record_is_taken_by_its_id_once_whatever_the_distributor_answers()
         }
     }
     assert_eq!(order.last(), Some(&7), "what was parked came last");
+    assert!(taken.last().is_some_and(|last| last.token != before.token), "by a token of its own");
     order.sort_unstable();
     assert_eq!(order, (1..=POSTINGS).collect::<Vec<_>>());
     let statuses = responder.statuses();
-    for status in [20, 40, 41, 53, 99, 0] {
+    for status in [20, 40, 41, 51, 53, 55, 99, 0] {
         assert!(statuses.contains_key(&status), "{statuses:?}");
     }
     tells_of_nothing(&deployment, &distributor).await

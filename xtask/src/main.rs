@@ -1,11 +1,12 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `fuzz`, `soak`, `bench`, `growth`, `stages` and
-//! `count`.
+//! The project's own commands: `cargo xtask demo`, `distributor`, `test`, `fuzz`, `soak`, `bench`, `growth`, `stages`
+//! and `count`.
 
 mod bench;
 mod broker;
 mod build;
 mod count;
 mod demo;
+mod distributor;
 mod fuzz;
 mod show;
 mod soak;
@@ -30,6 +31,11 @@ enum Command {
     /// installs where it is missing. It checks everything that comes out against what the town's generator knows to be
     /// right, stops everything that it started, and fails if anything is not as it should be.
     Demo(demo::Options),
+    /// Run a stand-in for the message distributor (Beskedfordeler) and its token service, to try a configuration against.
+    ///
+    /// It makes certificates, starts a private RabbitMQ node behind it (or takes the broker at SAMSPOR_AMQP_URL), writes a
+    /// configuration that receives from it and sends to it, and answers every record that is sent to it. It ends at Ctrl-C.
+    Distributor(distributor::Options),
     /// Run every test, starting the servers that they need.
     Test(test::Options),
     /// Measure the gateway beside a bare forwarder, RabbitMQ's shovel and what people write by hand, on the same queues of
@@ -68,6 +74,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match Cli::parse().command {
         Command::Demo(options) => runtime.block_on(demo::run(options)),
+        Command::Distributor(options) => runtime.block_on(distributor::run(options)),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => runtime.block_on(bench::run(options)),
         Command::Growth(options) => runtime.block_on(bench::growth::run(options)),

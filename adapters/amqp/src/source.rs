@@ -15,7 +15,7 @@ use samspor_domain::{Acknowledge, Batch, Delivery, LinkError, Token};
 
 use crate::link::{Link, Said, failed};
 use crate::topology::Declarations;
-use crate::{Broker, QueueType, SettingsError, Topology};
+use crate::{Broker, Login, QueueType, SettingsError, Topology};
 
 /// What is consumed, and how much of it at a time.
 #[derive(Debug, Clone)]
@@ -117,7 +117,8 @@ impl domain::Source for Source {
         let consumer = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments);
         let consumer = link.request(|| format!("consuming from the queue '{queue}'"), consumer).await?;
         let line = Arc::new(Line { link, _channel: channel, accepted: AtomicU64::new(0) });
-        Ok(Box::new(Subscription { consumer, line, batch: *batch, queue: queue.clone() }))
+        let by_token = matches!(self.broker.login, Login::Token(_));
+        Ok(Box::new(Subscription { consumer, line, batch: *batch, queue: queue.clone(), by_token }))
     }
 }
 
@@ -137,6 +138,8 @@ struct Subscription {
     line: Arc<Line>,
     batch: usize,
     queue: String,
+    /// Whether senders may show tokens as the gateway does: in a header, which may come through to here.
+    by_token: bool,
 }
 
 /// With so many bytes a batch is full, whatever number of messages that is.
@@ -147,7 +150,14 @@ impl Subscription {
     fn take(&self, next: Option<lapin::Result<lapin::message::Delivery>>) -> Result<Taken, LinkError> {
         let doing = || format!("receiving from the queue '{}'", self.queue);
         match next {
-            Some(Ok(delivery)) => Ok(delivery.into()),
+            Some(Ok(delivery)) => {
+                let mut taken = Taken::from(delivery);
+                if self.by_token {
+                    // Another system's, with which somebody may act for it; headers are recorded.
+                    taken.delivery.headers.retain(|name, _| !name.eq_ignore_ascii_case("token"));
+                }
+                Ok(taken)
+            }
             Some(Err(error)) => Err(failed(doing(), Said::from(error))),
             None => Err(failed(doing(), "the broker cancelled the consumer: was the queue deleted?")),
         }

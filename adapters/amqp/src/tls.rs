@@ -25,12 +25,15 @@ impl fmt::Debug for Tls {
 
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
-        let identity = |tls: &Self| {
-            tls.identity
-                .as_ref()
-                .map(|(certificate, key)| (certificate.clone(), key.expose_secret().to_owned()))
+        // No copy of the key is made.
+        let is_same = match (&self.identity, &other.identity) {
+            (None, None) => true,
+            (Some((certificate, key)), Some((other_certificate, other_key))) => {
+                certificate == other_certificate && key.expose_secret() == other_key.expose_secret()
+            }
+            _ => false,
         };
-        self.ca == other.ca && identity(self) == identity(other)
+        is_same && self.ca == other.ca
     }
 }
 
@@ -61,7 +64,7 @@ impl Tls {
 
     /// Whether nothing was said, so that everything is as the machine has it.
     pub(crate) fn is_usual(&self) -> bool {
-        *self == Self::default()
+        self.ca.is_none() && self.identity.is_none()
     }
 
     /// What shakes hands; none where everything is as usual.

@@ -24,6 +24,4 @@ pub use masked::Masked;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
-mod preset_tests;
-#[cfg(test)]
 mod shown_tests;

@@ -176,7 +176,7 @@ impl Server {
             Family::gauge("samspor_store_answers", "1 where the store answered this question, else 0.");
         families.push(answers.of(figures.is_some()));
         families.extend(figures.into_iter().flatten());
-        families.extend(measures::families(self.handle.measures()));
+        families.extend(measures::families(self.handle.measures(), self.handle.intakes().passed()));
         families.extend(process::store(&self.settings.store_dir, &self.settings.store_files));
         families.extend(process::process(self.settings.started));
         families

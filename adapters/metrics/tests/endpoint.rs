@@ -14,7 +14,7 @@ use samspor_domain::{
 use samspor_engine::{
     Audience, Became, Core, Gateway, Intake, Outlet, Permissions, Policy, Prepared, Scribe,
 };
-use samspor_formats::json;
+use samspor_formats::{json, mapping};
 use samspor_harness::exposition::{Exposition, ask};
 use samspor_metrics::{Error, Server, Settings};
 use samspor_sqlite::Sqlite;
@@ -156,6 +156,40 @@ async fn what_the_store_and_the_board_say_is_told_as_it_is_then() {
             post(gateway, "opus \"x\"", "P-3", "3.00").await;
             let (told, _) = Exposition::of(address).await.expect("it answers");
             assert_eq!(told.value("samspor_items_received_total", &[source]), Some(5.0));
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_mapping_passes_over_is_counted_where_it_may_pass_anything_over() {
+    const RULES: &str = "[reads]\nformat = \"csv\"\n[[message]]\ntype = \"case\"\n[message.fields]\nid = \"id\"\n\
+                         version = { value = 1 }\ncitizen.id = \"nr\"\n";
+    const PASS: &str = "[[pass]]\nwhen = { path = \"id\", is = [\"T\", \"U\"] }\n";
+    with_endpoint(
+        |_| (),
+        async |address, gateway| {
+            let intake = |source: &str, rules: &str| Intake {
+                source: SourceName::new(source).expect("a name"),
+                decoder: Arc::new(mapping::Decoder::new(mapping::Mapping::load(rules).expect("a mapping"))),
+                may_send: Permissions::default(),
+                max_body_bytes: 1_000,
+            };
+            let all = [intake("opus", &format!("{RULES}{PASS}")), intake("prisme", RULES)];
+            gateway.handle().intakes().set(all.clone());
+            let passed = async || {
+                let (told, _) = Exposition::of(address).await.expect("it answers");
+                ["opus", "prisme"]
+                    .map(|source| told.value("samspor_source_passed_total", &[("source", source)]))
+            };
+            assert_eq!(passed().await, [Some(0.0), None]);
+            let delivery = Delivery { body: "id;nr\nT;1\nK-1;2\nU;3\n".into(), ..Delivery::default() };
+            for intake in all {
+                for _ in 0..2 {
+                    assert!(!intake.prepare(&delivery).is_empty());
+                }
+            }
+            assert_eq!(passed().await, [Some(4.0), None]);
         },
     )
     .await;

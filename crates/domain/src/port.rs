@@ -63,6 +63,12 @@ impl Excerpt {
 pub trait Decode: Send + Sync {
     /// Everything in a body, in its order; never nothing. `source` is where ids without a system are named.
     fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item>;
+
+    /// How many parts of bodies it has left out since it was made, because it was told to; none where it was told of no such
+    /// thing.
+    fn passed(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Writes records in one format.

@@ -198,6 +198,15 @@ impl Intakes {
         intakes.extend(others.into_iter().map(|intake| (intake.source.clone(), intake)));
     }
 
+    /// How many parts of its bodies each source's decoder has left out since it was made, where it was told to leave any out.
+    pub fn passed(&self) -> BTreeMap<SourceName, u64> {
+        let intakes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        intakes
+            .iter()
+            .filter_map(|(source, intake)| Some((source.clone(), intake.decoder.passed()?)))
+            .collect()
+    }
+
     /// That of a source.
     pub(crate) fn of(&self, source: &SourceName) -> Option<Intake> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()

@@ -22,6 +22,7 @@ async fn node() -> Result<&'static Node> {
         plugins: vec!["rabbitmq_management".into()],
         // The interface then knows sooner which policies hold for a new queue.
         configuration: vec!["collect_statistics_interval = 500".into()],
+        ..Options::default()
     };
     Ok(NODE.get_or_try_init(|| Node::temporary(options())).await?)
 }

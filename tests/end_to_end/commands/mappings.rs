@@ -24,16 +24,32 @@ fn run(arguments: &[&str], dir: &Path) -> Result<Ran> {
 
 #[test]
 fn every_preset_does_what_its_examples_say() -> Result<()> {
-    let ran = run(&["test", "config/mappings"], &root())?.ended(0)?;
-    let presets = fs::read_dir(root().join("config/mappings"))?.filter_map(|entry| entry.ok());
-    let presets: Vec<_> =
-        presets.filter(|entry| entry.path().extension().is_some_and(|end| end == "toml")).collect();
-    assert!(presets.len() >= 5);
-    for preset in presets {
-        let name = preset.file_name().to_string_lossy().into_owned();
-        let lines = ran.stdout.lines().filter(|line| line.contains(&name) && line.contains("as expected"));
-        assert!(lines.count() > 0, "{name} in {}", ran.stdout);
+    // Mappings, and the formats that are code.
+    let folders = ["config/mappings", "config/presets"];
+    let ran = run(&["test", folders[0], folders[1]], &root())?.ended(0)?;
+    for (folder, least) in folders.into_iter().zip([5, 4]) {
+        let presets = fs::read_dir(root().join(folder))?.filter_map(|entry| entry.ok());
+        let presets: Vec<_> =
+            presets.filter(|entry| entry.path().extension().is_some_and(|end| end == "toml")).collect();
+        assert!(presets.len() >= least);
+        for preset in presets {
+            let name = preset.file_name().to_string_lossy().into_owned();
+            let lines =
+                ran.stdout.lines().filter(|line| line.contains(&name) && line.contains("as expected"));
+            assert!(lines.count() > 0, "{name} in {}", ran.stdout);
+        }
     }
+    // One of them by itself.
+    let example = |name: &str| format!("config/presets/g69-iso-8859-1{name}");
+    let ran = run(&["map", &example(".toml"), &example("/vouchers.g69")], &root())?;
+    let expected = fs::read_to_string(root().join(example("/vouchers.g69.expected.ndjson")))?;
+    let good: String = expected
+        .lines()
+        .filter(|line| !line.starts_with("{\"fault\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(ran.stdout, good);
+    assert!(!good.is_empty());
     Ok(())
 }
 

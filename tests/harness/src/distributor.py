@@ -5,7 +5,8 @@ this program knows which ones it issued. The front takes AMQP over TLS from whoe
 SASL EXTERNAL with such an assertion, and passes everything else on to a plain RabbitMQ node, where it logs in by PLAIN.
 
 On standard output it says its ports. On the control port it takes a JSON object a line and answers each with one: `set`
-changes how it behaves, `check` asks about an assertion, and every answer has the `counts`.
+changes how it behaves, `check` asks about an assertion, `issue` has one made, `drop` ends every connection that is open,
+`show` has it come by another certificate, and every answer has the `counts`.
 """
 
 import asyncio
@@ -23,11 +24,15 @@ told = {
     "lifetime": True,  # Whether the answer says how long, beside the assertion.
     "sts": [],  # What goes wrong with the next requests: see `fault`.
     "sts_down": False,
+    "early_ms": 0,  # For how long they do not count yet: their NotBefore.
+    "filler": 5000,  # How much longer they are than need be, in bytes: real ones have signatures and certificates.
     "refuse_logins": 0,
+    "hang_up": 0,  # How many connections end without a word when they have shown their assertion.
     "cut": False,  # Whether a connection ends with its token.
 }
-counts = {"asked": 0, "issued": 0, "logins": 0, "refused": 0, "cut": 0, "open": 0}
+counts = {"asked": 0, "issued": 0, "logins": 0, "refused": 0, "hung_up": 0, "cut": 0, "open": 0}
 issued = {}  # Assertions, as they are shown again.
+inside = set()  # The writers of those who were let in.
 
 TOKEN_TYPE = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV2.0"
 TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/"
@@ -40,17 +45,18 @@ def utc(seconds):
 
 def assertion(audience, holder, life_ms):
     now = time.time()
-    end = now + life_ms / 1000
-    # As long as real ones are, signatures and certificates included: longer than the smallest frame of AMQP.
+    begin, end = now + told["early_ms"] / 1000, now + life_ms / 1000
+    # As long as real ones are: longer than the smallest frame of AMQP.
+    filler = secrets.token_hex(told["filler"] // 2)
     text = (
         f'<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_{secrets.token_hex(16)}" Version="2.0" '
         f'IssueInstant="{utc(now)}"><saml:Issuer>stand-in</saml:Issuer><saml:Subject><saml:SubjectConfirmation>'
         f'<saml:SubjectConfirmationData NotOnOrAfter="2001-01-01T00:00:00Z"/></saml:SubjectConfirmation></saml:Subject>'
-        f'<saml:Conditions NotBefore="{utc(now)}" NotOnOrAfter="{utc(end)}"><saml:AudienceRestriction>'
+        f'<saml:Conditions NotBefore="{utc(begin)}" NotOnOrAfter="{utc(end)}"><saml:AudienceRestriction>'
         f"<saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>"
-        f"<saml:Advice>{secrets.token_hex(2500)}</saml:Advice></saml:Assertion>"
+        f"<saml:Advice>{filler}</saml:Advice></saml:Assertion>"
     ).encode()
-    issued[text] = {"audience": audience, "holder": holder, "end": end}
+    issued[text] = {"audience": audience, "holder": holder, "begin": begin, "end": end}
     counts["issued"] += 1
     return text, {"Created": utc(now), "Expires": utc(end)}
 
@@ -63,7 +69,10 @@ def verdict(token, audience, holder=None):
         return "audience"
     if holder is not None and known["holder"] != holder:
         return "holder"
-    return "expired" if known["end"] <= time.time() else "good"
+    now = time.time()
+    if now < known["begin"]:
+        return "early"
+    return "expired" if known["end"] <= now else "good"
 
 
 # --- The token service
@@ -166,6 +175,10 @@ async def log_in(reader, writer, node_reader, node_writer):
     said = verdict(response, settings["audiences"][0], holder)
     if said == "audience":
         said = verdict(response, settings["audiences"][1], holder)
+    if told["hang_up"] > 0:
+        told["hang_up"] -= 1
+        counts["hung_up"] += 1
+        return None
     if told["refuse_logins"] > 0:
         told["refuse_logins"] -= 1
         said = "told to"
@@ -209,6 +222,7 @@ async def serve_front(reader, writer):
             return
         is_in = 1
         counts["open"] += 1
+        inside.add(writer)
         ways = {asyncio.create_task(pass_on(*way)) for way in ((reader, node_writer), (node_reader, writer))}
         limit = max(0, end - time.time()) if told["cut"] else None
         done, left = await asyncio.wait(ways, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -220,6 +234,7 @@ async def serve_front(reader, writer):
         pass
     finally:
         counts["open"] -= is_in
+        inside.discard(writer)
         for end in (writer, node_writer):
             if end is not None:
                 end.close()
@@ -236,6 +251,15 @@ async def serve_control(reader, writer):
             answer = {"counts": counts}
             if "check" in asked:
                 answer["verdict"] = verdict(asked["check"].encode(), asked["audience"])
+            if "issue" in asked:
+                holder = ssl.PEM_cert_to_DER_cert(open(settings["client"]).read())
+                token, _ = assertion(asked["issue"], holder, told["life_ms"])
+                answer["token"] = token.decode()
+            if "drop" in asked:
+                for inner in list(inside):
+                    inner.close()
+            if "show" in asked:
+                context.load_cert_chain(*asked["show"])
             if "issued" in asked:
                 answer["issued"] = [token.decode() for token in issued]
             writer.write(json.dumps(answer).encode() + b"\n")
@@ -246,13 +270,15 @@ async def serve_control(reader, writer):
         writer.close()
 
 
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
 def quiet(loop, context):
     pass  # Those who hang up are what tests are about.
 
 
 async def main():
     asyncio.get_running_loop().set_exception_handler(quiet)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(settings["certificate"], settings["key"])
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(settings["clients"])

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -41,11 +43,14 @@ impl Distributor {
         let file = |name: &str| certificates.path(name);
         let settings = json!({
             "certificate": file("server.pem"), "key": file("server.key"), "clients": file("ca.pem"),
+            "client": file("client.pem"),
             "cvr": CVR, "audiences": [RECEIVING, SENDING],
             "host": host, "port": port, "user": user, "password": password, "vhost": vhost,
         });
         let mut command = Command::new(Path::new("python3"));
         command.args(["-c", PROGRAM, &settings.to_string()]).kill_on_drop(true);
+        // Apart from this process's group, it does not get the interrupt from the terminal.
+        command.process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("python3")?;
         let mut lines = BufReader::new(child.stdout.take().context("it speaks")?).lines();
         let line = timeout(LIMIT, lines.next_line()).await.context("it says nothing")??;
@@ -73,6 +78,12 @@ impl Distributor {
     #[must_use]
     pub fn certificates(&self) -> &Certificates {
         &self.certificates
+    }
+
+    /// Comes by another certificate of its authority from now on, `server` being the one that is its own.
+    pub async fn show(&self, name: &str) -> anyhow::Result<()> {
+        let files = ["pem", "key"].map(|end| self.certificates.path(&format!("{name}.{end}")));
+        self.control().ask(json!({"show": files})).await.map(drop)
     }
 
     /// Where it is told how to behave.
@@ -113,13 +124,30 @@ impl Control {
         self.ask(json!({"set": how})).await.map(drop)
     }
 
-    /// How often something happened: `asked` for a token, `issued`, `logins`, `refused` logins, `cut` connections; or how
-    /// many are `open`.
+    /// The same, and how many tokens were issued up to then.
+    pub async fn set_and_count_issued(&self, how: Value) -> anyhow::Result<u64> {
+        let answer = self.ask(json!({"set": how})).await?;
+        answer["counts"]["issued"].as_u64().context("there is such a count")
+    }
+
+    /// Has a token made for an audience, as if whoever holds `client` had asked for it.
+    pub async fn issue(&self, audience: &str) -> anyhow::Result<String> {
+        let answer = self.ask(json!({"issue": audience})).await?;
+        Ok(answer["token"].as_str().context("it has a token")?.to_owned())
+    }
+
+    /// Ends every connection that is open, as a broker that is started again does.
+    pub async fn drop_all(&self) -> anyhow::Result<()> {
+        self.ask(json!({"drop": true})).await.map(drop)
+    }
+
+    /// How often something happened: `asked` for a token, `issued`, `logins`, `refused` and `hung_up` ones, connections
+    /// that were `cut` with their tokens; or how many are `open`.
     pub async fn count(&self, what: &str) -> anyhow::Result<u64> {
         self.ask(json!({})).await?["counts"][what].as_u64().context("there is such a count")
     }
 
-    /// What a service would say of a token: `good`, `expired`, `unknown`, or `audience` where it is for another one.
+    /// What a service would say of a token: `good`, `early`, `expired`, `unknown`, or `audience` where it is for another one.
     pub async fn check(&self, token: &str, audience: &str) -> anyhow::Result<String> {
         let answer = self.ask(json!({"check": token, "audience": audience})).await?;
         Ok(answer["verdict"].as_str().context("it has a verdict")?.to_owned())
@@ -130,5 +158,45 @@ impl Control {
         let answer = self.ask(json!({"issued": true})).await?;
         let tokens = answer["issued"].as_array().into_iter().flatten();
         Ok(tokens.filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+}
+
+/// How a text may stand in a log or a store: as it is, as the list of its bytes, which is how the AMQP library shows a field,
+/// and in whichever place of something in Base64.
+#[must_use]
+pub fn writings(text: &str) -> Vec<String> {
+    let list = format!("{:?}", text.as_bytes());
+    let mut writings = vec![text.to_owned(), list.trim_matches(['[', ']']).to_owned()];
+    for before in 0..3 {
+        let coded = BASE64_STANDARD.encode([&b"??"[..before], text.as_bytes()].concat());
+        // Characters that hold bits of what stands before it or behind it are others each time.
+        writings.push(coded[(before * 8).div_ceil(6)..(before + text.len()) * 8 / 6].to_owned());
+    }
+    writings
+}
+
+#[cfg(test)]
+mod tests {
+    use samspor_town::search::Search;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_however_it_is_written() -> anyhow::Result<()> {
+        let id = "_0123456789abcdef0123456789abcdef";
+        let search = Search::new(writings(id))?;
+        let held = |around: &str| format!("{around}<Assertion ID=\"{id}\" Version=\"2.0\">");
+        for around in ["", "a", "ab", "abc"] {
+            let text = held(around);
+            let coded = BASE64_STANDARD.encode(&text);
+            for shown in [text.clone(), format!("{:?}", text.as_bytes()), coded] {
+                assert!(search.find(shown.as_bytes()).is_some(), "{shown}");
+            }
+            let other = text.replace("_0123", "_0124");
+            for shown in [other.clone(), format!("{:?}", other.as_bytes()), BASE64_STANDARD.encode(&other)] {
+                assert!(search.find(shown.as_bytes()).is_none(), "{shown}");
+            }
+        }
+        Ok(())
     }
 }

@@ -17,9 +17,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What `openssl` makes certificates by.
 const OPENSSL: &str = "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\nCN = test\n\
     [authority]\nbasicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign\n\
-    [leaf]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = IP:127.0.0.1,DNS:localhost\n";
+    [leaf]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = IP:127.0.0.1,DNS:localhost\n\
+    [elsewhere]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = IP:192.0.2.1,DNS:elsewhere.example\n";
 
-/// An authority of its own and what it signed, as files in PEM: `ca`, `server` and `client`, each `.pem` and `.key`.
+/// An authority of its own and what it signed, as files in PEM: `ca`, `server`, `client`, and `elsewhere`, a server that is not this
+/// machine; each `.pem` and `.key`.
 #[derive(Debug)]
 pub struct Certificates(tempfile::TempDir);
 
@@ -29,7 +31,7 @@ impl Certificates {
         let made = Self(tempfile::tempdir()?);
         let config = made.path("openssl.cnf");
         std::fs::write(&config, OPENSSL)?;
-        for name in ["ca", "server", "client"] {
+        for name in ["ca", "server", "client", "elsewhere"] {
             let mut command = Command::new("openssl");
             command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
             command.args(["-days", "2", "-subj", &format!("/CN={name}"), "-config"]).arg(&config);
@@ -38,7 +40,9 @@ impl Certificates {
             if name == "ca" {
                 command.args(["-extensions", "authority"]);
             } else {
-                command.args(["-extensions", "leaf", "-CA"]).arg(made.path("ca.pem"));
+                command
+                    .args(["-extensions", if name == "elsewhere" { name } else { "leaf" }, "-CA"])
+                    .arg(made.path("ca.pem"));
                 command.arg("-CAkey").arg(made.path("ca.key"));
             }
             let output = command.output().await.context("openssl makes certificates")?;

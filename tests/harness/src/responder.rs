@@ -14,7 +14,7 @@ use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions,
     QueueDeclareOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -37,6 +37,11 @@ pub enum Reply {
     Twice,
     /// As if its token had expired, and that answer comes twice.
     ExpiredTwice,
+    /// It is taken, and an answer comes only when the next message is there: 40, so that whoever takes it for the answer to
+    /// that one shows it.
+    Late,
+    /// It is taken, and the answer has no correlation id.
+    Uncorrelated,
     /// With something else than a `StandardRetur`.
     Garbage,
 }
@@ -50,6 +55,8 @@ pub struct Taken {
     pub body: String,
     /// The record in it.
     pub record: Value,
+    /// The header `token`.
+    pub token: String,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +64,8 @@ struct Told {
     next: VecDeque<Reply>,
     by_posting: BTreeMap<String, Reply>,
     taken: Vec<Taken>,
+    /// Where an answer goes that comes late, and its correlation id.
+    late: Option<(ShortString, String)>,
     /// The statuses of all answers, lost ones included.
     statuses: BTreeMap<u16, usize>,
     wrong: Vec<String>,
@@ -185,7 +194,7 @@ fn taken(message: &Delivery) -> anyhow::Result<Taken> {
     let (_, content) =
         between(&body, "<Base64", "</Base64>")?.split_once('>').context("its attributes end")?;
     let record = serde_json::from_slice(&BASE64_STANDARD.decode(content)?)?;
-    Ok(Taken { id, body, record })
+    Ok(Taken { id, body, record, token: header(message, "token")?.to_owned() })
 }
 
 async fn answer(
@@ -213,7 +222,7 @@ async fn answer(
                 Some(reply) => reply,
                 None => told.next.pop_front().unwrap_or(Reply::Status(20)),
             },
-            "expired" => Reply::Status(41),
+            "early" | "expired" => Reply::Status(41),
             _ => {
                 told.wrong.push(format!("a token is {verdict}"));
                 Reply::Status(40)
@@ -221,7 +230,7 @@ async fn answer(
         };
         let status = match reply {
             Reply::Status(status) => status,
-            Reply::Lost | Reply::Twice => 20,
+            Reply::Lost | Reply::Twice | Reply::Late | Reply::Uncorrelated => 20,
             Reply::ExpiredTwice => 41,
             Reply::Garbage => 0,
         };
@@ -232,27 +241,52 @@ async fn answer(
         (reply, status)
     };
     let (reply, status) = reply;
-    // The text quotes a person, as such texts may.
+    let late = lock(told).late.take();
+    if let Some((to, correlation)) = late {
+        // Nobody may be there any more.
+        publish(channel, to, Some(&correlation), &retur(40)).await?;
+    }
     let body = match reply {
         Reply::Garbage => "<html>maintenance</html>".to_owned(),
-        _ => format!(
-            "<StandardRetur xmlns=\"urn:oio:sts:1.0.0\"><StatusKode>{status}</StatusKode>\
-             <FejlbeskedTekst>{PERSON} is not known</FejlbeskedTekst></StandardRetur>"
-        ),
+        _ => retur(status),
     };
     let times = match reply {
+        Reply::Late => {
+            lock(told).late = Some((reply_to.clone(), correlation.to_owned()));
+            0
+        }
         Reply::Lost => 0,
         Reply::Twice | Reply::ExpiredTwice => 2,
-        Reply::Status(_) | Reply::Garbage => 1,
+        Reply::Status(_) | Reply::Garbage | Reply::Uncorrelated => 1,
     };
     for _ in 0..times {
-        let properties = BasicProperties::default().with_correlation_id(correlation.into());
-        let options = BasicPublishOptions::default();
-        channel
-            .basic_publish("".into(), reply_to.clone(), options, body.as_bytes(), properties)
-            .await?
-            .await?;
+        let correlation = (reply != Reply::Uncorrelated).then_some(correlation);
+        publish(channel, reply_to.clone(), correlation, &body).await?;
     }
+    Ok(())
+}
+
+/// An answer. Its text quotes a person, as such texts may.
+fn retur(status: u16) -> String {
+    format!(
+        "<StandardRetur xmlns=\"urn:oio:sts:1.0.0\"><StatusKode>{status}</StatusKode>\
+         <FejlbeskedTekst>{PERSON} is not known</FejlbeskedTekst></StandardRetur>"
+    )
+}
+
+async fn publish(
+    channel: &Channel,
+    to: ShortString,
+    correlation: Option<&str>,
+    body: &str,
+) -> anyhow::Result<()> {
+    let properties = BasicProperties::default();
+    let properties = match correlation {
+        Some(correlation) => properties.with_correlation_id(correlation.into()),
+        None => properties,
+    };
+    let options = BasicPublishOptions::default();
+    channel.basic_publish("".into(), to, options, body.as_bytes(), properties).await?.await?;
     Ok(())
 }
 

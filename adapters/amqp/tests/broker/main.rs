@@ -1,5 +1,7 @@
 //! Sources and targets against a real broker, whole, held, cut and killed.
 
+mod distributor;
+mod external;
 mod quiet;
 mod source;
 mod target;

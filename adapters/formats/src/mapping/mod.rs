@@ -32,6 +32,7 @@ mod tree;
 mod value;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use samspor_domain::{Decode, Delivery, Fault, Item, Reason, SourceName};
 
@@ -82,13 +83,15 @@ impl Mapping {
 #[derive(Debug, Clone)]
 pub struct Decoder {
     mapping: Mapping,
+    /// How many elements or lines were passed over by now.
+    passed: Arc<AtomicU64>,
 }
 
 impl Decoder {
     /// A decoder for a source that writes so.
     #[must_use]
     pub fn new(mapping: Mapping) -> Self {
-        Self { mapping }
+        Self { mapping, passed: Arc::default() }
     }
 }
 
@@ -138,7 +141,16 @@ impl Decoder {
 
 impl Decode for Decoder {
     fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
-        self.read(source, delivery).items
+        let read = self.read(source, delivery);
+        if read.passed > 0 {
+            self.passed.fetch_add(read.passed.into(), Ordering::Relaxed);
+        }
+        read.items
+    }
+
+    fn passed(&self) -> Option<u64> {
+        let passes = &self.mapping.loaded.passes;
+        (!passes.is_empty()).then(|| self.passed.load(Ordering::Relaxed))
     }
 }
 

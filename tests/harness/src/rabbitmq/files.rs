@@ -24,6 +24,8 @@ pub(super) struct Files {
     distribution: u16,
     /// Where its management interface listens, where that plugin is asked for.
     pub(super) management: u16,
+    /// Where it takes AMQP connections over TLS, where it has certificates.
+    pub(super) tls: u16,
     /// Where its own port mapper listens, so that it needs nothing from that of the machine.
     pub(super) mapper: u16,
     /// The password of [`USER`].
@@ -32,6 +34,16 @@ pub(super) struct Files {
 
 /// The plugin with an interface of its own, which needs a port.
 const MANAGEMENT: &str = "rabbitmq_management";
+
+/// Whoever comes over TLS shows a certificate, and is the user of its common name by SASL EXTERNAL.
+const TLS: [&str; 6] = [
+    "ssl_options.verify = verify_peer",
+    "ssl_options.fail_if_no_peer_cert = true",
+    "ssl_cert_login_from = common_name",
+    "auth_mechanisms.1 = EXTERNAL",
+    "auth_mechanisms.2 = PLAIN",
+    "auth_mechanisms.3 = AMQPLAIN",
+];
 
 /// The user whom the node knows.
 pub(super) const USER: &str = "samspor";
@@ -55,13 +67,14 @@ impl Files {
         let make = || -> anyhow::Result<Self> {
             fs::create_dir_all(home)?;
             fs::set_permissions(home, fs::Permissions::from_mode(0o700))?;
-            let [amqp, distribution, mapper, management] = ports::free()?;
+            let [amqp, distribution, mapper, management, tls] = ports::free()?;
             let files = Self {
                 home: home.canonicalize()?,
                 name: format!("samspor-{}-{amqp}@localhost", std::process::id()),
                 amqp,
                 distribution,
                 management,
+                tls,
                 mapper,
                 password: secret(),
             };
@@ -69,7 +82,7 @@ impl Files {
             write_private(&files.home.join("rabbitmq.conf"), &files.configuration(options))?;
             write_private(
                 &files.home.join("enabled_plugins"),
-                &format!("[{}].\n", options.plugins.join(",")),
+                &format!("[{}].\n", options.all_plugins().join(",")),
             )?;
             Ok(files)
         };
@@ -87,6 +100,14 @@ impl Files {
         if options.plugins.iter().any(|plugin| plugin == MANAGEMENT) {
             lines.push("management.tcp.ip = 127.0.0.1".to_owned());
             lines.push(format!("management.tcp.port = {}", self.management));
+        }
+        if let Some(certificates) = &options.certificates {
+            let file = |name: &str| certificates.join(name).display().to_string();
+            lines.push(format!("listeners.ssl.1 = 127.0.0.1:{}", self.tls));
+            lines.push(format!("ssl_options.cacertfile = {}", file("ca.pem")));
+            lines.push(format!("ssl_options.certfile = {}", file("server.pem")));
+            lines.push(format!("ssl_options.keyfile = {}", file("server.key")));
+            lines.extend(TLS.map(str::to_owned));
         }
         lines.extend(options.configuration.iter().cloned());
         lines.join("\n") + "\n"

@@ -31,6 +31,16 @@ pub struct Options {
     pub plugins: Vec<String>,
     /// Further lines of `rabbitmq.conf`.
     pub configuration: Vec<String>,
+    /// A folder with `ca.pem`, `server.pem` and `server.key`. With it the node listens over TLS too, to those of that
+    /// authority.
+    pub certificates: Option<PathBuf>,
+}
+
+impl Options {
+    pub(super) fn all_plugins(&self) -> Vec<&str> {
+        let external = self.certificates.as_ref().map(|_| "rabbitmq_auth_mechanism_ssl");
+        self.plugins.iter().map(String::as_str).chain(external).collect()
+    }
 }
 
 /// A private RabbitMQ node with its own ports, data, name, cookie and logs. Dropped, or when this process ends in
@@ -206,6 +216,12 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.files.amqp))
+    }
+
+    /// The URL of its default virtual host over TLS, where nobody's name and password stand in it.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        format!("amqps://127.0.0.1:{}/%2f", self.files.tls)
     }
 
     /// Where its data and logs lie.

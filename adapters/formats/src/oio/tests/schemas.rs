@@ -2,7 +2,8 @@
 //!
 //! The schemas are other people's work and no part of the project. Who has them names their folder in
 //! `SAMSPOR_OIO_SCHEMAS`: `Beskedkuvert.xsd`, `SagDokObjekt.xsd`, and the three payloads' with what they include, all beside
-//! each other. Without it nothing is checked here.
+//! each other. The test is ignored unless it is asked for; CONTRIBUTING.md says how. What the gateway itself sends is held
+//! against `config/schemas/envelope.xsd` each time, in `sending.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,12 +86,10 @@ fn parts(message: &str) -> Option<(String, String)> {
 }
 
 #[test]
+#[ignore = "needs other people's schemas: CONTRIBUTING.md says how it is run"]
 #[expect(clippy::disallowed_methods, reason = "the one who runs the test says where the schemas are")]
 fn what_the_town_and_the_presets_hold_is_valid_by_the_schemas() -> Result {
-    let Some(schemas) = std::env::var_os(SCHEMAS) else {
-        println!("{SCHEMAS} names no folder, so nothing was held against the schemas");
-        return Ok(());
-    };
+    let schemas = std::env::var_os(SCHEMAS).ok_or(format!("{SCHEMAS} names no folder"))?;
     let dir = tempfile::tempdir()?;
     let schemas = arrange(Path::new(&schemas), dir.path())?;
     let town = Town::new(Size { families: 30, background_citizens: 30, faulty: false, ..Size::demo(6_001) });
