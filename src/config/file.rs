@@ -458,7 +458,7 @@ pub(super) struct Target {
 pub(super) struct Filter {
     /// The solutions' ids.
     pub(super) solutions: Option<At<Vec<At<String>>>>,
-    /// The sector areas of the charts; `unmapped` is that of accounts which no chart knows.
+    /// The sector areas; each is one of the charts, or `unmapped`, which is that of accounts which no chart knows.
     pub(super) areas: Option<At<Vec<At<String>>>>,
     /// `inside` and `outside`. A closed finance solution takes `inside` only.
     pub(super) sides: Option<At<Vec<At<String>>>>,

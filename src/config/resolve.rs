@@ -20,7 +20,7 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let brokers = file.brokers.keys().map(|name| (**name).clone()).collect();
     let with_tokens = distributor::with_tokens(&file.brokers);
-    let mut resolver = Resolver { reading, base, brokers, with_tokens };
+    let mut resolver = Resolver { reading, base, brokers, with_tokens, areas: BTreeSet::new() };
     let config = resolver.config(path, file);
     let mut problems = resolver.reading.problems;
     if problems.is_empty() {
@@ -42,12 +42,19 @@ pub(super) struct Resolver {
     pub(super) brokers: BTreeSet<String>,
     /// Those that are logged in to by a token, and the service that it is for.
     pub(super) with_tokens: BTreeMap<String, String>,
+    /// The areas of the charts; none where those could not be read as a whole.
+    pub(super) areas: BTreeSet<Text>,
 }
 
 impl Resolver {
     fn config(&mut self, path: &Path, file: file::File) -> Config {
         let charts_dir = self.path(&file.charts.dir);
+        let before = self.reading.problems.len();
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
+        if self.reading.problems.len() == before {
+            let rules = charts.0.values().flat_map(|chart| &chart.rules);
+            self.areas = rules.map(|rule| rule.area.clone()).collect();
+        }
         links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
         Config {
             path: path.to_owned(),
