@@ -504,6 +504,17 @@ pub(super) struct Receipts {
     /// How long a receipt may take, in seconds. While one takes longer, the status of the receipts is down.
     #[serde(default)]
     pub(super) within_s: Number<86_400, 1, 31_536_000>,
+    /// How those are written that stand in answers over HTTP. Without it: in the canonical JSON.
+    pub(super) mapping: Option<At<ReceiptMapping>>,
+}
+
+/// Where the declared mapping of receipts in answers is; `docs/mappings.md` describes the language. It makes a `receipt`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.receipts.mapping]")]
+pub(super) struct ReceiptMapping {
+    /// The mapping's file. `samspor test` runs the examples beside it.
+    pub(super) file: At<PathBuf>,
 }
 
 /// Who reads a target.
@@ -596,7 +607,8 @@ pub(super) struct TargetHttp {
     pub(super) client_key_file: Option<At<String>>,
     /// The environment variable that holds that key.
     pub(super) client_key_env: Option<At<String>>,
-    /// A file that holds the token for `Authorization: Bearer` and nothing else.
+    /// A file that holds the token for `Authorization: Bearer` and nothing else. It is read again at each connect, as the
+    /// certificates are, so others may renew it at any time.
     pub(super) bearer_file: Option<At<String>>,
     /// The environment variable that holds that token.
     pub(super) bearer_env: Option<At<String>>,

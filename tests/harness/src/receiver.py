@@ -106,7 +106,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 status = 422
         if book is None:
             say({"method": "POST", "path": self.path, "key": key, "known": known, "port": self.client_address[1],
-                 "type": self.headers["Content-Type"], "accepts": self.headers["Accept"], "record": record,
+                 "type": self.headers["Content-Type"], "accepts": self.headers["Accept"], "status": status, "record": record,
                  "records": records, "body_base64": base64.b64encode(raw).decode()})
         elif status < 300 or status == 422:
             write({"key": key, "body": body, "receipt": answer.get("receipt")})
