@@ -205,7 +205,15 @@ fn target(target: &Target) -> String {
             "{audience}, the postings of {source} as they came, with the tag in {place}, to {way}"
         );
     }
-    format!("{audience}, {} to {way}{}", target.format.name(), filter(&target.filter))
+    let answers = target.answers.as_ref().map(|declared| {
+        format!(
+            "; receipts in answers are read by the {} mapping {}",
+            declared.mapping.format(),
+            file(&declared.file)
+        )
+    });
+    let answers = answers.unwrap_or_default();
+    format!("{audience}, {} to {way}{answers}{}", target.format.name(), filter(&target.filter))
 }
 
 /// What a target is given, if that is not everything.

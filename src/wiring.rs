@@ -180,7 +180,10 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
         ),
     };
     let answers: Option<Arc<dyn Decode>> = match &target.way {
-        Way::Http(_) if target.policy.receipt_within.is_some() => Some(Arc::new(json::Decoder)),
+        Way::Http(_) if target.policy.receipt_within.is_some() => Some(match &target.answers {
+            Some(declared) => Arc::new(mapping::Decoder::new(declared.mapping.clone())),
+            None => Arc::new(json::Decoder),
+        }),
         _ => None,
     };
     let audience = match target.audience {
@@ -234,7 +237,10 @@ pub(crate) fn outlet(config: &Config, vault: &Arc<Vault>, target: &Target) -> Re
 /// A target over HTTP.
 pub(crate) fn poster(target: &Target, http: &Http) -> Result<http::Target> {
     let context = || format!("target {}", target.name);
-    http::Target::new(http_settings(http).with_context(context)?).with_context(context)
+    let settings = http_settings(target, http).with_context(context)?;
+    let (target, http) = (target.clone(), http.clone());
+    let renewed = move || Ok(http_settings(&target, &http)?);
+    Ok(http::Target::new(settings).with_context(context)?.renewed(renewed))
 }
 
 /// Within what a record's `BeskedId` is its own: the distributor serves other authorities too, and several targets.
@@ -265,7 +271,7 @@ pub(crate) fn sender_probe(
     sender(config, name, to, PROBE)
 }
 
-fn http_settings(http: &Http) -> Result<http::Settings> {
+fn http_settings(target: &Target, http: &Http) -> Result<http::Settings> {
     let identity = match &http.client {
         Some((certificate, key)) => {
             let pem = format!("{}\n{}\n", read(certificate)?, key.read()?.expose_secret());
@@ -273,8 +279,15 @@ fn http_settings(http: &Http) -> Result<http::Settings> {
         }
         None => None,
     };
+    let accept = match target.answers.as_ref().map(|declared| declared.mapping.format()) {
+        None | Some("json") => "application/json",
+        Some("xml") => "application/xml, text/xml;q=0.9",
+        Some("csv") => "text/csv",
+        Some(_) => "text/plain",
+    };
     Ok(http::Settings {
         url: http.url.clone(),
+        accept,
         ca: http.ca_file.as_deref().map(read).transpose()?,
         identity,
         bearer: http.bearer.as_ref().map(|secret| secret.read()).transpose()?.map(http::Private),
@@ -317,7 +330,7 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
         let its = || Box::new(target.clone());
         let way = match &target.way {
             Way::Amqp(amqp) => Made::Target(its(), url(&amqp.broker)?),
-            Way::Http(http) => Made::Http(its(), http_settings(http)?),
+            Way::Http(http) => Made::Http(its(), http_settings(target, http)?),
             Way::Folder(_) => Made::Outbox(its()),
             Way::Distributor(to) => Made::Target(its(), url(&to.broker)?),
         };

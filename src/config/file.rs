@@ -465,8 +465,8 @@ pub(super) struct Target {
 pub(super) struct Filter {
     /// The solutions' ids.
     pub(super) solutions: Option<At<Vec<At<String>>>>,
-    /// The sector areas of the charts, as the posting's own account has them, and not of a split's parts; `unmapped` is that of
-    /// accounts which no chart knows.
+    /// The sector areas, as the posting's own account has them, and not of a split's parts; each is one of the charts, or
+    /// `unmapped`, which is that of accounts which no chart knows.
     pub(super) areas: Option<At<Vec<At<String>>>>,
     /// `inside` and `outside`. A closed finance solution takes `inside` only.
     pub(super) sides: Option<At<Vec<At<String>>>>,
@@ -512,6 +512,17 @@ pub(super) struct Receipts {
     /// How long a receipt may take, in seconds. While one takes longer, the status of the receipts is down.
     #[serde(default)]
     pub(super) within_s: Number<86_400, 1, 31_536_000>,
+    /// How those are written that stand in answers over HTTP. Without it: in the canonical JSON.
+    pub(super) mapping: Option<At<ReceiptMapping>>,
+}
+
+/// Where the declared mapping of receipts in answers is; `docs/mappings.md` describes the language. It makes a `receipt`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [targets.receipts.mapping]")]
+pub(super) struct ReceiptMapping {
+    /// The mapping's file. `samspor test` runs the examples beside it.
+    pub(super) file: At<PathBuf>,
 }
 
 /// Where the tag goes in the lines of a G69 source that a target `forwards`.
@@ -618,7 +629,8 @@ pub(super) struct TargetHttp {
     pub(super) client_key_file: Option<At<String>>,
     /// The environment variable that holds that key.
     pub(super) client_key_env: Option<At<String>>,
-    /// A file that holds the token for `Authorization: Bearer` and nothing else.
+    /// A file that holds the token for `Authorization: Bearer` and nothing else. It is read again at each connect, as the
+    /// certificates are, so others may renew it at any time.
     pub(super) bearer_file: Option<At<String>>,
     /// The environment variable that holds that token.
     pub(super) bearer_env: Option<At<String>>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use samspor_domain::{CostKind, Phase, Side, TagFilter, UNMAPPED};
+use samspor_domain::{CostKind, Phase, Side, TagFilter, Text, UNMAPPED};
 
 use super::at::At;
 use super::file;
@@ -32,7 +32,7 @@ impl Resolver {
             return None;
         }
         let solutions = self.words(&filter.solutions, |resolver, word| resolver.reading.text(word));
-        let areas = self.words(&filter.areas, |resolver, word| resolver.reading.text(word));
+        let areas = self.words(&filter.areas, Self::area);
         let sides = self.words(&filter.sides, |resolver, word| resolver.one_of(word, &SIDES));
         let phases = self.words(&filter.phases, |resolver, word| resolver.one_of(word, &PHASES));
         let kinds = self.words(&filter.kinds, |resolver, word| resolver.one_of(word, &KINDS));
@@ -63,6 +63,21 @@ impl Resolver {
         read.into_iter().collect::<Option<BTreeSet<T>>>().map(Some)
     }
 
+    /// An area that a posting can have: one of the charts, which are part of the configuration. A word that no chart has would
+    /// keep everything from the target without a sign of it.
+    fn area(&mut self, word: &At<String>) -> Option<Text> {
+        let area = self.reading.text(word)?;
+        // Where the charts have problems, they may have more areas than could be read.
+        if self.areas.is_empty() || self.areas.contains(&area) || area.as_str() == UNMAPPED {
+            return Some(area);
+        }
+        let known: Vec<&str> = self.areas.iter().map(Text::as_str).chain([UNMAPPED]).collect();
+        self.reading
+            .fault(word.span(), "no chart has this area, so no posting is ever in it")
+            .help(format!("there are {}", known.join(", ")));
+        None
+    }
+
     fn one_of<T: Copy>(&mut self, word: &At<String>, words: &[(&str, T)]) -> Option<T> {
         let found = words.iter().find(|(known, _)| *known == word.as_str()).map(|(_, value)| *value);
         if found.is_none() {
@@ -84,15 +99,15 @@ mod tests {
 
     #[test]
     fn a_filter_is_what_its_lists_say() {
-        let filter =
-            "filter = { sides = [\"inside\"], kinds = [\"service\", \"unmapped\"], areas = [\"health\"] }\n";
+        let filter = "filter = { sides = [\"inside\"], kinds = [\"service\", \"unmapped\"], \
+             areas = [\"vulnerable-children\", \"unmapped\"] }\n";
         let config = with(LIS, &format!("{LIS}{filter}")).load();
         let [ledger, lis] = &config.targets[..] else { panic!("two targets") };
         assert!(ledger.filter.is_everything());
         let expected = TagFilter {
             sides: Some([Side::Inside].into()),
             kinds: Some([Some(CostKind::Service), None].into()),
-            areas: Some(["health".parse().expect("a text")].into()),
+            areas: Some(["vulnerable-children", UNMAPPED].map(|area| area.parse().expect("a text")).into()),
             ..TagFilter::default()
         };
         assert_eq!(lis.filter, expected);
@@ -110,6 +125,10 @@ mod tests {
                 "filter = { areas = [] }",
                 "45:20: this list is empty, so the filter lets nothing through; name what goes \
                                          through, or take the list away: then everything does",
+            ),
+            (
+                "filter = { areas = [\"unmapped\", \"vulnerable-childern\"] }",
+                "45:33: no chart has this area, so no posting is ever in it; there are vulnerable-children, unmapped",
             ),
             ("filter = { sides = [\"in\"] }", "45:21: there is no such word; there are inside, outside"),
             (

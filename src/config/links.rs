@@ -198,6 +198,7 @@ impl Resolver {
         let name = self.reading.text(&target.name);
         let mut way = self.way(target);
         let policy = self.policy(target);
+        let answers = self.answers(target);
         let filter = self.filter(target.filter.as_ref());
         if let (Some(Way::Folder(outbox)), Some(filter)) = (&mut way, &filter) {
             outbox.filter.clone_from(filter);
@@ -209,6 +210,7 @@ impl Resolver {
             format: target.format,
             way: way?,
             filter: filter?,
+            answers: answers?,
             policy: policy?,
             forwards: forwards?,
         })

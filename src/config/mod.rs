@@ -301,6 +301,8 @@ pub(crate) struct Target {
     pub(crate) way: Way,
     /// Which of them.
     pub(crate) filter: TagFilter,
+    /// How receipts in its answers are read; without it, as canonical JSON.
+    pub(crate) answers: Option<mappings::Declared>,
     /// What is done about records that it does not take, and its closed months.
     pub(crate) policy: samspor_engine::Policy,
     /// Whose postings pass on to it as they came, if that is what it gets.

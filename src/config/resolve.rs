@@ -42,7 +42,7 @@ pub(super) struct Resolver {
     pub(super) brokers: BTreeSet<String>,
     /// Those that are logged in to by a token, and the service that it is for.
     pub(super) with_tokens: BTreeMap<String, String>,
-    /// The areas of the charts.
+    /// The areas of the charts; none where those could not be read as a whole.
     pub(super) areas: BTreeSet<Text>,
 }
 
@@ -55,9 +55,13 @@ impl Resolver {
 
     fn config(&mut self, path: &Path, file: file::File) -> Config {
         let charts_dir = self.path(&file.charts.dir);
+        let before = self.reading.problems.len();
         let charts = charts::load(&charts_dir, &mut self.reading, file.charts.dir.span());
+        if self.reading.problems.len() == before {
+            let rules = charts.0.values().flat_map(|chart| &chart.rules);
+            self.areas = rules.map(|rule| rule.area.clone()).collect();
+        }
         links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
-        self.areas = charts.0.values().flat_map(|chart| &chart.rules).map(|rule| rule.area.clone()).collect();
         Config {
             path: path.to_owned(),
             charts_dir,

@@ -1,11 +1,13 @@
 //! From folders to folders, without a broker: a town whose systems leave files, in pieces and slowly, and a gateway that is
 //! killed over and over meanwhile. Every posting arrives, and every file ends where it should.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::Field;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use samspor_harness::books::{self, Ledger, tagged};
@@ -107,10 +109,11 @@ fn configure(dir: &Path) -> Result<PathBuf> {
         text.push_str(&toml::to_string(&table)?);
         fs::create_dir_all(dir.join("in").join(name))?;
     }
-    for (name, format) in [("ledger", "ndjson"), ("lis", "csv")] {
+    let targets = [("ledger", "ledger", "ndjson"), ("lis", "lis", "csv"), ("columns", "ledger", "parquet")];
+    for (name, audience, format) in targets {
         let folder = format!("dir = \"out/{name}\", format = \"{format}\", max_records = 50, max_age_s = 1");
         text.push_str(&format!(
-            "[[targets]]\nname = \"{name}\"\naudience = \"{name}\"\nfolder = {{ {folder} }}\n"
+            "[[targets]]\nname = \"{name}\"\naudience = \"{audience}\"\nfolder = {{ {folder} }}\n"
         ));
         fs::create_dir_all(dir.join("out").join(name))?;
     }
@@ -148,15 +151,63 @@ fn read(dir: &Path) -> Result<(Vec<Value>, Vec<Received>)> {
     let (mut manifests, mut lines) = (Vec::new(), Vec::new());
     for name in names(dir)?.iter().filter(|name| name.ends_with(".manifest.json")) {
         let manifest: Value = serde_json::from_slice(&fs::read(dir.join(name))?)?;
-        let text = fs::read_to_string(dir.join(manifest["file"].as_str().ok_or("a file")?))?;
-        assert_eq!(manifest["bytes"], text.len(), "{name}");
+        let bytes = fs::read(dir.join(manifest["file"].as_str().ok_or("a file")?))?;
+        assert_eq!(manifest["bytes"], bytes.len(), "{name}");
         if manifest["format"] == "ndjson" {
+            let text = String::from_utf8(bytes)?;
             assert_eq!(manifest["all"]["records"], text.lines().count(), "{name}");
             lines.extend(text.lines().map(|line| Received { body: line.into(), ..Received::default() }));
         }
         manifests.push(manifest);
     }
     Ok((manifests, lines))
+}
+
+/// Of each posting its newest revision, with the rows that parts of it are: solution, date, area and amount.
+type Rows = BTreeMap<(String, String), (i64, BTreeSet<[String; 4]>)>;
+
+/// What the Parquet files say that a reader finds by the manifests. A record may be in two of them.
+fn rows(dir: &Path) -> Result<Rows> {
+    let mut rows = Rows::new();
+    for manifest in read(dir)?.0 {
+        let file = fs::File::open(dir.join(manifest["file"].as_str().ok_or("a file")?))?;
+        for row in SerializedFileReader::new(file)?.get_row_iter(None)? {
+            let row = row?;
+            let fields: BTreeMap<&str, &Field> =
+                row.get_column_iter().map(|(name, field)| (name.as_str(), field)).collect();
+            let text = |name: &str| match fields.get(name) {
+                Some(Field::Str(text)) => text.clone(),
+                Some(field @ (Field::Decimal(_) | Field::Date(_))) => field.to_string(),
+                _ => String::new(),
+            };
+            let Some(Field::Long(revision)) = fields.get("revision") else { return Err("a revision".into()) };
+            let kept = rows.entry((text("source"), text("posting"))).or_default();
+            if kept.0 < *revision {
+                *kept = (*revision, BTreeSet::new());
+            }
+            if kept.0 == *revision {
+                kept.1.insert(["solution", "date", "part_area", "part_amount"].map(text));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The rows that records in JSON would be.
+fn rows_of(ledger: &Ledger) -> Rows {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let of = |record: &Value| {
+        let row = |part: &Value| {
+            [&record["tag"]["solution"], &record["date"], &part["area"], &part["amount"]].map(text)
+        };
+        let mut rows: BTreeSet<_> =
+            record["tag"]["parts"].as_array().into_iter().flatten().map(row).collect();
+        if rows.is_empty() {
+            rows.insert(row(&Value::Null));
+        }
+        (record["revision"].as_i64().unwrap_or_default(), rows)
+    };
+    ledger.0.iter().map(|(key, record)| (key.clone(), of(record))).collect()
 }
 
 async fn wait_for(running: &mut Running, what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
@@ -224,6 +275,14 @@ async fn files_come_whole_and_once_however_slowly_they_are_written_and_whenever_
         Ok(records >= tagged(&expected) as u64)
     };
     wait_for(&mut running, "and in those of the LIS", of_lis).await?;
+    // Which revisions a target is handed is chance, but not which is the newest of what is tagged.
+    let tagged_rows = |rows: Rows| -> Rows {
+        rows.into_iter().filter(|(_, (_, parts))| parts.iter().all(|part| !part[0].is_empty())).collect()
+    };
+    let newest = tagged_rows(rows_of(&Ledger::of(&read(&out.join("ledger"))?.1)?));
+    assert_eq!(newest.len(), tagged(&expected));
+    let of_columns = || Ok(tagged_rows(rows(&out.join("columns"))?) == newest);
+    wait_for(&mut running, "the Parquet files say the same of them", of_columns).await?;
     let balance = program.balance().await?;
     assert!(running.stop().await?.success());
 

@@ -22,7 +22,7 @@ fn configure(deployment: &Deployment, url: &str, certificates: Option<&Certifica
     let text = std::fs::read_to_string(&deployment.program.config)?;
     let (before, rest) = text.split_once("[[targets]]").ok_or("the demo has targets")?;
     let (_, lis) = rest.split_once("[[targets]]").ok_or("the demo has two targets")?;
-    let mut ledger = json!({"url": url});
+    let mut ledger = json!({"url": url, "bearer_file": deployment.dir.path().join("token")});
     if let Some(certificates) = certificates {
         let file = |name: &str| certificates.path(name).display().to_string();
         ledger = json!({"ca_file": file("ca.pem"), "client_cert_file": file("client.pem"),
@@ -151,7 +151,7 @@ async fn a_ledger_over_http_gets_each_record_once_and_answers_with_its_receipt()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_when_that_is_mended()
 -> Result<()> {
-    let mut ledger = Receiver::start(Settings { tls: None, wants_clients: false, token: None }).await?;
+    let mut ledger = Receiver::start(Settings { token: Some(TOKEN), ..Settings::default() }).await?;
     let busy = json!({"status": 503, "headers": {"Retry-After": "1"}});
     ledger
         .tell(json!({
@@ -162,8 +162,13 @@ async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_wh
     let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
     deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?;
     configure(&deployment, &ledger.url(), None)?;
+    // The token has ended; who issues it writes a new one when the ledger has said so, and nobody reloads anything.
+    let token = deployment.dir.path().join("token");
+    std::fs::write(&token, "one-that-has-ended")?;
     let mut running = deployment.start().await?;
     publish(&mut deployment, &mut running).await?;
+    assert_eq!(ledger.next().await?["status"], 401);
+    std::fs::write(&token, TOKEN)?;
     book(&mut deployment, &mut running, 3, 3).await?;
     // What was put off may be chance, and is tried for longer.
     let deadline = tokio::time::Instant::now() + LIMIT;
@@ -186,6 +191,75 @@ async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_wh
     let released = deployment.samspor(&["parked", "release"], &["--target", "ledger"], "")?.ended(0)?.stdout;
     assert!(released.starts_with("3 released"), "{released}");
     book(&mut deployment, &mut running, 0, 6).await?;
+    assert!(running.stop().await?.success());
+    Ok(())
+}
+
+/// How a ledger writes its receipts that knows XML and its own words.
+const ANSWERS: &str = r#"
+[reads]
+format = "xml"
+namespaces = { default = "urn:ledger:kvittering:1" }
+
+[[message]]
+type = "receipt"
+each = "/Kvittering"
+  [message.fields]
+  id = "KvitteringId"
+  source = "Bilag/@kilde"
+  posting = "Bilag/@postering"
+  revision = "Bilag/@revision"
+  status = { path = "Svar", table = "svar" }
+  code = { path = "Fejl/Kode", when = { path = "Fejl", exists = true } }
+  at = { path = "Tidspunkt", format = "iso" }
+
+[tables.svar]
+"Bogført" = "accepted"
+"Afvist" = "rejected"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_speaks_xml_answers_with_receipts_of_its_own_form() -> Result<()> {
+    let mut ledger = Receiver::start(Settings::default()).await?;
+    let answer = |n: u8| {
+        let (status, fault) =
+            if n == 2 { ("Afvist", "<k:Fejl><k:Kode>K07</k:Kode></k:Fejl>") } else { ("Bogført", "") };
+        let body = format!(
+            "<?xml version='1.0'?><k:Kvittering xmlns:k='urn:ledger:kvittering:1'><k:KvitteringId>R-{n}</k:KvitteringId>\
+             <k:Bilag kilde='opus' postering='P-{n}' revision='1'/><k:Svar>{status}</k:Svar>{fault}\
+             <k:Tidspunkt>2026-03-16T05:10:00</k:Tidspunkt></k:Kvittering>"
+        );
+        (
+            format!("P-{n}"),
+            json!({"body": body, "headers": {"Content-Type": "application/xml; charset=utf-8"}}),
+        )
+    };
+    ledger.tell(json!({"by_posting": Value::Object((1..=6).map(answer).collect())})).await?;
+    let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
+    deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?;
+    configure(&deployment, &ledger.url(), None)?;
+    std::fs::write(deployment.dir.path().join("token"), TOKEN)?;
+    std::fs::write(deployment.dir.path().join("answers.toml"), ANSWERS)?;
+    let config = std::fs::read_to_string(&deployment.program.config)?
+        .replace("[targets.http]", "format = \"xml\"\n[targets.http]")
+        .replace("[targets.receipts]", "[targets.receipts]\nmapping = { file = \"answers.toml\" }");
+    std::fs::write(&deployment.program.config, config)?;
+    let checked = deployment.samspor(&["check"], &[], "")?.ended(0)?.stdout;
+    assert!(checked.contains("receipts in answers are read by the xml mapping"), "{checked}");
+
+    let mut running = deployment.start().await?;
+    publish(&mut deployment, &mut running).await?;
+    let book = book(&mut deployment, &mut running, 0, 6).await?;
+    let stages = ["delivered", "awaiting", "accepted", "rejected"].map(|stage| book[stage].as_i64());
+    assert_eq!(stages, [0, 0, 5, 1].map(Some), "{book}");
+    let rejected =
+        deployment.samspor(&["reconcile"], &["--target", "ledger", "--state", "rejected"], "")?.stdout;
+    assert!(rejected.contains("P-2") && rejected.contains("K07"), "{rejected}");
+    let posted = ledger.next().await?;
+    assert_eq!(
+        (&posted["accepts"], &posted["type"]),
+        (&json!("application/xml, text/xml;q=0.9"), &json!("application/xml"))
+    );
     assert!(running.stop().await?.success());
     Ok(())
 }

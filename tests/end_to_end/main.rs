@@ -6,6 +6,7 @@ mod deployment;
 mod distributor;
 mod faults;
 mod folders;
+mod formats;
 mod forward;
 mod http;
 mod metrics;

@@ -18,6 +18,7 @@ const MAX_ANSWER_BYTES: usize = 4_096;
 fn settings(receiver: &Receiver, certificates: &Certificates) -> Result<target::Settings> {
     Ok(target::Settings {
         url: receiver.url().parse()?,
+        accept: "application/json",
         ca: Some(certificates.read("ca.pem")?),
         identity: None,
         bearer: None,
@@ -179,6 +180,38 @@ async fn a_bearer_token_is_sent_and_shows_nowhere() -> Result {
     Ok(())
 }
 
+/// A token's issuer writes a new one into its file before the old one ends; so do those who renew certificates.
+#[tokio::test]
+async fn what_was_renewed_in_its_file_is_taken_at_the_next_connect() -> Result {
+    let certificates = Certificates::make().await?;
+    let tls = Settings { tls: Some(&certificates), wants_clients: true, token: Some("new") };
+    let receiver = Receiver::start(tls).await?;
+    let (token, client) = (certificates.path("token"), certificates.path("own.pem"));
+    let good = certificates.read("client.pem")? + &certificates.read("client.key")?;
+    let others = Certificates::make().await?;
+    std::fs::write(&token, "old")?;
+    std::fs::write(&client, others.read("client.pem")? + &others.read("client.key")?)?;
+    let bare = settings(&receiver, &certificates)?;
+    let read = move || {
+        let read = |path| std::fs::read_to_string(path).map(private);
+        Ok(target::Settings { bearer: read(&token)?, identity: read(&client)?, ..bare.clone() })
+    };
+    let target = Target::new(read().map_err(|error: target::Cause| anyhow::anyhow!(error))?)?.renewed(read);
+    assert!(target.connect().await.is_err(), "the certificate is somebody else's");
+    std::fs::write(certificates.path("own.pem"), good)?;
+    let mut old = target.connect().await?;
+    let sent = send(&mut old, &["P-1"]).await?;
+    assert!(matches!(&sent[..], [Sent::Later(why, None)] if why.contains("401")), "{sent:?}");
+    // For a moment it is not there.
+    std::fs::remove_file(certificates.path("token"))?;
+    let error = target.connect().await.err().expect("there is no token");
+    assert!(error.doing.contains("again") && text(&error).contains("No such file"), "{}", text(&error));
+    std::fs::write(certificates.path("token"), "new")?;
+    assert_eq!(send(&mut target.connect().await?, &["P-1"]).await?, [Sent::Delivered]);
+    assert_eq!(send(&mut old, &["P-2"]).await?, sent, "who is connected goes on as it was");
+    Ok(())
+}
+
 #[tokio::test]
 async fn nothing_is_posted_past_a_record_that_does_not_get_through() -> Result {
     let (mut receiver, mut publisher) = pair(LONG).await?;
@@ -241,6 +274,27 @@ async fn where_no_answer_comes_the_outcome_is_unknown() -> Result {
     assert_eq!((posted(&mut receiver).await?, posted(&mut receiver).await?), ("P-1".into(), "P-1".into()));
     assert_eq!(send(&mut publisher, &["P-1"]).await?, [Sent::Delivered]);
     assert_eq!(receiver.next().await?["known"], true);
+    Ok(())
+}
+
+/// A conflict with the record itself is a refusal; with a request of ours that it still works on, it is not.
+#[tokio::test]
+async fn a_conflict_puts_off_what_is_owed_an_answer_and_refuses_anything_else() -> Result {
+    let (mut receiver, mut publisher) = pair(LONG).await?;
+    let conflict = json!({"status": 409, "headers": {"Retry-After": "3"}});
+    let script = json!([conflict, conflict, {"cut": true}, conflict, conflict, {"status": 202}, conflict]);
+    receiver.tell(json!({"script": script})).await?;
+    let refused = [Sent::Refused("it answers 409 Conflict".into())];
+    let why = "it answers 409 Conflict, and owes the answer to the same key";
+    let later = [Sent::Later(why.into(), Some(Duration::from_secs(3)))];
+    assert_eq!(send(&mut publisher, &["P-1"]).await?, refused);
+    // That it conflicted before was an answer.
+    assert_eq!(send(&mut publisher, &["P-1"]).await?, refused);
+    assert!(send(&mut publisher, &["P-2"]).await.is_err(), "no answer comes");
+    assert_eq!(send(&mut publisher, &["P-2"]).await?, later);
+    assert_eq!(send(&mut publisher, &["P-2"]).await?, later);
+    assert_eq!(send(&mut publisher, &["P-2"]).await?, [Sent::Delivered]);
+    assert_eq!(send(&mut publisher, &["P-2"]).await?, refused);
     Ok(())
 }
 

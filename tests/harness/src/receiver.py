@@ -1,11 +1,12 @@
 """An HTTP receiver for tests: Python's own server, over TLS unless told otherwise.
 
 Told on standard input how to answer, one JSON object a line: `script` (answers to the next requests), `by_posting`
-(answers by posting id), `default`. A request in NDJSON has several records and one answer. Says on standard output its
-port, each request with what it holds, and `told` for each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
+(answers by posting id), `default`. A request in NDJSON has several records and one answer; keys are of one path. Says on
+standard output its port, each request with what it holds, and `told` for each line that it was told. With `book` in its settings it writes what it takes to that file instead, a line each, and
 with `seed` it chooses by each record's key which it accepts, which it rejects, and on which tries it is busy or hangs up.
 """
 
+import base64
 import http.server
 import json
 import ssl
@@ -77,11 +78,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, {}, "")
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        records = [json.loads(line) for line in body.splitlines()] if "ndjson" in self.headers["Content-Type"] \
-            else [json.loads(body)]
-        record = records[0]
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        body = raw.decode(errors="backslashreplace")
         key = self.headers["Idempotency-Key"]
+        if "ndjson" in self.headers["Content-Type"]:
+            records = [json.loads(line) for line in body.splitlines()]
+        elif "json" in self.headers["Content-Type"]:
+            records = [json.loads(body)]
+        else:  # What it is in another format, its key says.
+            records = [dict(zip(["source", "posting", "revision"], key.split(":")))]
+        record = records[0]
         with lock:
             script = told["script"]
             # The answer to one of them is the answer to all.
@@ -93,14 +99,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = settings.get("token")
         if wanted and self.headers["Authorization"] != "Bearer " + wanted:
             answer = {"status": 401}
-        known = key in taken
+        known = (self.path, key) in taken
         status = answer.get("status", 200)
         if status < 300 or "cut" in answer:
-            if taken.setdefault(key, body) != body:
+            if taken.setdefault((self.path, key), body) != body:
                 status = 422
         if book is None:
             say({"method": "POST", "path": self.path, "key": key, "known": known, "port": self.client_address[1],
-                 "type": self.headers["Content-Type"], "record": record, "records": records})
+                 "type": self.headers["Content-Type"], "accepts": self.headers["Accept"], "status": status, "record": record,
+                 "records": records, "body_base64": base64.b64encode(raw).decode()})
         elif status < 300 or status == 422:
             write({"key": key, "body": body, "receipt": answer.get("receipt")})
         if "hang" in answer:

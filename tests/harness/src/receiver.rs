@@ -134,7 +134,8 @@ impl Receiver {
         }
     }
 
-    /// The next record that was posted to it, with its `key`, and whether that was `known` already.
+    /// The next record that was posted to it, with its `key`, and whether that was `known` already at this `path`; the
+    /// `record` is read where it is JSON, and `body_base64` is what came.
     pub async fn next(&mut self) -> anyhow::Result<Value> {
         loop {
             let line = match self.heard.pop_front() {

@@ -9,7 +9,13 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use samspor_domain::{Delivery, Sent};
 
 /// What became of a record, by the answer to it. Of a refusal only the status is told, since the body may be personal.
-pub(super) fn sent(status: StatusCode, headers: &HeaderMap, body: Result<Delivery, String>) -> Sent {
+/// `is_owed`: an earlier request under the same key has no answer yet.
+pub(super) fn sent(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Result<Delivery, String>,
+    is_owed: bool,
+) -> Sent {
     match status.as_u16() {
         // Accepted, and what comes of it is said elsewhere and later.
         202 => Sent::Delivered,
@@ -17,6 +23,11 @@ pub(super) fn sent(status: StatusCode, headers: &HeaderMap, body: Result<Deliver
             Ok(delivery) if delivery.body.is_empty() => Sent::Delivered,
             body => Sent::Answered(body.map(Box::new)),
         },
+        // It still works on the earlier request (draft-ietf-httpapi-idempotency-key-header, 2.7).
+        409 if is_owed => {
+            let why = format!("it answers {status}, and owes the answer to the same key");
+            Sent::Later(why, retry_after(headers))
+        }
         408 | 425 | 429 | 503 => Sent::Later(format!("it answers {status}"), retry_after(headers)),
         // As a rule none of these is about the record: it would be the same with any other, and if it is not, others show it.
         code @ (0..=199 | 300..=399 | 401 | 403 | 404 | 405 | 407) => {
@@ -62,7 +73,7 @@ mod tests {
         let headers =
             headers.iter().map(|(name, value)| (name.clone(), value.parse().expect("a value"))).collect();
         let body = body.map(|body| Delivery { body: body.into(), ..Delivery::default() });
-        sent(StatusCode::from_u16(status).expect("a status"), &headers, body.map_err(str::to_owned))
+        sent(StatusCode::from_u16(status).expect("a status"), &headers, body.map_err(str::to_owned), false)
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 mod answer;
 mod batch;
+mod owed;
 mod publisher;
+mod renewal;
 mod url;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +20,10 @@ use samspor_domain::LinkError;
 use secrecy::{ExposeSecret, SecretString};
 
 use batch::Bound;
+use owed::Owed;
 use publisher::{Line, Publisher};
+pub use renewal::Cause;
+use renewal::Renewal;
 pub use url::{Url, UrlError};
 
 /// A connection that nobody used for so long is not used again. Receivers close idle ones after 5 s at the earliest
@@ -29,6 +35,8 @@ const IDLE: Duration = Duration::from_secs(4);
 pub struct Settings {
     /// To where.
     pub url: Url,
+    /// What the receiver is asked to answer in, as `Accept`.
+    pub accept: &'static str,
     /// The certificates, in PEM, of the authorities that are trusted instead of the machine's.
     pub ca: Option<String>,
     /// The gateway's own certificate with those that it is signed by, and its key, in PEM (mTLS).
@@ -87,14 +95,50 @@ pub enum SettingsError {
 /// A URL to deliver to.
 #[derive(Debug)]
 pub struct Target {
-    line: Arc<Line>,
+    /// The settings as they were read last, and the way to the receiver by them.
+    kept: Mutex<(Settings, Arc<Line>)>,
+    renewal: Option<Renewal>,
 }
 
 impl Target {
     /// A target; it connects when it is asked to.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let line = Arc::new(Line::by(&settings, Arc::default())?);
+        Ok(Self { kept: Mutex::new((settings, line)), renewal: None })
+    }
+
+    /// The same target, which reads its settings again each time it connects: others may renew its token and certificates
+    /// in their files at any time.
+    #[must_use]
+    pub fn renewed(self, read: impl Fn() -> Result<Settings, Cause> + Send + Sync + 'static) -> Self {
+        Self { renewal: Some(Renewal::new(read)), ..self }
+    }
+
+    /// Whether somebody answers there, whatever the answer is. Nothing is posted.
+    pub async fn check(&self) -> Result<(), LinkError> {
+        self.line().await?.reach().await
+    }
+
+    /// The way by the settings as they are now.
+    async fn line(&self) -> Result<Arc<Line>, LinkError> {
+        let read = match &self.renewal {
+            Some(renewal) => Some(renewal.read().await?),
+            None => None,
+        };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(settings) = read.filter(|settings| *settings != kept.0) {
+            let owed = Arc::clone(&kept.1.owed);
+            let line = Line::by(&settings, owed).map_err(|error| renewal::failed(error.into()))?;
+            *kept = (settings, Arc::new(line));
+        }
+        Ok(Arc::clone(&kept.1))
+    }
+}
+
+impl Line {
+    fn by(settings: &Settings, owed: Arc<Owed>) -> Result<Self, SettingsError> {
         let mut http = crate::client(settings.connect_timeout, settings.answer_timeout)
-            .default_headers(headers(&settings)?)
+            .default_headers(headers(settings)?)
             .user_agent("samspor")
             .http1_only()
             .pool_max_idle_per_host(1)
@@ -114,12 +158,15 @@ impl Target {
             false => SettingsError::Tls(error.without_url()),
         });
         let batch = Bound { records: settings.batch, bytes: settings.batch_bytes };
-        Ok(Self { line: Arc::new(Line::new(built?, settings.url, settings.max_answer_bytes, batch)) })
-    }
-
-    /// Whether somebody answers there, whatever the answer is. Nothing is posted.
-    pub async fn check(&self) -> Result<(), LinkError> {
-        self.line.reach().await
+        Ok(Self {
+            http: built?,
+            url: settings.url.clone(),
+            accept: settings.accept,
+            max_answer_bytes: settings.max_answer_bytes,
+            batch,
+            failures: AtomicU64::new(0),
+            owed,
+        })
     }
 }
 
@@ -152,7 +199,8 @@ impl domain::Target for Target {
     /// Asks once whether somebody answers, so that what is wrong with the network or with certificates shows before a
     /// record is on its way.
     async fn connect(&self) -> Result<Box<dyn domain::Publisher>, LinkError> {
-        self.check().await?;
-        Ok(Box::new(Publisher::new(Arc::clone(&self.line))))
+        let line = self.line().await?;
+        line.reach().await?;
+        Ok(Box::new(Publisher::new(line)))
     }
 }

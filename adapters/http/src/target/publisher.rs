@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 use samspor_domain as domain;
 use samspor_domain::{Confirms, Delivery, LinkError, Outgoing, Sent};
 
 use super::answer;
 use super::batch::{self, Bound, Request};
+use super::owed::Owed;
 use super::url::Url;
 
 /// By which a receiver knows a record that comes again.
@@ -21,19 +22,20 @@ const KEY: &str = "Idempotency-Key";
 /// What a key carries as `%` and two hexadecimal digits for each byte: whatever is not visible in ASCII, and `%` itself.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// What an answer is that says more than its status: a receipt.
-const ANSWER: &str = "application/json";
-
 /// The way to a receiver.
 #[derive(Debug)]
 pub(super) struct Line {
-    http: reqwest::Client,
-    url: Url,
-    max_answer_bytes: usize,
+    pub(super) http: reqwest::Client,
+    pub(super) url: Url,
+    /// What an answer is to be that says more than its status.
+    pub(super) accept: &'static str,
+    pub(super) max_answer_bytes: usize,
     /// How much a request has at most.
-    batch: Bound,
+    pub(super) batch: Bound,
     /// How many requests did not get through.
-    failures: AtomicU64,
+    pub(super) failures: AtomicU64,
+    /// To what it owes an answer.
+    pub(super) owed: Arc<Owed>,
 }
 
 /// Posts records. What it was handed goes when its confirms are asked for, in that order.
@@ -72,10 +74,6 @@ impl domain::Publisher for Publisher {
 }
 
 impl Line {
-    pub(super) fn new(http: reqwest::Client, url: Url, max_answer_bytes: usize, batch: Bound) -> Self {
-        Self { http, url, max_answer_bytes, batch, failures: AtomicU64::new(0) }
-    }
-
     /// Asks for nothing but an answer, whatever it is.
     pub(super) async fn reach(&self) -> Result<(), LinkError> {
         let asked = async {
@@ -86,12 +84,14 @@ impl Line {
     }
 
     async fn post(&self, asked: Request) -> Result<Sent, LinkError> {
+        let key = utf8_percent_encode(&asked.key, ESCAPED).to_string();
+        let is_owed = self.owed.begin(&key);
         let mut request = self
             .http
             .post(self.url.get())
             .header(CONTENT_TYPE, asked.content_type.as_ref())
-            .header(ACCEPT, ANSWER)
-            .header(KEY, utf8_percent_encode(&asked.key, ESCAPED).to_string())
+            .header(ACCEPT, self.accept)
+            .header(KEY, &key)
             .body(asked.body);
         if let Some(trace) = asked.trace {
             request = request.header("traceparent", trace.to_string());
@@ -99,11 +99,14 @@ impl Line {
         let posted = async {
             let mut response = request.send().await?;
             let body = self.body(&mut response).await?;
+            if !(is_owed && response.status() == StatusCode::CONFLICT) {
+                self.owed.end(&key);
+            }
             // These say that some of it was taken and not which: each alone shows that.
             if asked.is_several && matches!(response.status().as_u16(), 206 | 207) {
                 return Ok(Sent::Refused(format!("it answers {}", response.status())));
             }
-            Ok(answer::sent(response.status(), response.headers(), body))
+            Ok(answer::sent(response.status(), response.headers(), body, is_owed))
         };
         const DOING: &str = "whether it has the record is not known, so that goes again under the same \
                              Idempotency-Key: waiting for the answer of";
