@@ -9,6 +9,7 @@ with `seed` it chooses by each record's key which it accepts, which it rejects, 
 import base64
 import http.server
 import json
+import queue
 import ssl
 import sys
 import threading
@@ -22,9 +23,20 @@ book = open(settings["book"], "a") if settings.get("book") else None
 lock = threading.Lock()
 
 
+# Whoever is answered waits for nobody who reads what is said.
+saying = queue.SimpleQueue()
+
+
 def say(what):
-    with lock:
-        print(json.dumps(what), flush=True)
+    saying.put(json.dumps(what))
+
+
+def speak():
+    while True:
+        print(saying.get(), flush=True)
+
+
+threading.Thread(target=speak, daemon=True).start()
 
 
 def write(what):
