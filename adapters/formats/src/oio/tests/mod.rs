@@ -4,6 +4,7 @@ mod envelope;
 mod payloads;
 mod schemas;
 mod sending;
+mod writings;
 
 use bytes::Bytes;
 use samspor_domain::{Body, Decode, Delivery, Fact, Fault, Item, Message, SourceName, State, Text};
