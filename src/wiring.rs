@@ -11,7 +11,7 @@ use samspor_amqp as amqp;
 use samspor_domain::{Decode, Encode, Text};
 use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
-use samspor_formats::{csv, g68, g69, json, mapping, oio, xml};
+use samspor_formats::{csv, g68, g69, json, mapping, oio, relabelled, xml};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -54,6 +54,16 @@ pub(crate) fn intake(source: &Source) -> Intake {
                 message_types.iter().map(|(id, holds)| (id.clone(), payload(holds))).collect();
             Arc::new(oio::Decoder::new(oio::Settings { message_types }))
         }
+    };
+    let own = match &source.format {
+        Format::Json => "application/json",
+        Format::G69 { .. } | Format::G68(_) => "text/plain",
+        Format::Mapping { mapping, .. } => mapping.content_type(),
+        Format::Oio { .. } => "application/xml",
+    };
+    let decoder = match &source.content_types[..] {
+        [] => decoder,
+        types => Arc::new(relabelled::Decoder::new(decoder, own, types.to_vec())),
     };
     Intake {
         source: source.name.clone(),

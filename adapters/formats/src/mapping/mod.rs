@@ -34,7 +34,6 @@ use std::sync::Arc;
 use samspor_domain::{Decode, Delivery, Fault, Item, Reason, SourceName};
 
 use crate::content_type;
-use reads::Format;
 
 pub use flaws::Flaw;
 
@@ -67,6 +66,12 @@ impl Mapping {
     #[must_use]
     pub fn format(&self) -> &'static str {
         self.loaded.reads.format.word()
+    }
+
+    /// The content type of what it reads.
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        self.loaded.reads.format.content_types()[0]
     }
 
     /// The types of message that it makes, in the order of the file.
@@ -103,12 +108,7 @@ impl Decoder {
     #[must_use]
     pub fn read(&self, source: &SourceName, delivery: &Delivery) -> Read {
         let mapping = &self.mapping.loaded;
-        let accepted: &[&str] = match mapping.reads.format {
-            Format::Xml => &["application/xml", "text/xml", "application/octet-stream"],
-            Format::Json => &["application/json", "text/json", "application/octet-stream"],
-            Format::Csv => &["text/csv", "text/plain", "application/octet-stream"],
-            Format::Fixed => &["text/plain", "application/octet-stream"],
-        };
+        let accepted = mapping.reads.format.content_types();
         let read = content_type::check(delivery, accepted).and_then(|charset| {
             if mapping.reads.format.is_lines() {
                 lines::decode(mapping, source, delivery, charset)

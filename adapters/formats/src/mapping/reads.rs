@@ -31,6 +31,16 @@ impl Format {
         matches!(self, Self::Csv | Self::Fixed)
     }
 
+    /// The content types that are taken, its own first.
+    pub(super) fn content_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Xml => &["application/xml", "text/xml", "application/octet-stream"],
+            Self::Json => &["application/json", "text/json", "application/octet-stream"],
+            Self::Csv => &["text/csv", "text/plain", "application/octet-stream"],
+            Self::Fixed => &["text/plain", "application/octet-stream"],
+        }
+    }
+
     /// The word, and what is said of such a file.
     pub(super) fn word(self) -> &'static str {
         match self {
