@@ -50,6 +50,10 @@ impl Decode for Decoder {
             Err(fault) => vec![Item { content: Err(fault), excerpt: None, ignored_fields: 0 }],
         }
     }
+
+    fn may_be_empty(&self) -> bool {
+        self.inner.may_be_empty()
+    }
 }
 
 #[cfg(test)]

@@ -60,8 +60,14 @@ impl Excerpt {
 
 /// Reads bodies of one format.
 pub trait Decode: Send + Sync {
-    /// Everything in a body, in its order; never nothing. `source` is where ids without a system are named.
+    /// Everything in a body, in its order; never nothing, unless [`Decode::may_be_empty`]. `source` is where ids without a
+    /// system are named.
     fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item>;
+
+    /// Whether there are bodies in which nothing is, and rightly so, such as the list of a day on which nothing happened.
+    fn may_be_empty(&self) -> bool {
+        false
+    }
 }
 
 /// Writes records in one format.

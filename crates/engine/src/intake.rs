@@ -20,6 +20,8 @@ pub struct Prepared {
     /// The item's own bytes.
     pub(crate) bytes: Bytes,
     pub(crate) content_type: Option<String>,
+    /// It is a message in which there is nothing, and rightly so; its content is then what it would be otherwise.
+    pub(crate) is_empty: bool,
     /// How many of its fields the contract does not know.
     pub(crate) ignored_fields: u32,
     /// Which item of its bytes it is, from 0.
@@ -83,11 +85,15 @@ impl Intake {
     #[must_use]
     pub fn prepare(&self, delivery: &Delivery) -> Vec<Prepared> {
         let items = self.decode(delivery);
+        if items.is_empty() {
+            return vec![Prepared { is_empty: true, ..self.item(delivery, None, Err(nothing())) }];
+        }
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
         (0..).zip(items).map(|(no, item)| self.check(delivery, item, (no, count))).collect()
     }
 
-    /// What a delivery holds, and what of it would go to quarantine, also since the source may not send it. Never nothing.
+    /// What a delivery holds, and what of it would go to quarantine, also since the source may not send it. Nothing only
+    /// where the source's decoder says that there may be nothing.
     #[must_use]
     pub fn items(&self, delivery: &Delivery) -> Vec<Item> {
         let items = self.decode(delivery).into_iter();
@@ -113,10 +119,8 @@ impl Intake {
             let fault = Fault::new(Reason::Failed, "the decoder broke on this message; please report it");
             return whole(fault);
         };
-        if items.is_empty() {
-            let fault =
-                Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it");
-            return whole(fault);
+        if items.is_empty() && !self.decoder.may_be_empty() {
+            return whole(nothing());
         }
         items
     }
@@ -150,6 +154,7 @@ impl Intake {
             content,
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
+            is_empty: false,
             ignored_fields: 0,
             item: 0,
             items: 1,
@@ -158,6 +163,11 @@ impl Intake {
             trace: None,
         }
     }
+}
+
+/// The fault of a body in which a decoder finds nothing.
+fn nothing() -> Fault {
+    Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it")
 }
 
 /// The intakes of all sources, for what is decoded again.
@@ -210,6 +220,7 @@ impl Prepared {
             content: Ok(message),
             bytes,
             content_type: None,
+            is_empty: false,
             ignored_fields: 0,
             item: 0,
             items: 1,

@@ -53,7 +53,7 @@ pub(super) fn decode(
         }
     }
     if made.is_empty() {
-        return Err(super::nothing_taken());
+        return super::nothing_taken(mapping, passed, tree.is_bare);
     }
     let elements: Vec<u32> = made.iter().map(|(node, ..)| *node).collect();
     let excerpts = excerpt::Excerpts::of(&tree, &text, delivery.body.len(), &elements, is_json)?;
@@ -104,6 +104,7 @@ impl Sink for Elements<'_, '_> {
         }
         if self.skipped == 0 {
             if let Some(slot) = self.tree.slots.child(within, space, name, false) {
+                self.tree.is_bare |= within == DOCUMENT && self.tree.slots.slot(slot).is_way;
                 return self.tree.begin(slot, tag);
             }
             self.tree.ignored = self.tree.ignored.saturating_add(1);
@@ -200,11 +201,15 @@ impl<'t> Visitor<'t> for Items<'_, 't, '_> {
     fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let Self { reader, slot, tree, depth } = self;
         let mut read = Ok(());
+        let place = tree.slots.slot(slot);
+        let mut is_bare = place.is_each || place.is_way;
         while let Some(item) = items.next_element::<&'t RawValue>()? {
+            is_bare = false;
             if read.is_ok() {
                 read = reader.item(item, slot, tree, depth);
             }
         }
+        tree.is_bare |= is_bare;
         Ok(read)
     }
 }

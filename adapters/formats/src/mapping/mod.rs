@@ -8,7 +8,8 @@
 //! What a [`Decoder`] makes of a body:
 //!
 //! - Each element of `each`, or each line, is one message for each `[[message]]` whose conditions hold. One for which none holds
-//!   is a fault, unless a `[[pass]]` says that it is passed over; and so is a body of which nothing is taken. Nothing vanishes.
+//!   is a fault, unless a `[[pass]]` says that it is passed over; and so is a body of which nothing is taken, unless it
+//!   `may_be_empty`. Nothing vanishes.
 //! - A fault names the place in the message (`Udtraek/Bilag[3]/Linje[2]/Beloeb`, `line 17, column "Beløb"`) and the line of the
 //!   mapping, and quotes nothing.
 //! - A body with several elements or lines gives each an excerpt that can be read again by itself.
@@ -97,7 +98,7 @@ impl Decoder {
 /// What a body holds.
 #[derive(Debug)]
 pub struct Read {
-    /// Its messages and faults; never none.
+    /// Its messages and faults; none only where the mapping says that a body may be empty.
     pub items: Vec<Item>,
     /// How many elements or lines a `[[pass]]` passed over.
     pub passed: u32,
@@ -127,10 +128,18 @@ impl Decode for Decoder {
     fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
         self.read(source, delivery).items
     }
+
+    fn may_be_empty(&self) -> bool {
+        self.mapping.loaded.reads.may_be_empty
+    }
 }
 
-/// The fault of a body of which no message is made.
-fn nothing_taken() -> Fault {
+/// A body of which no message is made, since so much is passed over, or since nothing stands where messages would. That it is
+/// otherwise what it should be shows in one of both.
+fn nothing_taken(mapping: &load::Loaded, passed: u32, is_as_expected: bool) -> Result<Read, Fault> {
+    if mapping.reads.may_be_empty && (passed > 0 || is_as_expected) {
+        return Ok(Read { items: Vec::new(), passed });
+    }
     let why = "the mapping makes no message of this: no element is where `each` says, or all are passed over";
-    Fault::new(Reason::UnknownType, why)
+    Err(Fault::new(Reason::UnknownType, why))
 }

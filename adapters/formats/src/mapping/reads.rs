@@ -12,6 +12,8 @@ pub(super) struct Reads {
     pub(super) encoding: String,
     /// URIs by prefix; `default` is that of elements without one.
     pub(super) namespaces: BTreeMap<String, String>,
+    /// Whether a body in which nothing stands, or nothing but what is passed over, is right.
+    pub(super) may_be_empty: bool,
     /// How lines are read, where it is lines.
     pub(super) lines: Lines,
 }
@@ -114,6 +116,7 @@ impl Reads {
             format,
             encoding: encoding.unwrap_or_else(|| "utf-8".into()),
             namespaces: BTreeMap::new(),
+            may_be_empty: false,
             lines: Lines {
                 skip: 0,
                 separator: ';',
@@ -135,6 +138,9 @@ impl Reads {
                 reads.skip(keys, flaws);
                 reads.fixed(keys, flaws);
             }
+        }
+        if let Some(value) = keys.take("may_be_empty") {
+            reads.may_be_empty = flaws.boolean(value).unwrap_or_default();
         }
         Some(reads)
     }

@@ -26,6 +26,8 @@ pub(super) struct Pass {
     pub(super) each: u16,
     /// What holds of them.
     pub(super) when: Vec<Condition>,
+    /// Instead of that: with what whole lines begin, before they are split into columns.
+    pub(super) starts: Vec<String>,
 }
 
 /// A field and what makes it.

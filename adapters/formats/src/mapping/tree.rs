@@ -81,6 +81,9 @@ pub(super) struct Tree<'m> {
     /// How many documents there are.
     documents: u32,
     pub(super) is_json: bool,
+    /// Whether what it is shows though no message be in it: in XML the element that messages stand in, in JSON an array of
+    /// them, or of what they stand in, that is empty.
+    pub(super) is_bare: bool,
     /// How many bytes the body has, which bound how many nodes there may be.
     body: usize,
     /// How many of the nodes are messages or hold some.
@@ -126,6 +129,7 @@ impl<'m> Tree<'m> {
             open: Vec::new(),
             documents: 0,
             is_json,
+            is_bare: false,
             body,
             holders: 0,
         }

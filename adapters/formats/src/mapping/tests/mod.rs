@@ -1,6 +1,7 @@
 //! What mappings make of messages, held against canonical JSON.
 
 mod conditions;
+mod empty;
 mod excerpts;
 mod flaws;
 mod hostile;
