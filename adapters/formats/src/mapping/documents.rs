@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 
 use super::load::Loaded;
 use super::path::DOCUMENT;
-use super::reads::Format;
 use super::tree::{At, Holds, Tree, too_many};
 use super::{Read, build, excerpt, lines};
 use crate::markup::{self, Sink, undecodable};
@@ -26,11 +25,24 @@ pub(super) fn decode(
     delivery: &Delivery,
     charset: Option<&str>,
 ) -> Result<Read, Fault> {
+    match document(mapping, source, delivery, charset)? {
+        (read, _) if !read.items.is_empty() => Ok(read),
+        (Read { passed, .. }, is_as_expected) => super::nothing_taken(mapping, passed, is_as_expected),
+    }
+}
+
+/// Everything in a document, which may be nothing; and whether it shows what it is all the same.
+pub(super) fn document(
+    mapping: &Loaded,
+    source: &SourceName,
+    delivery: &Delivery,
+    charset: Option<&str>,
+) -> Result<(Read, bool), Fault> {
     let text = markup::decode(&delivery.body, charset, Some(&mapping.reads.encoding))?;
     if u32::try_from(text.len()).is_err() {
         return Err(Fault::new(Reason::TooLarge, "the document has more than 4 GiB"));
     }
-    let is_json = mapping.reads.format == Format::Json;
+    let is_json = mapping.reads.format.is_json();
     let mut tree = Tree::new(&mapping.slots, is_json, delivery.body.len());
     if is_json {
         json(&text, &mut tree)?
@@ -52,9 +64,6 @@ pub(super) fn decode(
             return Err(too_many());
         }
     }
-    if made.is_empty() {
-        return super::nothing_taken(mapping, passed, tree.is_bare);
-    }
     let elements: Vec<u32> = made.iter().map(|(node, ..)| *node).collect();
     let excerpts = excerpt::Excerpts::of(&tree, &text, delivery.body.len(), &elements, is_json)?;
     let mut ignored = Some(tree.ignored);
@@ -67,7 +76,7 @@ pub(super) fn decode(
         // What no rule names belongs to the body, so it is counted once, with its first item.
         ignored_fields: ignored.take().unwrap_or_default(),
     };
-    Ok(Read { items: made.into_iter().map(item).collect(), passed })
+    Ok((Read { items: made.into_iter().map(item).collect(), passed }, tree.is_bare))
 }
 
 /// The elements of an XML document, of which those are kept that the mapping names.

@@ -113,7 +113,7 @@ pub(super) fn decode(
 
 /// A line without marks before it, as files put together have them, and carriage returns after it. Of what is left nothing
 /// more is taken away, so that a line which is read again by itself is the same line.
-fn bare(mut line: &[u8]) -> &[u8] {
+pub(super) fn bare(mut line: &[u8]) -> &[u8] {
     while let Some(rest) = line.strip_prefix(MARK) {
         line = rest;
     }

@@ -21,6 +21,7 @@ mod fields;
 mod flaws;
 mod lines;
 mod load;
+mod ndjson;
 mod path;
 mod reads;
 mod rule;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use samspor_domain::{Decode, Delivery, Fault, Item, Reason, SourceName};
 
 use crate::content_type;
+use reads::Format;
 
 pub use flaws::Flaw;
 
@@ -63,7 +65,7 @@ impl Mapping {
         load::load(text).map(|loaded| Self { text: text.into(), loaded: Arc::new(loaded) })
     }
 
-    /// What it reads: `xml`, `json`, `csv` or `fixed`.
+    /// What it reads: `xml`, `json`, `ndjson`, `csv` or `fixed`.
     #[must_use]
     pub fn format(&self) -> &'static str {
         self.loaded.reads.format.word()
@@ -111,11 +113,12 @@ impl Decoder {
         let mapping = &self.mapping.loaded;
         let accepted = mapping.reads.format.content_types();
         let read = content_type::check(delivery, accepted).and_then(|charset| {
-            if mapping.reads.format.is_lines() {
-                lines::decode(mapping, source, delivery, charset)
-            } else {
-                documents::decode(mapping, source, delivery, charset)
-            }
+            let decode = match mapping.reads.format {
+                Format::Csv | Format::Fixed => lines::decode,
+                Format::Xml | Format::Json => documents::decode,
+                Format::Ndjson => ndjson::decode,
+            };
+            decode(mapping, source, delivery, charset)
         });
         read.unwrap_or_else(|fault| {
             let item = Item { content: Err(fault), excerpt: None, ignored_fields: 0 };

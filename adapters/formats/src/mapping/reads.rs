@@ -23,6 +23,8 @@ pub(super) struct Reads {
 pub(super) enum Format {
     Xml,
     Json,
+    /// A JSON document a line.
+    Ndjson,
     Csv,
     Fixed,
 }
@@ -33,11 +35,24 @@ impl Format {
         matches!(self, Self::Csv | Self::Fixed)
     }
 
+    /// Whether it is JSON.
+    pub(super) fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Ndjson)
+    }
+
     /// The content types that are taken, its own first.
     pub(super) fn content_types(self) -> &'static [&'static str] {
         match self {
             Self::Xml => &["application/xml", "text/xml", "application/octet-stream"],
             Self::Json => &["application/json", "text/json", "application/octet-stream"],
+            Self::Ndjson => &[
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/jsonl",
+                "application/json",
+                "text/plain",
+                "application/octet-stream",
+            ],
             Self::Csv => &["text/csv", "text/plain", "application/octet-stream"],
             Self::Fixed => &["text/plain", "application/octet-stream"],
         }
@@ -48,6 +63,7 @@ impl Format {
         match self {
             Self::Xml => "xml",
             Self::Json => "json",
+            Self::Ndjson => "ndjson",
             Self::Csv => "csv",
             Self::Fixed => "fixed",
         }
@@ -95,11 +111,11 @@ impl Reads {
         let format = keys.need("format", flaws);
         let format = format.and_then(|value| {
             let word = flaws.text(value)?;
-            let all = [Format::Xml, Format::Json, Format::Csv, Format::Fixed];
+            let all = [Format::Xml, Format::Json, Format::Ndjson, Format::Csv, Format::Fixed];
             let found = all.into_iter().find(|format| format.word() == word);
             if found.is_none() {
                 flaws.add(value.span(), format!("there is no format `{}`", shown(&word))).help =
-                    Some("there are xml, json, csv and fixed".into());
+                    Some("there are xml, json, ndjson, csv and fixed".into());
             }
             found
         });
@@ -129,7 +145,7 @@ impl Reads {
         };
         match format {
             Format::Xml => reads.namespaces(keys, flaws),
-            Format::Json => {}
+            Format::Json | Format::Ndjson => {}
             Format::Csv => {
                 reads.skip(keys, flaws);
                 reads.csv(keys, flaws);

@@ -57,6 +57,8 @@ pub(super) struct Rule {
     pub(super) from: From,
     /// It must begin with this, which is taken away.
     pub(super) strip: String,
+    /// The part of what is left that is the value, if not all of it.
+    pub(super) part: Option<Part>,
     /// Zeros are put before it up to this length.
     pub(super) pad: usize,
     pub(super) table: Option<Arc<Table>>,
@@ -65,6 +67,15 @@ pub(super) struct Rule {
     /// What must hold; else there is none.
     pub(super) when: Vec<Condition>,
     pub(super) writing: Writing,
+}
+
+/// Some of a value's characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The first, from 0.
+    pub(super) at: usize,
+    /// How many; without it, up to the end.
+    pub(super) length: Option<usize>,
 }
 
 /// Where a value comes from.

@@ -1,5 +1,6 @@
 //! What mappings make of messages, held against canonical JSON.
 
+mod brackets;
 mod conditions;
 mod empty;
 mod excerpts;
@@ -8,6 +9,8 @@ mod hostile;
 mod json;
 mod lines;
 mod money;
+mod ndjson;
+mod part;
 mod passed;
 mod reference;
 mod xml;
