@@ -135,7 +135,11 @@ fn source(source: &Source) -> String {
         SourceWay::Folder(folder) => (inbox(folder), String::new()),
     };
     let (may_send, bytes) = (words(&source.may_send), source.max_body_bytes);
-    format!("{format} from {from}; may send {may_send}; {taking}bodies up to {bytes} bytes")
+    let bears = match &source.content_types[..] {
+        [] => String::new(),
+        types => format!(" labelled {}", types.join(" or ")),
+    };
+    format!("{format}{bears} from {from}; may send {may_send}; {taking}bodies up to {bytes} bytes")
 }
 
 fn inbox(folder: &samspor_files::source::Settings) -> String {

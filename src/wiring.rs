@@ -11,7 +11,7 @@ use samspor_amqp as amqp;
 use samspor_domain::{Carry, Decode, Encode, Text};
 use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
-use samspor_formats::{csv, g68, g69, json, mapping, oio, xml};
+use samspor_formats::{csv, g68, g69, json, mapping, oio, relabelled, xml};
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -53,9 +53,20 @@ pub(crate) fn decoder(format: &Format) -> Arc<dyn Decode> {
 
 /// How a source's deliveries are read.
 pub(crate) fn intake(source: &Source) -> Intake {
+    let own = match &source.format {
+        Format::Json => "application/json",
+        Format::G69 { .. } | Format::G68(_) => "text/plain",
+        Format::Mapping { mapping, .. } => mapping.content_type(),
+        Format::Oio { .. } => "application/xml",
+    };
+    let decoder = decoder(&source.format);
+    let decoder = match &source.content_types[..] {
+        [] => decoder,
+        types => Arc::new(relabelled::Decoder::new(decoder, own, types.to_vec())),
+    };
     Intake {
         source: source.name.clone(),
-        decoder: decoder(&source.format),
+        decoder,
         may_send: Permissions {
             postings: source.may_send.postings,
             facts: source.may_send.facts.clone(),

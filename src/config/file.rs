@@ -245,6 +245,9 @@ pub(super) struct Source {
     /// The largest body, in bytes. A larger one goes to quarantine as `too-large`.
     #[serde(default)]
     pub(super) max_body_bytes: Number<1_048_576, 1_024, 134_217_728>,
+    /// The content types that its messages bear, such as `text/plain`, where that is not what their format bears; they are
+    /// taken instead of the format's own. `*/*` is any. Without a content type a message is taken as it comes.
+    pub(super) content_types: Option<At<Vec<At<String>>>>,
     /// The queue that its messages come from. A source has this or `folder`.
     pub(super) amqp: Option<SourceAmqp>,
     /// The folder that its files are left in. A source has this or `amqp`.

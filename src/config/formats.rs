@@ -57,6 +57,7 @@ fn source(reads: Reads) -> file::Source {
         max_body_bytes: Number::default(),
         amqp: None,
         folder: None,
+        content_types: None,
         oio: reads.oio,
         g69: reads.g69,
         g68: reads.g68,

@@ -35,7 +35,9 @@ impl Resolver {
         }
         let max_body_bytes = self.reading.number(&source.max_body_bytes);
         let way = self.source_way(source, max_body_bytes);
-        Some(Source { name: name?, format: format?, may_send: may_send?, max_body_bytes, way: way? })
+        let content_types = self.reading.content_types(source);
+        let (may_send, way) = (may_send?, way?);
+        Some(Source { name: name?, format: format?, may_send, content_types, max_body_bytes, way })
     }
 
     fn source_way(&mut self, source: &file::Source, max_body_bytes: usize) -> Option<SourceWay> {

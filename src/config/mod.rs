@@ -5,6 +5,7 @@
 
 mod at;
 mod charts;
+mod content_types;
 mod distributor;
 mod file;
 mod filter;
@@ -198,6 +199,8 @@ pub(crate) struct Source {
     pub(crate) format: Format,
     /// What it may send.
     pub(crate) may_send: MaySend,
+    /// The content types that are taken instead of the format's own, if there are any.
+    pub(crate) content_types: Vec<String>,
     /// The largest body in bytes.
     pub(crate) max_body_bytes: usize,
     /// Where they come from.

@@ -681,7 +681,7 @@ fn what_is_wrong_with_a_mapping_is_told_in_its_file() {
         folder.problems(),
         [
             "opus-mapping.toml:8:31: the rule of `cpr`, a CPR number, has no key `decimal`; there are path, first, join, value, when, \
-          unseen, otherwise, needed, strip, pad"
+          unseen, otherwise, needed, strip, part, pad"
         ]
     );
     fs::remove_file(folder.0.path().join("opus-mapping.toml")).expect("removed");

@@ -47,10 +47,12 @@ pub(crate) fn test(arguments: &Test) -> Result<ExitCode> {
         if examples.is_empty() {
             differs = true;
             let folder = path.with_extension("");
+            // What ends in `.ndjson` is a recording.
+            let ending = if format.word() == "ndjson" { "jsonl" } else { format.word() };
             eprintln!(
                 "{name} has no examples: put a message into {}, such as NAME.{}, and run `samspor test {name} --update`\n",
                 folder.display(),
-                format.word()
+                ending
             );
             table.add_row([name, String::new(), String::new(), String::new(), "no examples".into()]);
             continue;

@@ -153,6 +153,7 @@ fn becoming(fate: &v1::Fate) -> (String, &'static str) {
         Becoming::Posting => ("posting", ""),
         Becoming::Receipt => ("receipt", ""),
         Becoming::Duplicate => ("duplicate", "known by now"),
+        Becoming::Empty => ("empty", "nothing is in it, and its mapping says that this may be"),
         Becoming::Quarantined => ("quarantined", "still not understood, and stays"),
         Becoming::Settled => ("settled", "released or discarded before; nothing is done"),
         Becoming::Erased => ("erased", "retention has erased it; it can only be discarded"),

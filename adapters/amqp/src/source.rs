@@ -200,11 +200,13 @@ impl From<lapin::message::Delivery> for Taken {
     fn from(taken: lapin::message::Delivery) -> Self {
         let properties = &taken.properties;
         let headers = properties.headers().iter().flat_map(FieldTable::inner);
+        let headers = headers.filter_map(|(name, value)| Some((name.to_string(), text(value)?)));
+        // What it says of its encoding goes with the headers, as it does in HTTP, so that a recording keeps it too.
+        let encoding = properties.content_encoding().as_ref();
+        let encoding = encoding.map(|encoding| ("content-encoding".to_owned(), encoding.to_string()));
         let delivery = Delivery {
             content_type: properties.content_type().as_ref().map(ToString::to_string),
-            headers: headers
-                .filter_map(|(name, value)| Some((name.to_string(), text(value)?)))
-                .collect::<BTreeMap<_, _>>(),
+            headers: headers.chain(encoding).collect::<BTreeMap<_, _>>(),
             body: Bytes::from(taken.data),
         };
         Self { delivery, tag: taken.delivery_tag, acker: taken.acker }
@@ -244,5 +246,34 @@ impl Acknowledge for Accept {
         } else {
             Err(failed(doing(), "the channel is closed, and the broker delivers the batch again"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::BasicProperties;
+
+    use super::*;
+
+    #[test]
+    fn what_a_message_says_of_its_encoding_comes_along() {
+        let take = |properties: BasicProperties| {
+            let mut given = lapin::message::Delivery::mock(1, "x".into(), "k".into(), false, b"{}".to_vec());
+            given.properties = properties;
+            Taken::from(given).delivery
+        };
+        assert!(take(BasicProperties::default()).headers.is_empty());
+        let mut headers = FieldTable::default();
+        headers.insert("content-encoding".into(), AMQPValue::LongString("identity".into()));
+        headers.insert("traceparent".into(), AMQPValue::LongString("00-1".into()));
+        let properties =
+            BasicProperties::default().with_headers(headers).with_content_encoding("gzip".into());
+        let expected = [("content-encoding", "gzip"), ("traceparent", "00-1")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            take(properties).headers,
+            expected.into(),
+            "the property goes before a header of its name"
+        );
     }
 }

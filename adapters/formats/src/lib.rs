@@ -15,6 +15,7 @@ pub mod mapping;
 mod markup;
 mod masked;
 pub mod oio;
+pub mod relabelled;
 pub mod saml;
 mod shown;
 pub mod xml;

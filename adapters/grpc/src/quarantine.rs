@@ -279,6 +279,7 @@ fn fates(fates: &Fates) -> Vec<crate::v1::Fate> {
             Fate::Posting => (Becoming::Posting, None),
             Fate::Receipt => (Becoming::Receipt, None),
             Fate::Duplicate => (Becoming::Duplicate, None),
+            Fate::Empty => (Becoming::Empty, None),
             Fate::Quarantined(reason) => (Becoming::Quarantined, Some(reason.word().to_owned())),
             Fate::Settled => (Becoming::Settled, None),
             Fate::Erased => (Becoming::Erased, None),

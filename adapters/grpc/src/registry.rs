@@ -35,7 +35,7 @@ impl Registry {
             Some(Became::Stale) => Outcome::Stale,
             Some(Became::Duplicate) => Outcome::Duplicate,
             Some(Became::Quarantined(fault)) => return Err(refusal::quarantined(fault)),
-            Some(Became::Posting | Became::Receipt) | None => {
+            Some(Became::Posting | Became::Receipt | Became::Empty) | None => {
                 return Err(Status::internal("a fact became something else; please report it"));
             }
         };

@@ -302,6 +302,7 @@ fn outcome(became: &Became) -> Outcome {
         Became::Posting => Outcome::Posting,
         Became::Duplicate => Outcome::Duplicate,
         Became::Receipt => Outcome::Receipt,
+        Became::Empty => Outcome::Empty,
         Became::Quarantined(_) => Outcome::Quarantined,
     }
 }

@@ -61,8 +61,14 @@ impl Excerpt {
 
 /// Reads bodies of one format.
 pub trait Decode: Send + Sync {
-    /// Everything in a body, in its order; never nothing. `source` is where ids without a system are named.
+    /// Everything in a body, in its order; never nothing, unless [`Decode::may_be_empty`]. `source` is where ids without a
+    /// system are named.
     fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item>;
+
+    /// Whether there are bodies in which nothing is, and rightly so, such as the list of a day on which nothing happened.
+    fn may_be_empty(&self) -> bool {
+        false
+    }
 
     /// How many parts of bodies it has left out since it was made, because it was told to; none where it was told of no such
     /// thing.

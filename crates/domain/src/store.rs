@@ -237,11 +237,13 @@ pub enum Outcome {
     /// No item, but a message that arrived, counted before it is decoded; what publishers count. One that comes again
     /// counts again.
     Message,
+    /// A message in which there is nothing, as its source's mapping says that there may be; it counts as one item.
+    Empty,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Message,
         Self::Received,
         Self::Fact,
@@ -249,6 +251,7 @@ impl Outcome {
         Self::Posting,
         Self::Receipt,
         Self::Duplicate,
+        Self::Empty,
         Self::Quarantined,
         Self::Discarded,
         Self::IgnoredField,
@@ -268,6 +271,7 @@ impl Outcome {
             Self::Discarded => "discarded",
             Self::IgnoredField => "ignored_fields",
             Self::Message => "messages",
+            Self::Empty => "empty",
         }
     }
 }

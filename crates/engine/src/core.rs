@@ -35,6 +35,8 @@ pub enum Became {
     Receipt,
     /// Something known already.
     Duplicate,
+    /// A message in which there is nothing, and rightly so.
+    Empty,
     /// It lies in quarantine.
     Quarantined(Fault),
 }
@@ -48,6 +50,7 @@ impl Became {
             Self::Posting => Outcome::Posting,
             Self::Receipt => Outcome::Receipt,
             Self::Duplicate => Outcome::Duplicate,
+            Self::Empty => Outcome::Empty,
             Self::Quarantined(_) => Outcome::Quarantined,
         }
     }
@@ -334,6 +337,7 @@ impl Core {
     /// Does all that an item causes but for counting it. One with a fault is not put in quarantine yet.
     pub(crate) fn decided(&mut self, source: SourceNo, item: &Prepared, now: Timestamp) -> Result<Became> {
         match &item.content {
+            _ if item.is_empty => Ok(Became::Empty),
             Ok(Message::Posting(posting)) => {
                 let became = self.posting(source, posting, now, item.trace)?;
                 if !self.lines.is_empty() && became == Became::Posting {

@@ -22,6 +22,8 @@ pub struct Prepared {
     pub(crate) content_type: Option<String>,
     /// How the line ends in its file that the bytes are, so that it can pass on as it came.
     pub(crate) line_end: Bytes,
+    /// It is a message in which there is nothing, and rightly so; its content is then what it would be otherwise.
+    pub(crate) is_empty: bool,
     /// How many of its fields the contract does not know.
     pub(crate) ignored_fields: u32,
     /// Which item of its bytes it is, from 0.
@@ -85,11 +87,15 @@ impl Intake {
     #[must_use]
     pub fn prepare(&self, delivery: &Delivery) -> Vec<Prepared> {
         let items = self.decode(delivery);
+        if items.is_empty() {
+            return vec![Prepared { is_empty: true, ..self.item(delivery, None, Err(nothing())) }];
+        }
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
         (0..).zip(items).map(|(no, item)| self.check(delivery, item, (no, count))).collect()
     }
 
-    /// What a delivery holds, and what of it would go to quarantine, also since the source may not send it. Never nothing.
+    /// What a delivery holds, and what of it would go to quarantine, also since the source may not send it. Nothing only
+    /// where the source's decoder says that there may be nothing.
     #[must_use]
     pub fn items(&self, delivery: &Delivery) -> Vec<Item> {
         let items = self.decode(delivery).into_iter();
@@ -115,10 +121,8 @@ impl Intake {
             let fault = Fault::new(Reason::Failed, "the decoder broke on this message; please report it");
             return whole(fault);
         };
-        if items.is_empty() {
-            let fault =
-                Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it");
-            return whole(fault);
+        if items.is_empty() && !self.decoder.may_be_empty() {
+            return whole(nothing());
         }
         items
     }
@@ -154,6 +158,7 @@ impl Intake {
             bytes: excerpt.unwrap_or_else(|| delivery.body.clone()),
             content_type: delivery.content_type.clone(),
             line_end,
+            is_empty: false,
             ignored_fields: 0,
             item: 0,
             items: 1,
@@ -174,6 +179,11 @@ fn line_end(body: &Bytes, line: &Bytes) -> Bytes {
     let returns = rest.iter().take_while(|byte| **byte == b'\r').count();
     let end = begin + line.len();
     if rest.get(returns) == Some(&b'\n') { body.slice(end..=end + returns) } else { Bytes::new() }
+}
+
+/// The fault of a body in which a decoder finds nothing.
+fn nothing() -> Fault {
+    Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it")
 }
 
 /// The intakes of all sources, for what is decoded again.
@@ -236,6 +246,7 @@ impl Prepared {
             bytes,
             content_type: None,
             line_end: Bytes::new(),
+            is_empty: false,
             ignored_fields: 0,
             item: 0,
             items: 1,

@@ -104,8 +104,8 @@ fn what_goes_to_quarantine_is_told_by_the_exit_code_and_holds_up_nothing() -> Re
     assert_eq!(ran.stdout, format!("{TAGGED}\n{UNTAGGED}\n"));
     let counts: Vec<&str> =
         ran.stderr.lines().filter(|line| line.contains("opus")).flat_map(str::split_whitespace).collect();
-    // source, messages, received, facts, stale, postings, receipts, duplicates, quarantined, discarded, ignored fields
-    assert_eq!(counts, ["opus", "3", "3", "0", "0", "2", "0", "0", "1", "0", "0"]);
+    // source, messages, received, facts, stale, postings, receipts, duplicates, empty, quarantined, discarded, ignored fields
+    assert_eq!(counts, ["opus", "3", "3", "0", "0", "2", "0", "0", "0", "1", "0", "0"]);
     Ok(())
 }
 

@@ -53,7 +53,7 @@ pub(super) fn messages(
     place: &impl Place,
     source: &SourceName,
 ) -> Vec<Result<Message, Fault>> {
-    for pass in mapping.passes.iter().filter(|pass| pass.each == each) {
+    for pass in mapping.passes.iter().filter(|pass| pass.each == each && pass.starts.is_empty()) {
         match all_hold(&pass.when, place) {
             Ok(true) => return Vec::new(),
             Ok(false) => {}

@@ -11,7 +11,7 @@ use samspor_domain::{Delivery, SourceName};
 use super::build::{Found, Place, all_hold};
 use super::flaws::shown;
 use super::load::Loaded;
-use super::path::{DOCUMENT, Name, Path, Slots};
+use super::path::{DOCUMENT, Name, Path, Slots, Step};
 use super::reads::Reads;
 use super::rule::{By, Condition, From, Making, Rule, Writing};
 use super::schema::Form;
@@ -305,10 +305,11 @@ fn written(mapping: &Loaded, each: u16, path: &Path) -> String {
     };
     let mut slot = (0..up).fold(each, |slot, _| mapping.slots.slot(slot).parent);
     let mut steps = vec!["..".to_owned(); up];
-    for ordinal in down {
+    for Step { ordinal, only } in down {
         slot = mapping.slots.slot(slot).children.get(usize::from(*ordinal)).copied().unwrap_or(slot);
         let name = &mapping.slots.slot(slot).name;
-        steps.push(step(&mapping.reads, name.space.as_deref(), &name.local, name.is_attribute));
+        let only = only.as_ref().map_or("", |only| only.shown.as_str());
+        steps.push(step(&mapping.reads, name.space.as_deref(), &name.local, name.is_attribute) + only);
     }
     if steps.is_empty() { ".".to_owned() } else { steps.join("/") }
 }

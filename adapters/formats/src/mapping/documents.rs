@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 use super::coverage::{Unread, Watch};
 use super::load::Loaded;
 use super::path::DOCUMENT;
-use super::reads::Format;
 use super::tree::{At, Holds, Tree, too_many};
 use super::{Read, build, excerpt, lines};
 use crate::markup::{self, Sink, undecodable};
@@ -26,13 +25,27 @@ pub(super) fn decode(
     source: &SourceName,
     delivery: &Delivery,
     charset: Option<&str>,
-    mut watch: Option<&mut Watch<'_>>,
+    watch: Option<&mut Watch<'_>>,
 ) -> Result<Read, Fault> {
+    match document(mapping, source, delivery, charset, watch)? {
+        (read, _) if !read.items.is_empty() => Ok(read),
+        (Read { passed, .. }, is_as_expected) => super::nothing_taken(mapping, passed, is_as_expected),
+    }
+}
+
+/// Everything in a document, which may be nothing; and whether it shows what it is all the same.
+pub(super) fn document(
+    mapping: &Loaded,
+    source: &SourceName,
+    delivery: &Delivery,
+    charset: Option<&str>,
+    mut watch: Option<&mut Watch<'_>>,
+) -> Result<(Read, bool), Fault> {
     let text = markup::decode(&delivery.body, charset, Some(&mapping.reads.encoding))?;
     if u32::try_from(text.len()).is_err() {
         return Err(Fault::new(Reason::TooLarge, "the document has more than 4 GiB"));
     }
-    let is_json = mapping.reads.format == Format::Json;
+    let is_json = mapping.reads.format.is_json();
     let mut tree = Tree::new(&mapping.slots, is_json, delivery.body.len());
     tree.unread = watch.is_some().then(Unread::default);
     if is_json {
@@ -62,9 +75,6 @@ pub(super) fn decode(
             return Err(too_many());
         }
     }
-    if made.is_empty() {
-        return Err(super::nothing_taken());
-    }
     let elements: Vec<u32> = made.iter().map(|(node, ..)| *node).collect();
     let excerpts = excerpt::Excerpts::of(&tree, &text, delivery.body.len(), &elements, is_json)?;
     let mut ignored = Some(tree.ignored);
@@ -77,7 +87,7 @@ pub(super) fn decode(
         // What no rule names belongs to the body, so it is counted once, with its first item.
         ignored_fields: ignored.take().unwrap_or_default(),
     };
-    Ok(Read { items: made.into_iter().map(item).collect(), passed })
+    Ok((Read { items: made.into_iter().map(item).collect(), passed }, tree.is_bare))
 }
 
 /// The elements of an XML document, of which those are kept that the mapping names.
@@ -114,6 +124,7 @@ impl Sink for Elements<'_, '_> {
         }
         if self.skipped == 0 {
             if let Some(slot) = self.tree.slots.child(within, space, name, false) {
+                self.tree.is_bare |= within == DOCUMENT && self.tree.slots.slot(slot).is_way;
                 return self.tree.begin(slot, tag);
             }
             self.tree.ignored = self.tree.ignored.saturating_add(1);
@@ -213,11 +224,15 @@ impl<'t> Visitor<'t> for Items<'_, 't, '_> {
     fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let Self { reader, slot, tree, depth } = self;
         let mut read = Ok(());
+        let place = tree.slots.slot(slot);
+        let mut is_bare = place.is_each || place.is_way;
         while let Some(item) = items.next_element::<&'t RawValue>()? {
+            is_bare = false;
             if read.is_ok() {
                 read = reader.item(item, slot, tree, depth);
             }
         }
+        tree.is_bare |= is_bare;
         Ok(read)
     }
 }

@@ -7,11 +7,13 @@ use toml::de::DeValue;
 
 use super::flaws::{Keys, Value, shown};
 use super::load::Loader;
-use super::reads::Format;
-use super::rule::{By, Condition, From, Moment, Money, Resolution, Rule, Table, Writing};
+use super::rule::{By, Condition, From, Moment, Money, Part, Resolution, Rule, Table, Writing};
 use super::schema::{Field, Form};
 use super::sides;
 use super::value;
+
+/// The last character that a part may begin at, and its greatest length.
+const MAX_PART: usize = 10_000;
 
 impl Rule {
     /// Whether it says true of every message.
@@ -96,6 +98,7 @@ impl Loader<'_> {
             form,
             from,
             strip: String::new(),
+            part: None,
             pad: 0,
             table: None,
             otherwise: None,
@@ -242,6 +245,7 @@ impl Loader<'_> {
         if let Some(value) = keys.take("strip") {
             rule.strip = self.flaws.text(value).unwrap_or_default();
         }
+        rule.part = keys.take("part").and_then(|value| self.part(value));
         if matches!(form, Form::Text | Form::Names | Form::Long | Form::Cpr | Form::Grouping | Form::Account)
             && let Some(value) = keys.take("pad")
         {
@@ -278,6 +282,29 @@ impl Loader<'_> {
             Form::Amount => rule.writing = self.money(keys, from),
             _ => {}
         }
+    }
+
+    /// Some of a value's characters: where they begin, from 1, and how many they are.
+    fn part(&mut self, value: &Value<'_>) -> Option<Part> {
+        let (at, length) = match value.get_ref() {
+            DeValue::Array(items) => match &items[..] {
+                [at] => (at, None),
+                [at, length] => (at, Some(length)),
+                _ => return self.no_part(value),
+            },
+            _ => return self.no_part(value),
+        };
+        let at = self.flaws.number(at, 1..MAX_PART + 1)?;
+        let length = match length {
+            Some(length) => Some(self.flaws.number(length, 1..MAX_PART + 1)?),
+            None => None,
+        };
+        Some(Part { at: at - 1, length })
+    }
+
+    fn no_part(&mut self, value: &Value<'_>) -> Option<Part> {
+        let wanted = "the first character, from 1, and how many: [1, 10]; or [11] for all from there";
+        self.flaws.wrong(value, value.get_ref(), wanted)
     }
 
     fn table(&mut self, value: &Value<'_>, form: Form) -> Option<Arc<Table>> {
@@ -349,7 +376,7 @@ impl Loader<'_> {
         let conditions = |given: Option<(Vec<Condition>, _)>| given.map(|given| given.0).unwrap_or_default();
         let (negative, positive) = (conditions(negative), conditions(positive));
         if let Some((true, at)) = &number {
-            if self.reads.format != Format::Json {
+            if !self.reads.format.is_json() {
                 self.flaws.add(at.clone(), "`number` is for json, which alone has numbers");
             }
             if decimal.is_some() || thousands.is_some() || trailing.is_some() {

@@ -70,6 +70,9 @@ pub(super) fn decode(
     };
     let lines: Vec<_> = lines.filter(|(_, line)| !is_blank(line)).collect();
     if lines.is_empty() {
+        if mapping.reads.may_be_empty {
+            return super::nothing_taken(mapping, 0, true);
+        }
         return Err(undecodable("the body holds no line with a message"));
     }
     if !may_hold(delivery.body.len(), lines.len()) {
@@ -87,6 +90,10 @@ pub(super) fn decode(
     let mut passed = 0u32;
     for (number, line) in lines {
         let text = text(encoding, line);
+        if text.as_ref().is_ok_and(|text| mapping.passes_line(text)) {
+            passed = passed.saturating_add(1);
+            continue;
+        }
         let cells = text.as_ref().map_err(Clone::clone).and_then(|text| columns.cells(settings, text));
         let contents = match cells {
             Ok(cells) => {
@@ -106,12 +113,15 @@ pub(super) fn decode(
             items.push(Item { content, excerpt, ignored_fields: columns.unused() });
         }
     }
-    if items.is_empty() { Err(super::nothing_taken()) } else { Ok(Read { items, passed }) }
+    if items.is_empty() {
+        return super::nothing_taken(mapping, passed, false);
+    }
+    Ok(Read { items, passed })
 }
 
 /// A line without marks before it, as files put together have them, and carriage returns after it. Of what is left nothing
 /// more is taken away, so that a line which is read again by itself is the same line.
-fn bare(mut line: &[u8]) -> &[u8] {
+pub(super) fn bare(mut line: &[u8]) -> &[u8] {
     while let Some(rest) = line.strip_prefix(MARK) {
         line = rest;
     }

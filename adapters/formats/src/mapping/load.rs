@@ -29,6 +29,14 @@ pub(super) struct Loaded {
     pub(super) passes: Vec<Pass>,
 }
 
+impl Loaded {
+    /// Whether a whole line is passed over, whatever its columns are.
+    pub(super) fn passes_line(&self, line: &str) -> bool {
+        let mut starts = self.passes.iter().flat_map(|pass| &pass.starts);
+        starts.any(|start| line.starts_with(start.as_str()))
+    }
+}
+
 /// Reads a mapping. All flaws are told, in the order of the file.
 pub(super) fn load(text: &str) -> Result<Loaded, Vec<Flaw>> {
     let document = DeTable::parse(text).map_err(|error| {
@@ -174,15 +182,32 @@ impl Loader<'_> {
             let each = keys.take_at("each").map(|(at, value)| (at.clone(), self.each(&at, value)));
             let (at, each) = each.unwrap_or((keys.at.clone(), Some(DOCUMENT)));
             let from = each.unwrap_or(DOCUMENT);
-            let when = keys.need("when", &mut self.flaws).map(|value| self.conditions(value, from));
+            let starts = keys.take_at("starts").map(|(at, value)| self.starts(&at, value));
+            let when = match &starts {
+                Some(_) => Some(Vec::new()),
+                None => keys.need("when", &mut self.flaws).map(|value| self.conditions(value, from)),
+            };
             keys.end(&mut self.flaws);
             if each.is_some_and(|each| !makings.iter().any(|making| making.each == each)) {
                 self.flaws.add(at, "no [[message]] has this `each`, so there is nothing to pass over").help =
                     Some("elements that the mapping does not name are passed over anyway".into());
             }
-            passes.extend(when.map(|when| Pass { each: from, when }));
+            let starts = starts.unwrap_or_default();
+            passes.extend(when.map(|when| Pass { each: from, when, starts }));
         }
         passes
+    }
+
+    /// What whole lines begin with.
+    fn starts(&mut self, at: &Range<usize>, value: &Value<'_>) -> Vec<String> {
+        if !self.reads.format.is_lines() {
+            self.flaws.add(at.clone(), "`starts` is for csv and fixed: say `when` instead");
+        }
+        let starts = self.flaws.texts(value).unwrap_or_default();
+        if starts.iter().any(|start| start.trim().is_empty()) {
+            self.flaws.add(value.span(), "lines begin with nothing: say a text that only these begin with");
+        }
+        starts
     }
 
     fn word(&mut self, value: &Value<'_>) -> Option<(&'static str, Vec<&'static Field>)> {

@@ -8,7 +8,8 @@
 //! What a [`Decoder`] makes of a body:
 //!
 //! - Each element of `each`, or each line, is one message for each `[[message]]` whose conditions hold. One for which none holds
-//!   is a fault, unless a `[[pass]]` says that it is passed over; and so is a body of which nothing is taken. Nothing vanishes.
+//!   is a fault, unless a `[[pass]]` says that it is passed over; and so is a body of which nothing is taken, unless it
+//!   `may_be_empty`. Nothing vanishes.
 //! - A fault names the place in the message (`Udtraek/Bilag[3]/Linje[2]/Beloeb`, `line 17, column "Beløb"`) and the line of the
 //!   mapping, and quotes nothing.
 //! - A body with several elements or lines gives each an excerpt that can be read again by itself.
@@ -21,6 +22,7 @@ mod fields;
 mod flaws;
 mod lines;
 mod load;
+mod ndjson;
 mod path;
 mod reads;
 mod rule;
@@ -67,10 +69,16 @@ impl Mapping {
         load::load(text).map(|loaded| Self { text: text.into(), loaded: Arc::new(loaded) })
     }
 
-    /// What it reads: `xml`, `json`, `csv` or `fixed`.
+    /// What it reads: `xml`, `json`, `ndjson`, `csv` or `fixed`.
     #[must_use]
     pub fn format(&self) -> &'static str {
         self.loaded.reads.format.word()
+    }
+
+    /// The content type of what it reads.
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        self.loaded.reads.format.content_types()[0]
     }
 
     /// The types of message that it makes, in the order of the file.
@@ -98,7 +106,7 @@ impl Decoder {
 /// What a body holds.
 #[derive(Debug)]
 pub struct Read {
-    /// Its messages and faults; never none.
+    /// Its messages and faults; none only where the mapping says that a body may be empty.
     pub items: Vec<Item>,
     /// How many elements or lines a `[[pass]]` passed over.
     pub passed: u32,
@@ -119,18 +127,14 @@ impl Decoder {
         watch: Option<&mut coverage::Watch<'_>>,
     ) -> Read {
         let mapping = &self.mapping.loaded;
-        let accepted: &[&str] = match mapping.reads.format {
-            Format::Xml => &["application/xml", "text/xml", "application/octet-stream"],
-            Format::Json => &["application/json", "text/json", "application/octet-stream"],
-            Format::Csv => &["text/csv", "text/plain", "application/octet-stream"],
-            Format::Fixed => &["text/plain", "application/octet-stream"],
-        };
+        let accepted = mapping.reads.format.content_types();
         let read = content_type::check(delivery, accepted).and_then(|charset| {
-            if mapping.reads.format.is_lines() {
-                lines::decode(mapping, source, delivery, charset, watch)
-            } else {
-                documents::decode(mapping, source, delivery, charset, watch)
-            }
+            let decode = match mapping.reads.format {
+                Format::Csv | Format::Fixed => lines::decode,
+                Format::Xml | Format::Json => documents::decode,
+                Format::Ndjson => ndjson::decode,
+            };
+            decode(mapping, source, delivery, charset, watch)
         });
         read.unwrap_or_else(|fault| {
             let item = Item { content: Err(fault), excerpt: None, ignored_fields: 0 };
@@ -152,10 +156,18 @@ impl Decode for Decoder {
         let passes = &self.mapping.loaded.passes;
         (!passes.is_empty()).then(|| self.passed.load(Ordering::Relaxed))
     }
+
+    fn may_be_empty(&self) -> bool {
+        self.mapping.loaded.reads.may_be_empty
+    }
 }
 
-/// The fault of a body of which no message is made.
-fn nothing_taken() -> Fault {
+/// A body of which no message is made, since so much is passed over, or since nothing stands where messages would. That it is
+/// otherwise what it should be shows in one of both.
+fn nothing_taken(mapping: &load::Loaded, passed: u32, is_as_expected: bool) -> Result<Read, Fault> {
+    if mapping.reads.may_be_empty && (passed > 0 || is_as_expected) {
+        return Ok(Read { items: Vec::new(), passed });
+    }
     let why = "the mapping makes no message of this: no element is where `each` says, or all are passed over";
-    Fault::new(Reason::UnknownType, why)
+    Err(Fault::new(Reason::UnknownType, why))
 }

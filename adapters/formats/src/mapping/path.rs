@@ -66,8 +66,28 @@ pub(super) const DOCUMENT: u16 = 0;
 pub(super) enum Path {
     /// In a column, by its place among the columns that the mapping uses.
     Column(usize),
-    /// In a tree: so many elements up from the message's own, then down by the ordinals of the slots.
-    Steps { up: usize, down: Vec<u16> },
+    /// In a tree: so many elements up from the message's own, then down.
+    Steps { up: usize, down: Vec<Step> },
+}
+
+/// A step down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    /// The ordinal of the slot.
+    pub(super) ordinal: u16,
+    /// Of its elements those alone in which something stands.
+    pub(super) only: Option<Box<Only>>,
+}
+
+/// What tells some elements of a slot from the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Only {
+    /// The ordinal of the slot in which it stands.
+    pub(super) ordinal: u16,
+    /// What stands there.
+    pub(super) is: String,
+    /// As the mapping writes it, in its brackets.
+    pub(super) shown: String,
 }
 
 impl Slots {
@@ -112,6 +132,11 @@ impl Slots {
         };
         let mut slot = DOCUMENT;
         for step in steps {
+            if bracketed(step).is_some() {
+                return Err(
+                    "asks for something in brackets: `when` says of which elements messages are made".into(),
+                );
+            }
             slot = self.step(slot, name(step, reads)?)?;
         }
         if self.slot(slot).name.is_attribute {
@@ -146,8 +171,13 @@ impl Slots {
         let mut slot = above(self, up);
         let (mut up, mut down) = (up, Vec::with_capacity(steps.len()));
         for step in steps {
+            let (step, asked) = match bracketed(step) {
+                Some((step, asked)) => (step, Some(asked)),
+                None => (step, None),
+            };
             slot = self.step(slot, name(step, reads)?)?;
-            if up > 0 && down.is_empty() && slot == above(self, up - 1) {
+            let only = asked.map(|asked| self.only(slot, asked, reads)).transpose()?;
+            if up > 0 && down.is_empty() && only.is_none() && slot == above(self, up - 1) {
                 up -= 1;
                 continue;
             }
@@ -156,9 +186,25 @@ impl Slots {
                 return Err("leads out of its own element and into others that hold messages".into());
             }
             found.is_shared |= up > 0;
-            down.push(found.ordinal);
+            down.push(Step { ordinal: found.ordinal, only });
         }
         Ok(Path::Steps { up, down })
+    }
+
+    /// Reads what stands in brackets behind the name of a slot.
+    fn only(&mut self, of: u16, asked: &str, reads: &Reads) -> Result<Box<Only>, String> {
+        let wanted = "has brackets without a name, '=' and a text, as in `Felt[@navn=Beloeb]`";
+        let (by, is) = asked.split_once('=').ok_or(wanted)?;
+        let (by, is) = (by.trim(), is.trim());
+        if by.is_empty() || is.is_empty() || by.contains(['/', '[']) {
+            return Err(wanted.into());
+        }
+        let by = self.step(of, name(by, reads)?)?;
+        if self.slot(by).is_way || self.slot(by).is_each {
+            return Err("asks in brackets for an element that holds messages".into());
+        }
+        let ordinal = self.slot(by).ordinal;
+        Ok(Box::new(Only { ordinal, is: is.to_owned(), shown: format!("[{asked}]") }))
     }
 
     fn depth(&self, mut slot: u16) -> usize {
@@ -176,7 +222,13 @@ fn split(text: &str) -> Result<(usize, Vec<&str>), String> {
     if text == "." {
         return Ok((0, Vec::new()));
     }
-    let mut steps: Vec<&str> = text.split('/').collect();
+    let mut steps = Vec::new();
+    let mut is_within = false;
+    // A '/' in brackets is of the text that is asked for.
+    steps.extend(text.split(|c: char| {
+        is_within = c == '[' || (is_within && c != ']');
+        c == '/' && !is_within
+    }));
     let levels = steps.iter().take_while(|step| **step == "..").count();
     let steps = steps.split_off(levels);
     if steps.len() + levels > MAX_STEPS {
@@ -191,6 +243,12 @@ fn split(text: &str) -> Result<(usize, Vec<&str>), String> {
         }
     }
     Ok((levels, steps))
+}
+
+/// A step's name, and what it asks for in brackets, if it does.
+fn bracketed(step: &str) -> Option<(&str, &str)> {
+    let (step, asked) = step.strip_suffix(']')?.split_once('[')?;
+    Some((step.trim_end(), asked))
 }
 
 /// The name that a step means.

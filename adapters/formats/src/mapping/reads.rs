@@ -12,6 +12,8 @@ pub(super) struct Reads {
     pub(super) encoding: String,
     /// URIs by prefix; `default` is that of elements without one.
     pub(super) namespaces: BTreeMap<String, String>,
+    /// Whether a body in which nothing stands, or nothing but what is passed over, is right.
+    pub(super) may_be_empty: bool,
     /// How lines are read, where it is lines.
     pub(super) lines: Lines,
 }
@@ -21,6 +23,8 @@ pub(super) struct Reads {
 pub(super) enum Format {
     Xml,
     Json,
+    /// A JSON document a line.
+    Ndjson,
     Csv,
     Fixed,
 }
@@ -31,11 +35,35 @@ impl Format {
         matches!(self, Self::Csv | Self::Fixed)
     }
 
+    /// Whether it is JSON.
+    pub(super) fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Ndjson)
+    }
+
+    /// The content types that are taken, its own first.
+    pub(super) fn content_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Xml => &["application/xml", "text/xml", "application/octet-stream"],
+            Self::Json => &["application/json", "text/json", "application/octet-stream"],
+            Self::Ndjson => &[
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/jsonl",
+                "application/json",
+                "text/plain",
+                "application/octet-stream",
+            ],
+            Self::Csv => &["text/csv", "text/plain", "application/octet-stream"],
+            Self::Fixed => &["text/plain", "application/octet-stream"],
+        }
+    }
+
     /// The word, and what is said of such a file.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Xml => "xml",
             Self::Json => "json",
+            Self::Ndjson => "ndjson",
             Self::Csv => "csv",
             Self::Fixed => "fixed",
         }
@@ -83,11 +111,11 @@ impl Reads {
         let format = keys.need("format", flaws);
         let format = format.and_then(|value| {
             let word = flaws.text(value)?;
-            let all = [Format::Xml, Format::Json, Format::Csv, Format::Fixed];
+            let all = [Format::Xml, Format::Json, Format::Ndjson, Format::Csv, Format::Fixed];
             let found = all.into_iter().find(|format| format.word() == word);
             if found.is_none() {
                 flaws.add(value.span(), format!("there is no format `{}`", shown(&word))).help =
-                    Some("there are xml, json, csv and fixed".into());
+                    Some("there are xml, json, ndjson, csv and fixed".into());
             }
             found
         });
@@ -104,6 +132,7 @@ impl Reads {
             format,
             encoding: encoding.unwrap_or_else(|| "utf-8".into()),
             namespaces: BTreeMap::new(),
+            may_be_empty: false,
             lines: Lines {
                 skip: 0,
                 separator: ';',
@@ -116,7 +145,7 @@ impl Reads {
         };
         match format {
             Format::Xml => reads.namespaces(keys, flaws),
-            Format::Json => {}
+            Format::Json | Format::Ndjson => {}
             Format::Csv => {
                 reads.skip(keys, flaws);
                 reads.csv(keys, flaws);
@@ -125,6 +154,9 @@ impl Reads {
                 reads.skip(keys, flaws);
                 reads.fixed(keys, flaws);
             }
+        }
+        if let Some(value) = keys.take("may_be_empty") {
+            reads.may_be_empty = flaws.boolean(value).unwrap_or_default();
         }
         Some(reads)
     }

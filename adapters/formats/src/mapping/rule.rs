@@ -30,6 +30,8 @@ pub(super) struct Pass {
     pub(super) each: u16,
     /// What holds of them.
     pub(super) when: Vec<Condition>,
+    /// Instead of that: with what whole lines begin, before they are split into columns.
+    pub(super) starts: Vec<String>,
 }
 
 /// A field and what makes it.
@@ -59,6 +61,8 @@ pub(super) struct Rule {
     pub(super) from: From,
     /// It must begin with this, which is taken away.
     pub(super) strip: String,
+    /// The part of what is left that is the value, if not all of it.
+    pub(super) part: Option<Part>,
     /// Zeros are put before it up to this length.
     pub(super) pad: usize,
     pub(super) table: Option<Arc<Table>>,
@@ -71,6 +75,15 @@ pub(super) struct Rule {
     pub(super) is_needed: bool,
     /// No example need fill it.
     pub(super) is_unseen: bool,
+}
+
+/// Some of a value's characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The first, from 0.
+    pub(super) at: usize,
+    /// How many; without it, up to the end.
+    pub(super) length: Option<usize>,
 }
 
 /// Where a value comes from.

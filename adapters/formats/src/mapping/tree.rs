@@ -11,7 +11,7 @@ use samspor_domain::Fault;
 use super::build::{Found, Place};
 use super::coverage::Unread;
 use super::lines;
-use super::path::{DOCUMENT, Path, Slots};
+use super::path::{DOCUMENT, Only, Path, Slots, Step};
 use super::value::Raw;
 use crate::markup::undecodable;
 
@@ -84,6 +84,9 @@ pub(super) struct Tree<'m> {
     /// How many documents there are.
     documents: u32,
     pub(super) is_json: bool,
+    /// Whether what it is shows though no message be in it: in XML the element that messages stand in, in JSON an array of
+    /// them, or of what they stand in, that is empty.
+    pub(super) is_bare: bool,
     /// How many bytes the body has, which bound how many nodes there may be.
     body: usize,
     /// How many of the nodes are messages or hold some.
@@ -130,6 +133,7 @@ impl<'m> Tree<'m> {
             open: Vec::new(),
             documents: 0,
             is_json,
+            is_bare: false,
             body,
             holders: 0,
         }
@@ -297,17 +301,58 @@ impl<'m> Tree<'m> {
     }
 
     /// Shows each node at the end of some steps, until it is enough. Answers whether all were shown.
-    fn descend(&self, node: u32, down: &[u16], looks: &mut usize, show: &mut dyn FnMut(u32) -> bool) -> bool {
+    fn descend(
+        &self,
+        node: u32,
+        down: &[Step],
+        looks: &mut usize,
+        show: &mut dyn FnMut(u32) -> bool,
+    ) -> bool {
         *looks += 1;
-        let Some((ordinal, rest)) = down.split_first() else { return show(node) };
-        let mut child = self.head(node, *ordinal);
+        let Some((step, rest)) = down.split_first() else { return show(node) };
+        let mut child = self.head(node, step.ordinal);
         while child != NONE {
-            if *looks > MAX_LOOKS || !self.descend(child, rest, looks, show) {
+            if *looks > MAX_LOOKS {
+                return false;
+            }
+            let is_meant = step.only.as_ref().is_none_or(|only| self.is_meant(child, only, looks));
+            if is_meant && !self.descend(child, rest, looks, show) {
                 return false;
             }
             child = self.nodes[child as usize].next;
         }
         true
+    }
+
+    /// Whether an element is one of those that are asked for in brackets.
+    fn is_meant(&self, node: u32, only: &Only, looks: &mut usize) -> bool {
+        let mut child = self.head(node, only.ordinal);
+        while child != NONE && *looks <= MAX_LOOKS {
+            *looks += 1;
+            let is_it = match self.raw(child) {
+                Some(Raw::Text(text)) => text == only.is,
+                Some(Raw::Number(literal)) => literal == only.is,
+                Some(Raw::Boolean(boolean)) => only.is == if boolean { "true" } else { "false" },
+                Some(Raw::Composite) | None => false,
+            };
+            if is_it {
+                return true;
+            }
+            child = self.nodes[child as usize].next;
+        }
+        false
+    }
+
+    /// The first element at a step.
+    fn first(&self, node: u32, step: &Step) -> u32 {
+        let mut child = self.head(node, step.ordinal);
+        if let Some(only) = &step.only {
+            let mut looks = 0;
+            while child != NONE && !self.is_meant(child, only, &mut looks) {
+                child = self.nodes[child as usize].next;
+            }
+        }
+        child
     }
 
     fn above(&self, node: u32, levels: usize) -> u32 {
@@ -349,7 +394,7 @@ pub(super) struct At<'t, 'm> {
 }
 
 impl At<'_, '_> {
-    fn steps<'p>(&self, path: &'p Path) -> Option<(u32, &'p [u16])> {
+    fn steps<'p>(&self, path: &'p Path) -> Option<(u32, &'p [Step])> {
         let Path::Steps { up, down } = path else { return None };
         let base = self.tree.above(self.node, *up);
         (base != NONE).then_some((base, down))
@@ -395,18 +440,19 @@ impl Place for At<'_, '_> {
                 // As far as there are nodes, and from there by the names of the mapping.
                 let mut slot = self.tree.nodes[node as usize].slot;
                 let mut missing = Vec::new();
-                for ordinal in down {
+                for step in down {
                     slot = self
                         .tree
                         .slots
                         .slot(slot)
                         .children
-                        .get(usize::from(*ordinal))
+                        .get(usize::from(step.ordinal))
                         .copied()
                         .unwrap_or(slot);
-                    let child = if missing.is_empty() { self.tree.head(node, *ordinal) } else { NONE };
+                    let child = if missing.is_empty() { self.tree.first(node, step) } else { NONE };
                     if child == NONE {
-                        missing.push(self.tree.slots.slot(slot).name.shown());
+                        let asked = step.only.as_ref().map_or("", |only| &only.shown);
+                        missing.push(format!("{}{asked}", self.tree.slots.slot(slot).name.shown()));
                     } else {
                         node = child;
                     }

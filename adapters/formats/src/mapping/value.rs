@@ -7,7 +7,7 @@ use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::{Timestamp, civil::DateTime};
 use samspor_domain::Reason;
 
-use super::rule::{Moment, Money, Resolution, Rule, Writing};
+use super::rule::{Moment, Money, Part, Resolution, Rule, Writing};
 use super::schema::Form;
 use crate::calendar;
 use crate::json::Node;
@@ -32,6 +32,11 @@ pub(super) fn canonical<'a>(rule: &'a Rule, raw: Raw<'a>, negated: bool) -> Resu
     let wrong = |why: &'static str| (reason, Cow::Borrowed(why));
     let raw =
         stripped(&rule.strip, raw).ok_or_else(|| wrong("does not begin with what `strip` takes away"))?;
+    let raw = match rule.part {
+        Some(part) => cut(part, raw)
+            .ok_or_else(|| wrong("is no text in which all of the characters stand that `part` takes"))?,
+        None => raw,
+    };
     match &rule.writing {
         Writing::Money(money) => {
             let amount = match (raw, money.is_number) {
@@ -103,6 +108,30 @@ fn stripped<'a>(strip: &str, raw: Raw<'a>) -> Option<Raw<'a>> {
         }
         Raw::Number(_) | Raw::Boolean(_) | Raw::Composite => return None,
     })
+}
+
+/// The part of a text that is meant, without white space around it; none where the text ends before it does, or nothing is left.
+fn cut<'a>(part: Part, raw: Raw<'a>) -> Option<Raw<'a>> {
+    let Raw::Text(text) = raw else { return None };
+    let of = |text: &str| -> Option<std::ops::Range<usize>> {
+        let ends = |characters: usize| {
+            let all = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            all.into_iter().nth(characters)
+        };
+        let from = ends(part.at)?;
+        let to = match part.length {
+            Some(length) => ends(part.at + length)?,
+            None => text.len(),
+        };
+        let found = text.get(from..to)?;
+        let start = from + (found.len() - found.trim_start().len());
+        (!found.trim().is_empty()).then(|| start..start + found.trim().len())
+    };
+    let range = of(&text)?;
+    Some(Raw::Text(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[range]),
+        Cow::Owned(text) => Cow::Owned(text[range].to_owned()),
+    }))
 }
 
 /// A canonical text as the node that its form has.

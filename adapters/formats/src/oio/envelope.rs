@@ -32,7 +32,8 @@ pub(super) fn open(
     message_types: &BTreeMap<String, Payload>,
     delivery: &Delivery,
 ) -> Result<Envelope, Fault> {
-    let charset = content_type::check(delivery, &["application/xml", "text/xml"])?;
+    let charset =
+        content_type::check(delivery, &["application/xml", "text/xml", "application/octet-stream"])?;
     let root = xml::parse(&delivery.body, charset, None)?;
     let message = if root.is(Space::Push, "ModtagBeskedInput") {
         root.children.into_iter().find(is_message).ok_or_else(|| missing("Haendelsesbesked"))?

@@ -109,7 +109,8 @@ fn own(entry: &Entry, mut items: Vec<Prepared>) -> Vec<Prepared> {
 
 /// The fault for which an entry stays as it is: of its one item, or of all, or the one that it stands for.
 fn still_faulty(entry: &Entry, items: &[Prepared], keys: &Pseudonyms, whole: &[u8]) -> Option<Fault> {
-    let faults = || items.iter().filter_map(|item| Some((item, item.content.as_ref().err()?)));
+    let faulty = items.iter().filter(|item| !item.is_empty);
+    let faults = || faulty.clone().filter_map(|item| Some((item, item.content.as_ref().err()?)));
     let own = faults().find(|(item, fault)| {
         // As one of several, or, as entries were known once, by its place alone.
         let forms = [(item.item, item.items), (0, 1)];
@@ -151,6 +152,7 @@ pub fn preview(
 
 fn would_be(read: &mut dyn Read, keyring: &Keyring, item: &Prepared) -> Result<Fate> {
     match &item.content {
+        _ if item.is_empty => Ok(Fate::Empty),
         Ok(Message::Fact(_)) => Ok(Fate::Fact),
         Ok(Message::Receipt(receipt)) => receipted(read, keyring, receipt),
         Ok(Message::Posting(posting)) => posted(read, keyring, &item.source, posting),

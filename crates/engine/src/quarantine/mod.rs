@@ -41,6 +41,8 @@ pub enum Fate {
     Receipt,
     /// Something known by now.
     Duplicate,
+    /// Nothing, as its source's mapping says by now that there may be.
+    Empty,
     /// It is still not understood, and stays. Of an entry that turned out to hold several items, the others are taken in
     /// and this one is an entry of its own.
     Quarantined(Reason),
@@ -62,6 +64,7 @@ impl Fate {
             Self::Posting => "posting",
             Self::Receipt => "receipt",
             Self::Duplicate => "duplicate",
+            Self::Empty => "empty",
             Self::Quarantined(_) => "quarantined",
             Self::Settled => "settled",
             Self::Erased => "erased",

@@ -152,6 +152,7 @@ fn fate(became: &Became) -> Fate {
         Became::Posting => Fate::Posting,
         Became::Receipt => Fate::Receipt,
         Became::Duplicate => Fate::Duplicate,
+        Became::Empty => Fate::Empty,
         Became::Quarantined(fault) => Fate::Quarantined(fault.reason),
     }
 }

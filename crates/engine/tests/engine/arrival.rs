@@ -70,3 +70,37 @@ fn a_decoder_that_finds_nothing_sends_the_message_to_quarantine() {
     );
     assert_eq!(counted(&mut stage), (1, 1));
 }
+
+/// The same decoder, of a source whose messages may hold nothing.
+struct Sparse;
+
+impl Decode for Sparse {
+    fn decode(&self, source: &SourceName, delivery: &Delivery) -> Vec<Item> {
+        Bytes.decode(source, delivery)
+    }
+
+    fn may_be_empty(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_message_with_nothing_in_it_is_counted_as_that_where_it_may_be() {
+    let sparse = Intake { decoder: Arc::new(Sparse), ..intake() };
+    let mut stage = Stage::new();
+    let items: Vec<_> = ["", "ab", ""].iter().flat_map(|body| sparse.prepare(&delivery(body))).collect();
+    let became = stage.core().take_in(&items, instant(NOW)).expect("it is taken in");
+    assert_eq!((&became[0], &became[3], became.len()), (&Became::Empty, &Became::Empty, 4));
+    assert_eq!(counted(&mut stage), (4, 4));
+    let counts = stage.core().store().counts().expect("counts");
+    let of = |outcome| counts.iter().find(|count| count.outcome == outcome).map_or(0, |count| count.items);
+    assert_eq!((of(Outcome::Message), of(Outcome::Empty), of(Outcome::Quarantined)), (3, 2, 2));
+    // What is too large is no less so.
+    let small = Intake { max_body_bytes: 1, ..sparse };
+    let items = small.prepare(&delivery("ab"));
+    let became = stage.core().take_in(&items, instant(NOW)).expect("it is taken in");
+    assert!(
+        matches!(&became[..], [Became::Quarantined(fault)] if fault.reason == Reason::TooLarge),
+        "{became:?}"
+    );
+}

@@ -59,6 +59,11 @@ impl Decode for Words {
         });
         items.collect()
     }
+
+    /// A word of which a test says that it has no items.
+    fn may_be_empty(&self) -> bool {
+        true
+    }
 }
 
 fn deliver(core: &mut Core, intake: &Intake, body: &str) -> Vec<Became> {
@@ -204,6 +209,22 @@ fn a_frozen_set_is_released_once_whoever_asks_and_nothing_but_it() {
     assert!(
         ready(stage.core().store(), &stage_vault(), &all, SetNo(99), EntryNo(0)).expect("reads").is_none()
     );
+}
+
+#[test]
+fn what_turns_out_to_hold_nothing_leaves_the_quarantine_as_that() {
+    let mut stage = Stage::new();
+    let words = Words::default();
+    let intake = words.intake("opus");
+    deliver(stage.core(), &intake, "sunday");
+    let set = freeze(stage.core(), &open());
+    words.say("sunday", &[]);
+    let (all, right) = (intakes(&[&intake]), Fates::from([(Fate::Empty, 1)]));
+    assert_eq!(previewed(&mut stage, &all, set), right);
+    assert_eq!(release(&mut stage, &all, set), right);
+    assert_eq!(balanced(stage.core()), [(Outcome::Received, 1), (Outcome::Empty, 1)].into());
+    assert_eq!(deliver(stage.core(), &intake, "sunday"), [Became::Empty]);
+    balanced(stage.core());
 }
 
 fn stage_vault() -> Arc<samspor_vault::Vault> {

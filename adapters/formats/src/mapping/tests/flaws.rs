@@ -51,7 +51,7 @@ each = "o:Nøgle"
         "13:8: a condition needs exactly one of `is`, `is_not` and `exists`",
         "15:8: this path has an empty step",
         "16:36: `%d-%m` is no format from which a date can be read; such as",
-        "16:45: the rule of `date`, a date, has no key `decimal`; there are path, first, join, value, when, unseen, otherwise, needed, strip, format",
+        "16:45: the rule of `date`, a date, has no key `decimal`; there are path, first, join, value, when, unseen, otherwise, needed, strip, part, format",
         "17:12: `decimal` and `thousands` are both ','",
         "17:72: `number` is for json, which alone has numbers",
         "17:72: a JSON number is written in one way",
@@ -86,7 +86,7 @@ fn what_is_no_toml_or_lacks_a_section_is_told() {
         ("", "1:1: a mapping needs the key `reads`"),
         (
             "[reads]\nformat = \"yaml\"\n[[message]]\ntype = \"case\"",
-            "2:10: there is no format `yaml`; there are xml, json, csv and fixed",
+            "2:10: there is no format `yaml`; there are xml, json, ndjson, csv and fixed",
         ),
         (
             "[reads]\nformat = \"json\"\n[message]\ntype = \"case\"",

@@ -38,8 +38,10 @@ fn samples() -> Vec<(&'static str, Mapping, String)> {
         "id;dato;konto;beloeb;dk;cpr;x\n1;14-03-2026;5.28.21;1.234,50;K;{CPR};\"æ;\"\n2;14-03-2026;5.28.21;1,50;;;\n"
     );
     let widths = format!("1  14-03-20265.28.21 1.234,50K{CPR}\n2  14-03-20265.28.21     1,50 {CPR}\n");
+    let json_lines = format!("{json}\n\n{json}\n");
     vec![
         ("xml", mapping(&tree("xml")), xml),
+        ("ndjson", mapping(&tree("ndjson")), json_lines),
         ("json", mapping(&tree("json")), json),
         ("csv", mapping(&csv), lines),
         ("fixed", mapping(&fixed), widths),
@@ -77,7 +79,12 @@ fn every_sample_is_good_for_its_mapping() {
     for (name, mapping, body) in samples() {
         let items = Decoder::new(mapping).decode(&source(), &delivery(body.as_bytes()));
         let good = items.iter().filter(|item| item.content.is_ok()).count();
-        assert_eq!(good, if matches!(name, "csv" | "fixed") { 2 } else { 4 }, "{name}: {items:?}");
+        let wanted = match name {
+            "csv" | "fixed" => 2,
+            "ndjson" => 8,
+            _ => 4,
+        };
+        assert_eq!(good, wanted, "{name}: {items:?}");
         assert!(good == items.len());
     }
 }
@@ -113,7 +120,7 @@ proptest! {
 
     #[test]
     fn spoiled_bodies(
-        of in 0usize..4,
+        of in 0usize..5,
         ways in prop::collection::vec(
             (any::<prop::sample::Index>(), any::<u8>(), "[-<>/&;\"'\\[\\]{}:,.0-9a-zæ\n\r ]{1,6}"), 1..6),
     ) {

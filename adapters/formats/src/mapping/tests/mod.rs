@@ -1,7 +1,9 @@
 //! What mappings make of messages, held against canonical JSON.
 
+mod brackets;
 mod conditions;
 mod coverage;
+mod empty;
 mod excerpts;
 mod flaws;
 mod hostile;
@@ -9,6 +11,8 @@ mod json;
 mod lines;
 mod mapping_lines;
 mod money;
+mod ndjson;
+mod part;
 mod passed;
 mod reference;
 mod sides;
