@@ -76,3 +76,26 @@ fn every_example_becomes_what_stands_beside_it() {
         }
     }
 }
+
+/// Else an example could be added, or renamed, that no test reads.
+#[test]
+fn no_folder_and_no_expectation_is_left_out() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/presets");
+    let entries = fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
+    let paths = entries.map(|entry| entry.unwrap_or_else(|e| panic!("{e}")).path());
+    let folders = paths.filter(|path| path.is_dir()).map(|path| path.file_name().map(ToOwned::to_owned));
+    let mut folders: Vec<_> = folders.flatten().collect();
+    folders.sort();
+    let mut tested: Vec<_> = presets().into_iter().map(|(name, _)| std::ffi::OsString::from(name)).collect();
+    tested.sort();
+    assert_eq!(folders, tested, "each folder is a preset with a decoder, and the other way round");
+    for folder in folders.iter().map(|folder| root.join(folder)) {
+        let beside: Vec<_> = examples(&folder).iter().map(|path| path.with_extension(EXPECTED)).collect();
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        for entry in entries {
+            let path = entry.unwrap_or_else(|e| panic!("{e}")).path();
+            let is_example = !path.to_string_lossy().ends_with(EXPECTED);
+            assert!(is_example || beside.contains(&path), "{} has no message", path.display());
+        }
+    }
+}

@@ -34,7 +34,7 @@ use bytes::Bytes;
 use samspor_domain::{Decode, Delivery, Excerpt, Fault, Item, Message, Reason, SourceName};
 
 use crate::content_type;
-pub(crate) use line::is_known;
+pub(crate) use line::{is_frame, is_known};
 
 /// How one source writes G69.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(crate) fn each_line(
     }
     let lines: Vec<_> = lines().collect();
     if lines.is_empty() {
-        return whole("the body holds no line");
+        return whole("the body holds no line, or none but those that begin and end a file");
     }
     let is_file = lines.len() > 1;
     let item = |(number, line): (usize, Bytes)| {
