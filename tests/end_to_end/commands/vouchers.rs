@@ -219,8 +219,7 @@ fn a_voucher_that_was_booked_and_comes_back_is_not_shared_once_more() -> Result<
     let mut stage = Stage::new()?;
     let text = std::fs::read_to_string(&stage.config)?;
     let ledger = "\n[[sources]]\nname = \"ledger\"\nformat = \"g69\"\nmay_send = [\"posting\"]\n\
-                  folder = { dir = \"in\", pattern = \"*.g69\" }\n";
-    std::fs::write(&stage.config, text.clone() + ledger)?;
+                  folder = { dir = \"in\", pattern = \"*.g69\", settle_s = 5 }\n";
     let mut messages = facts();
     let mut shared = split(1, [60, 20, 20]);
     shared.as_object_mut().and_then(|split| split.remove("family"));
@@ -234,6 +233,7 @@ fn a_voucher_that_was_booked_and_comes_back_is_not_shared_once_more() -> Result<
         messages.push(("opus", wage));
     }
     stage.play(&messages)?;
+    std::fs::write(&stage.config, text.clone() + ledger)?;
 
     // Both months are closed and are booked on one date, where no line has another's name.
     let of = |month: &'static str| ["--month", month, "--date", "2026-05-31", "--format", "g69"];
