@@ -179,8 +179,8 @@ proptest! {
         let made = Voucher::new("00977-202603".into(), date(2026, 3, 31), 1, moves);
         let header = header("000G69{line}015101NORFLYD");
         let settings = Writes { header: &header, encoding, machine_number: 977 };
-        let bytes = file(settings, std::slice::from_ref(&made)).unwrap_or_else(|e| panic!("{e}"));
-        prop_assert_eq!(&bytes, &file(settings, std::slice::from_ref(&made)).unwrap_or_else(|e| panic!("{e}")));
+        let bytes = file(settings, std::slice::from_ref(&made)).unwrap_or_else(|e| panic!("{e:?}"));
+        prop_assert_eq!(&bytes, &file(settings, std::slice::from_ref(&made)).unwrap_or_else(|e| panic!("{e:?}")));
 
         let lines = read(&bytes, encoding);
         prop_assert_eq!(lines.len(), made.lines().len());
