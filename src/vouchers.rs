@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// The solution's id.
     #[arg(long, value_name = "ID")]
     solution: Text,
-    /// For the ledger of this source, where the solution's [[vouchers]] are told apart by their `sources`.
+    /// For the ledger of this source, where the solution's `[[vouchers]]` are told apart by their `sources`.
     #[arg(long, value_name = "NAME")]
     source: Option<Text>,
     /// Of the postings of this month.
