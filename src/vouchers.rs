@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use samspor_domain::Text;
-use samspor_domain::voucher::{About, Entry, Move, Voucher};
-use samspor_engine::Correction;
+use samspor_domain::voucher::{About, Entry, MAX_RUN, Move, Name, Voucher};
+use samspor_engine::{Asked, Correction};
 use samspor_formats::{csv, g69};
 
 use crate::cli::Configured;
@@ -21,8 +21,6 @@ use crate::{FAULTY, config, open};
 
 /// The store knows no such solution.
 const UNKNOWN: u8 = 4;
-/// The first serial number of a voucher made of a list, which may have the date and machine number of a month's.
-const FIRST_OF_MOVES: usize = 5_000_001;
 
 /// What `vouchers` proposes.
 #[derive(Debug, Args)]
@@ -36,6 +34,9 @@ pub(crate) struct Arguments {
     /// The solution's id.
     #[arg(long, value_name = "ID")]
     solution: Text,
+    /// For the ledger of this source, where the solution's `[[vouchers]]` are told apart by their `sources`.
+    #[arg(long, value_name = "NAME")]
+    source: Option<Text>,
     /// Of the postings of this month.
     #[arg(long, value_name = "YYYY-MM", value_parser = month, group = "what")]
     month: Option<Date>,
@@ -45,9 +46,14 @@ pub(crate) struct Arguments {
     /// Of the moves in this CSV file, whose columns are `from`, `to`, `amount` and `text`; the accounts as the ledger writes them.
     #[arg(long, value_name = "FILE", requires = "date", group = "what")]
     moves: Option<PathBuf>,
-    /// Book them on this date, instead of the last day of each month.
+    /// Book them on this date, instead of the last day of each month. A month's voucher is booked within a year of its
+    /// beginning.
     #[arg(long, value_name = "DATE", conflicts_with = "year")]
     date: Option<Date>,
+    /// How often something was booked for the same month or date: 2 when a voucher was taken back and is proposed anew, or
+    /// for a second list of one date. Each run has numbers of its own, since a ledger refuses one that it has.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_RUN)))]
+    run: u8,
     /// What they are written in.
     #[arg(long)]
     format: Format,
@@ -78,21 +84,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let file = arguments.configured.config.display();
     let solution = &arguments.solution;
-    let Some(settings) = config.vouchers.iter().find(|voucher| voucher.solution == *solution) else {
-        eprintln!(
-            "{file} does not say how vouchers of {solution} are written: add [[vouchers]] with solution = \"{solution}\""
-        );
-        return Ok(ExitCode::from(FAULTY));
+    let settings = match section(&config.vouchers, solution, arguments.source.as_ref()) {
+        Ok(settings) => settings,
+        Err(told) => {
+            eprintln!("{file} {told}");
+            return Ok(ExitCode::from(FAULTY));
+        }
     };
     if arguments.format == Format::G69 && settings.header.is_none() {
         eprintln!(
-            "{file} does not say how lines of G69 begin: add `header` to [[vouchers]] of {solution}, such as \"000G69{{line}}015101NORFLYD\""
+            "{file} does not say how lines of G69 begin: add `header` to [[vouchers]] of {}, such as \"000G69{{line}}015101NORFLYD\"",
+            printed(solution)
         );
         return Ok(ExitCode::from(FAULTY));
     }
     let vouchers = if let (Some(moves), Some(date)) = (&arguments.moves, arguments.date) {
         let moves = listed(moves, settings)?;
-        vec![Voucher::new(number(settings, date, "%Y"), date, FIRST_OF_MOVES, moves)]
+        let name = Name::of_list(settings.machine_number, date, arguments.run);
+        vec![Voucher::new(name.number, name.date, name.first_serial, moves)]
     } else {
         let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
         let dates = match (arguments.month, arguments.year) {
@@ -100,13 +109,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             (None, Some(year)) => (Date::new(year, 1, 1)?, Date::new(year, 12, 31)?),
             (None, None) => unreachable!("one of them is required"),
         };
-        let found = samspor_engine::corrections(&mut open::reader(&dir)?, &vault, solution, dates)?;
+        if let (Some(month), Some(date)) = (arguments.month, arguments.date)
+            && Name::of_month(settings.machine_number, month, date, arguments.run).is_none()
+        {
+            eprintln!(
+                "{date} is before the month, or a year after its beginning or more: there its lines would have the names of another month's"
+            );
+            return Ok(ExitCode::from(FAULTY));
+        }
+        let machines = config.vouchers.iter().map(|one| one.machine_number).collect();
+        let asked = Asked { solution, dates, sources: &settings.sources, machines: &machines };
+        let found = samspor_engine::corrections(&mut open::reader(&dir)?, &vault, asked)?;
         let Some(found) = found else {
-            eprintln!("the store knows no solution {solution}");
+            eprintln!("the store knows no solution {}", printed(solution));
             return Ok(ExitCode::from(UNKNOWN));
         };
         let months = match proposals(&found.postings, settings) {
-            Ok(months) if found.unmapped.is_empty() => months,
+            Ok((months, in_place)) if found.unmapped.is_empty() => {
+                if in_place > 0 {
+                    eprintln!("{in_place} parts lie on their area's account already, and are not moved.");
+                }
+                months
+            }
             told => {
                 for missing in told.err().unwrap_or_default() {
                     eprintln!("{missing}");
@@ -119,6 +143,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 return Ok(ExitCode::from(FAULTY));
             }
         };
+        if found.own_lines > 0 {
+            eprintln!(
+                "{} postings are lines of vouchers, and are passed over: what was moved is not shared once more.",
+                found.own_lines
+            );
+        }
         if found.pending_work > 0 || found.held > 0 {
             eprintln!(
                 "Postings are still being decided again ({} steps), and {} changes of facts are held: what is proposed may change.",
@@ -127,9 +157,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         let voucher = |(month, moves): (Date, Vec<Move>)| {
             let date = arguments.date.unwrap_or(month.last_of_month());
-            Voucher::new(number(settings, month, "%Y%m"), date, 1, moves)
+            let name = Name::of_month(settings.machine_number, month, date, arguments.run)?;
+            Some(Voucher::new(name.number, name.date, name.first_serial, moves))
         };
-        months.into_iter().map(voucher).collect()
+        months.into_iter().filter_map(voucher).collect()
     };
     let vouchers: Vec<Voucher> = vouchers.into_iter().filter(|voucher| !voucher.lines().is_empty()).collect();
     if vouchers.is_empty() {
@@ -139,8 +170,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let bytes = match (arguments.format, &settings.header) {
         (Format::G69, Some(header)) => {
             let (encoding, machine_number) = (settings.encoding, settings.machine_number);
-            g69::voucher::file(g69::voucher::Settings { header, encoding, machine_number }, &vouchers)
-                .context("these vouchers cannot be written as G69")?
+            match g69::voucher::file(g69::voucher::Settings { header, encoding, machine_number }, &vouchers) {
+                Ok(bytes) => bytes,
+                Err(wrong) => {
+                    for wrong in wrong {
+                        eprintln!("{wrong}");
+                    }
+                    eprintln!(
+                        "These vouchers cannot be written as G69: --format csv shows the lines by their numbers."
+                    );
+                    return Ok(ExitCode::from(FAULTY));
+                }
+            }
         }
         _ => csv::voucher::file(&vouchers),
     };
@@ -149,25 +190,54 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A voucher's number, from who makes it and the time that it is about.
-fn number(settings: &config::Voucher, date: Date, period: &str) -> String {
-    format!("{:05}-{}", settings.machine_number, date.strftime(period))
+/// How the vouchers of a solution, and of a source, are written; or what the configuration does not say.
+fn section<'c>(
+    all: &'c [config::Voucher],
+    solution: &Text,
+    source: Option<&Text>,
+) -> Result<&'c config::Voucher, String> {
+    let of: Vec<_> = all.iter().filter(|voucher| voucher.solution == *solution).collect();
+    let is_for = |voucher: &&&config::Voucher| {
+        source.is_none_or(|source| voucher.sources.is_empty() || voucher.sources.contains(source))
+    };
+    let fit: Vec<_> = of.iter().filter(is_for).collect();
+    let shown = printed(solution);
+    match (fit.as_slice(), source) {
+        ([one], _) => Ok(one),
+        ([], Some(source)) if !of.is_empty() => Err(format!(
+            "does not say how vouchers of {shown} are written for {}: add it to the `sources` of its ledger's [[vouchers]]",
+            printed(source)
+        )),
+        ([], _) => Err(format!(
+            "does not say how vouchers of {shown} are written: add [[vouchers]] with solution = \"{shown}\""
+        )),
+        _ => Err(format!(
+            "has [[vouchers]] of {shown} for several ledgers: name one of its sources with --source"
+        )),
+    }
 }
 
-/// The moves by month; or everything that the configuration or the postings do not say.
-fn proposals(
-    postings: &[Correction],
-    settings: &config::Voucher,
-) -> Result<BTreeMap<Date, Vec<Move>>, Vec<String>> {
-    let mut months: BTreeMap<Date, Vec<Move>> = BTreeMap::new();
+/// A text of a fact or an argument, without what a terminal would obey.
+fn printed(text: &Text) -> String {
+    let seen = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '·' } else { c };
+    text.as_str().chars().map(seen).collect()
+}
+
+/// The moves by month, and how many parts lie where they belong.
+type Proposed = (BTreeMap<Date, Vec<Move>>, usize);
+
+/// What is to be moved; or everything that the configuration or the postings do not say.
+fn proposals(postings: &[Correction], settings: &config::Voucher) -> Result<Proposed, Vec<String>> {
+    let (mut months, mut in_place) = (BTreeMap::<Date, Vec<Move>>::new(), 0);
     let mut areas: BTreeMap<&Text, usize> = BTreeMap::new();
     let mut unsaid: BTreeSet<String> = BTreeSet::new();
     for posting in postings {
         let booked = settings.booked.fill(posting.account, posting.cost_centre.as_ref(), posting.grouping);
-        let from = booked.unwrap_or_else(|word| {
+        let from = booked.unwrap_or_else(|error| {
             unsaid.insert(format!(
-                "a split posting of {} on {} has no {word}, which `booked` of [[vouchers]] wants",
-                posting.source, posting.account
+                "a split posting of {} on {} {error}",
+                printed(&posting.source),
+                posting.account
             ));
             String::new()
         });
@@ -176,6 +246,7 @@ fn proposals(
                 *areas.entry(&part.area).or_default() += 1;
                 continue;
             };
+            in_place += usize::from(*to == from);
             let about = About {
                 source: posting.source.clone(),
                 posting: posting.posting.clone(),
@@ -193,12 +264,13 @@ fn proposals(
     }
     let missing = areas.into_iter().map(|(area, parts)| {
         format!(
-            "{parts} parts belong to {area}, for which [[vouchers]] of {} names no account: add it to `accounts`",
-            settings.solution
+            "{parts} parts belong to {}, for which [[vouchers]] of {} names no account: add it to `accounts`",
+            printed(area),
+            printed(&settings.solution)
         )
     });
     let missing: Vec<String> = missing.chain(unsaid).collect();
-    if missing.is_empty() { Ok(months) } else { Err(missing) }
+    if missing.is_empty() { Ok((months, in_place)) } else { Err(missing) }
 }
 
 /// The moves of a list.
@@ -225,9 +297,12 @@ fn write(out: Option<&Path>, bytes: &[u8]) -> Result<()> {
     // A file that is there already may be a voucher that was booked, or be readable by others.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.with_context(|| format!("cannot make {}", path.display()))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot write {}", path.display()))
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a voucher looks like one, and would be in the way of the next try.
+        let _ = std::fs::remove_file(path);
+    }
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Says what was proposed, beside the vouchers.

@@ -1,28 +1,31 @@
 //! Correction vouchers: how each solution's are written, and on which accounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use samspor_domain::Text;
 use samspor_domain::voucher::Template;
-use samspor_formats::g69::Encoding as G69;
-use samspor_formats::g69::write::Header;
+use samspor_domain::{AccountString, SourceName, Text};
+use samspor_formats::g69::{self, Encoding as G69, write::Header};
 use serde::Deserialize;
 
 use super::at::{At, Number};
 use super::file::Encoding;
 use super::reading::Reading;
 
-/// How a solution's correction vouchers are written, which `samspor vouchers` proposes; one section for each solution.
-/// `docs/vouchers.md` says more.
+/// How a solution's correction vouchers are written, which `samspor vouchers` proposes; one section for each solution, or for
+/// each ledger of a solution, which `sources` tells apart. `docs/vouchers.md` says more.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [[vouchers]]")]
 pub(super) struct Vouchers {
     /// The solution's id.
     pub(super) solution: At<String>,
-    /// The number under which the ledger knows who made the voucher (field 103 of G69). With a voucher's date it names the
-    /// voucher, so no two solutions have the same.
+    /// The sources whose postings stand in the ledger that these vouchers are for. Without it: all of them. Two sections of one
+    /// solution name other sources each.
+    #[serde(default)]
+    pub(super) sources: Vec<At<String>>,
+    /// The number under which the ledger knows who made the voucher (field 103 of G69). No two sections have
+    /// the same. A posting whose id or voucher begins with it is taken for a line of a voucher, and is not shared once more.
     pub(super) machine_number: Number<0, 1, 99_999>,
     /// What each line says, up to 35 characters. Without it: `Ompostering` and the solution's id, as far as it fits.
     pub(super) text: Option<At<String>>,
@@ -45,6 +48,8 @@ pub(super) struct Vouchers {
 pub(crate) struct Voucher {
     /// The solution.
     pub(crate) solution: Text,
+    /// The sources that it is for; all, where none is named.
+    pub(crate) sources: BTreeSet<SourceName>,
     /// Of five digits.
     pub(crate) machine_number: u32,
     /// What each line says.
@@ -67,10 +72,19 @@ const ACCOUNT: usize = 120;
 impl Reading {
     /// How all solutions' vouchers are written.
     pub(super) fn vouchers(&mut self, vouchers: &[Vouchers]) -> Vec<Voucher> {
-        let (mut solutions, mut machines) = (BTreeMap::new(), BTreeMap::new());
+        let mut machines = BTreeMap::new();
         let mut all = Vec::new();
-        for section in vouchers {
-            self.once(&mut solutions, section.solution.to_string(), section.solution.span());
+        for (index, section) in vouchers.iter().enumerate() {
+            let other = vouchers[..index].iter().find(|other| {
+                *other.solution == *section.solution
+                    && (other.sources.is_empty()
+                        || section.sources.is_empty()
+                        || section.sources.iter().any(|one| other.sources.iter().any(|two| **one == **two)))
+            });
+            if let Some(other) = other {
+                let message = "another [[vouchers]] has the same: tell them apart by their `sources`";
+                self.fault(section.solution.span(), message).also(other.solution.span(), "here");
+            }
             let machine = section.machine_number.get().unwrap_or_default();
             self.once(&mut machines, machine, section.machine_number.span());
             all.extend(self.voucher(section));
@@ -89,6 +103,7 @@ impl Reading {
 
     fn voucher(&mut self, section: &Vouchers) -> Option<Voucher> {
         let solution = self.text(&section.solution);
+        let sources: Vec<_> = section.sources.iter().map(|source| self.text(source)).collect();
         let machine_number = self.number(&section.machine_number);
         let booked = self.parse(&section.booked);
         let header = section.header.as_ref().map(|header| self.parse(header));
@@ -98,15 +113,24 @@ impl Reading {
         };
         let text = match &section.text {
             Some(text) => self.written(text, TEXT, encoding),
-            None => Some(format!("Ompostering {}", *section.solution).chars().take(TEXT).collect()),
+            None => {
+                let text: String = format!("Ompostering {}", *section.solution).chars().take(TEXT).collect();
+                let wrong = unwritable(&text, TEXT, encoding);
+                if let Some(wrong) = &wrong {
+                    let message = format!("of this, `text` would be made, and {wrong}: say `text`");
+                    self.fault(section.solution.span(), message);
+                }
+                wrong.is_none().then_some(text)
+            }
         };
         let accounts: Vec<_> = section
             .accounts
             .iter()
-            .map(|(area, account)| self.text(area).zip(self.written(account, ACCOUNT, encoding)))
+            .map(|(area, account)| self.text(area).zip(self.account(account, encoding)))
             .collect();
         Some(Voucher {
             solution: solution?,
+            sources: sources.into_iter().collect::<Option<_>>()?,
             machine_number,
             text: text?,
             header: header.map_or(Some(None), |header| header.map(Some))?,
@@ -118,17 +142,30 @@ impl Reading {
 
     /// A value that a field of G69 can hold.
     fn written(&mut self, text: &At<String>, most: usize, encoding: G69) -> Option<String> {
-        let is_latin1 = || text.chars().all(|c| u32::from(c) < 256);
-        let wrong = if text.is_empty() || text.chars().count() > most {
-            format!("this must have 1 to {most} characters")
-        } else if text.chars().any(|c| c == '&' || c.is_control()) {
-            "this must hold neither '&' nor control characters: in G69 they end a field".to_owned()
-        } else if encoding == G69::Latin1 && !is_latin1() {
-            "this holds a character that ISO-8859-1 does not have".to_owned()
-        } else {
-            return Some((**text).clone());
-        };
-        self.fault(text.span(), wrong);
+        let wrong = unwritable(text, most, encoding);
+        if let Some(wrong) = &wrong {
+            self.fault(text.span(), wrong.clone());
+        }
+        wrong.is_none().then(|| (**text).clone())
+    }
+
+    /// An account string, which is read once more when the voucher comes back.
+    fn account(&mut self, text: &At<String>, encoding: G69) -> Option<String> {
+        let written = self.written(text, ACCOUNT, encoding)?;
+        self.parse::<AccountString>(text).map(|_| written)
+    }
+}
+
+/// What keeps a value from being written into a field of G69.
+fn unwritable(text: &str, most: usize, encoding: G69) -> Option<String> {
+    let is_latin1 = || text.chars().all(|c| u32::from(c) < 256);
+    if text.is_empty() || text.chars().count() > most {
+        Some(format!("this must have 1 to {most} characters"))
+    } else if text.chars().any(g69::write::ends_field) {
+        Some("this must hold neither '&' nor control characters: in G69 they end a field".to_owned())
+    } else if encoding == G69::Latin1 && !is_latin1() {
+        Some("this holds a character that ISO-8859-1 does not have".to_owned())
+    } else {
         None
     }
 }
@@ -165,11 +202,43 @@ mod tests {
         assert!(wrong("000G69", "000G70").contains("is no header of G69"));
         assert!(wrong("{dranst}", "{art}").contains("is not how account strings are written"));
         assert!(wrong("5689011000000140", "").contains("1 to 120 characters"));
+        assert!(wrong("5689011000000140", "5,68901E+15").contains("is not an account string"));
+        assert!(wrong("{line}", "00001").contains("is no header of G69"));
+        assert!(wrong("Ompostering", "A\u{2028}B").contains("nor control characters"));
+        let unsaid = |solution: &str, encoding: &str| {
+            let of = SECTION.replace("text = \"Ompostering\"\n", encoding).replace("\"sb\"", solution);
+            with("[grpc]", &of).problems().join("\n")
+        };
+        assert!(
+            unsaid("\"s&b\"", "").contains("of this, `text` would be made, and this must hold neither '&'")
+        );
+        assert!(unsaid("\"€\"", "encoding = \"iso-8859-1\"\n").contains("say `text`"));
         let latin1 =
             SECTION.replace("Ompostering", "€").replace("booked", "encoding = \"iso-8859-1\"\nbooked");
         assert!(with("[grpc]", &latin1).problems().join("\n").contains("ISO-8859-1 does not have"));
         let twice = with("[grpc]", &SECTION.replacen("[grpc]", SECTION, 1)).problems();
         assert_eq!(twice.len(), 2, "the solution and the machine number: {twice:?}");
         assert!(twice[0].contains("another [[vouchers]] has the same"), "{twice:?}");
+    }
+
+    #[test]
+    fn two_ledgers_of_a_solution_are_told_apart_by_their_sources() {
+        let of = |sources: &str, machine: &str| {
+            SECTION
+                .replace("machine_number = 977", &format!("machine_number = {machine}{sources}"))
+                .replace("\n\n[grpc]", "\n")
+        };
+        let two = |first: &str, second: &str| {
+            with("[grpc]", &format!("{}{}\n[grpc]", of(first, "977"), of(second, "978")))
+        };
+        let config = two("\nsources = [\"opus\"]", "\nsources = [\"prisme\", \"oes\"]").load();
+        assert_eq!(config.vouchers.iter().map(|one| one.sources.len()).collect::<Vec<_>>(), [1, 2]);
+        for (first, second) in
+            [("", "\nsources = [\"opus\"]"), ("\nsources = [\"a\", \"b\"]", "\nsources = [\"b\"]")]
+        {
+            let problems = two(first, second).problems();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].contains("tell them apart by their `sources`"), "{problems:?}");
+        }
     }
 }

@@ -51,7 +51,7 @@ fn check_fact(id: &Text, body: &Body) -> Result<(), Fault> {
 
 fn names_hold_none(cpr: Cpr, names: &[(&str, Option<&Text>)]) -> Result<(), Fault> {
     for (field, text) in names {
-        if text.is_some_and(|text| holds(text.as_str(), cpr)) {
+        if text.is_some_and(|text| holds_cpr(text.as_str(), cpr)) {
             let message = "holds the CPR number of the message's citizen; names must not";
             return Err(Fault::at(Reason::PersonalDataInId, *field, message));
         }
@@ -61,7 +61,8 @@ fn names_hold_none(cpr: Cpr, names: &[(&str, Option<&Text>)]) -> Result<(), Faul
 
 /// Whether the digits of a text, whatever stands between them, hold the CPR number: as `DDMMYY`, `DDMMYYYY`, `YYMMDD`
 /// or `YYYYMMDD` and the last four.
-fn holds(text: &str, cpr: Cpr) -> bool {
+#[must_use]
+pub fn holds_cpr(text: &str, cpr: Cpr) -> bool {
     let mut buffer = [0u8; MAX_TEXT_BYTES];
     let mut length = 0;
     for (slot, digit) in buffer.iter_mut().zip(text.bytes().filter(u8::is_ascii_digit)) {
@@ -133,11 +134,11 @@ mod tests {
             "2026-6112801234-1",
             "xæ6112801234",
         ] {
-            assert!(holds(text, cpr()), "{text}");
+            assert!(holds_cpr(text, cpr()), "{text}");
         }
         for text in ["", "2026-000123-1", "611280123", "611280-1243", "6112791234", "1234611280", "61128012"]
         {
-            assert!(!holds(text, cpr()), "{text}");
+            assert!(!holds_cpr(text, cpr()), "{text}");
         }
     }
 
@@ -176,14 +177,14 @@ mod tests {
             }
             text.push_str(&after);
             let Ok(text) = Text::new(&text) else { return Ok(()) };
-            prop_assert!(holds(text.as_str(), cpr()));
+            prop_assert!(holds_cpr(text.as_str(), cpr()));
         }
 
         #[test]
         fn what_holds_nine_of_its_digits_in_order_at_most_is_let_through(text in "[0-8a-z -]{0,40}") {
             // No 9 in the text, so no number with a 9 can be in it.
             let other = Cpr::parse("6112801239").unwrap_or_else(|e| panic!("{e}"));
-            prop_assert!(!holds(&text, other));
+            prop_assert!(!holds_cpr(&text, other));
         }
     }
 }

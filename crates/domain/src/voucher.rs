@@ -3,18 +3,37 @@
 //! A voucher is a proposal. Nothing here knows whether it was ever booked, so what is proposed follows from what is right
 //! now, and from nothing that was proposed before.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use crate::{Account, Amount, Grouping, Part, SourceName, Tag, Text};
+use crate::{Account, AccountString, Amount, Grouping, Part, SourceName, Tag, Text};
+
+mod name;
+
+pub use name::{MAX_RUN, Name};
 
 /// The parts of a posting that other areas bear than the one that its account belongs to.
 ///
 /// Where the chart does not know the account, nobody can say which part lies right; the caller looks at that first.
 pub fn elsewhere(tag: &Tag) -> impl Iterator<Item = &Part> {
     tag.parts.iter().filter(|part| part.area != tag.area && part.amount.ore() != 0)
+}
+
+/// Whether a posting is itself a line of a voucher that was made here and booked: its voucher or its id begins with one of
+/// the machine numbers under which vouchers are made, as five digits, and `-` and a digit.
+///
+/// Such a line lies where it belongs. Were it shared once more, what was moved would be moved on and back.
+pub fn is_line(machines: &BTreeSet<u32>, id: &Text, voucher: Option<&Text>) -> bool {
+    [Some(id), voucher].into_iter().flatten().any(|name| {
+        let (number, rest) = name.as_str().split_once('-').unwrap_or_default();
+        let is_number = number.len() == 5 && number.bytes().all(|b| b.is_ascii_digit());
+        is_number
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+            && number.parse().is_ok_and(|number| machines.contains(&number))
+    })
 }
 
 /// An amount to be moved.
@@ -225,14 +244,29 @@ impl FromStr for Template {
     }
 }
 
+/// A template does not say on which account a posting was booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FillError {
+    /// The gateway was not told of it.
+    #[error("has no {0}, which `booked` of [[vouchers]] wants")]
+    Unsaid(Word),
+    /// What is made of it is no account string, or another account's.
+    #[error(
+        "has a cost centre or grouping with which `booked` of [[vouchers]] makes no account string, or another one's: \
+         give its source a section of its own, with `sources`"
+    )]
+    Other,
+}
+
 impl Template {
-    /// The account string that a posting was booked on; an error is what the gateway was not told of it.
+    /// The account string that a posting was booked on. It is read as an account string is, and must say of account, cost
+    /// centre and grouping what the posting says: else it would name another account than the posting's.
     pub fn fill(
         &self,
         account: Account,
         cost_centre: Option<&Text>,
         grouping: Option<Grouping>,
-    ) -> Result<String, Word> {
+    ) -> Result<String, FillError> {
         let normal = account.to_string();
         let digits: String = normal.chars().filter(char::is_ascii_digit).collect();
         let mut filled = String::new();
@@ -251,9 +285,18 @@ impl Template {
                 Word::CostCentre => cost_centre.map(ToString::to_string),
                 Word::Grouping => grouping.map(|grouping| grouping.to_string()),
             };
-            filled.push_str(&said.ok_or(word)?);
+            filled.push_str(&said.ok_or(FillError::Unsaid(word))?);
         }
-        Ok(filled)
+        let read: AccountString = filled.parse().map_err(|_| FillError::Other)?;
+        let has = |word| self.0.contains(&Piece::Word(word));
+        let is_same = (if has(Word::Account) || has(Word::Dranst) {
+            read.account == account
+        } else {
+            read.account.function() == account.function()
+        }) && (!has(Word::CostCentre)
+            || read.cost_centre.as_deref() == cost_centre.map(Text::as_str))
+            && (!has(Word::Grouping) || read.grouping == grouping);
+        if is_same { Ok(filled) } else { Err(FillError::Other) }
     }
 }
 

@@ -46,7 +46,7 @@ pub use brake::{Held, Shift, held};
 pub use conflicts::{Conflict, Tie, conflicts};
 pub use control::{Control, ControlError, Forgetting, Numbers, Plan};
 pub use core::{Became, Core};
-pub use corrections::{Correction, Corrections, corrections};
+pub use corrections::{Asked, Correction, Corrections, corrections};
 pub use deliver::{IN_FLIGHT, Outlet, Policy};
 pub use explain::{Explanation, Said, Step, explain};
 pub use filter::tagged_for;

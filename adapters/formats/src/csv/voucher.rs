@@ -24,8 +24,8 @@ const COLUMNS: [&str; 11] = [
 ];
 
 /// Writes vouchers into one file: UTF-8 with a byte order mark, `;` between columns, decimal commas, lines that end in CRLF.
-/// `entry` is `D` or `K`, and `amount` is above zero. A text that a spreadsheet would take for a formula, or that begins
-/// with an apostrophe, has an apostrophe before it.
+/// `entry` is `D` or `K`, and `amount` is above zero. A text that a spreadsheet would take for a formula or round, or that
+/// begins with an apostrophe, has an apostrophe before it.
 #[must_use]
 pub fn file(vouchers: &[Voucher]) -> Vec<u8> {
     let mut out = BYTE_ORDER_MARK.to_owned();
@@ -55,11 +55,16 @@ pub fn file(vouchers: &[Voucher]) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// With an apostrophe before what a spreadsheet would take for a formula, and before one that begins with an apostrophe, so
-/// that each text is told from every other.
+/// Digits that a spreadsheet keeps of a number. Of more it makes zeros, so `5282111041700341` becomes another account.
+const DIGITS: usize = 15;
+
+/// With an apostrophe before what a spreadsheet would take for a formula, before a number that it would round, and before
+/// what begins with an apostrophe, so that each text is told from every other.
 fn harmless(text: &str) -> Cow<'_, str> {
     let begins = ['=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠'];
-    if text.starts_with(begins) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+    let is_rounded =
+        text.len() > DIGITS && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b',');
+    if text.starts_with(begins) || is_rounded { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]
@@ -103,6 +108,8 @@ mod tests {
              00977-202603;2026-03-31;2;''2;K;1234,05;\"a \"\"b\"\"\";opus;'=1+1;\"børn;unge\";'-x\r\n"
         );
         assert_eq!(file(std::slice::from_ref(&made)), file(&[made]));
+        assert_eq!(harmless("5282111041700341"), "'5282111041700341", "a spreadsheet keeps fifteen digits");
+        assert_eq!(harmless("528211104170034"), "528211104170034");
         Ok(())
     }
 }

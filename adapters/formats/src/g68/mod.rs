@@ -20,15 +20,21 @@
 //! Neither the payee (10 and 11) nor any text is kept. Field numbers and widths are those of two writers in use, after KMD's
 //! GF200001Q. They disagree on the header, so it is not read.
 //!
-//! The error return's columns are: kind, CPR number, reference, amount, date, code, words, voucher. **An assumption**: its
-//! reference is the payment's id. Code and words stay in the file that came; nothing of the gateway keeps them.
+//! The error return's columns are: kind, CPR number, reference, amount, date, code, words, voucher. Quotes around a value are
+//! taken away, and a line is a return only where its amount and date are such. **An assumption**: its reference is the
+//! payment's id. Code and words stay in the file that came; nothing of the gateway keeps them.
+//!
+//! **Another**: a reference names one payment. A second payment of a body with the same reference is a fault.
 
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use samspor_domain::{
-    Amount, Body, CitizenRef, Decode, Delivery, Fact, Fault, Item, Kind, Message, Payment, Reason,
+    Amount, Body, CitizenRef, Cpr, Decode, Delivery, Fact, Fault, Item, Kind, Message, Payment, Reason,
     SourceName, Span, State, Text,
 };
 
@@ -55,11 +61,8 @@ pub struct Decoder {
 
 /// The version of every payment, and of its deletion.
 const VERSION: i64 = 1;
-/// The columns of an error return, and where its reference stands.
+/// How many columns an error return has.
 const RETURN: usize = 8;
-const RETURN_REFERENCE: usize = 2;
-/// How the lines begin in which a file is wrapped.
-const FRAME: [&str; 2] = ["Z300", "SLUTD"];
 
 impl Decoder {
     /// A decoder for a source that writes so.
@@ -80,12 +83,12 @@ impl Decoder {
     fn payment(&self, line: &str) -> Result<(Message, u32), Fault> {
         let fields = Fields::read(line)?;
         let id = name(self.settings.reference, fields.required(self.settings.reference)?)?;
-        // A payee's number is a person's, whatever kind it is said to be.
-        let payee = fields.optional(11).unwrap_or_default().trim_start_matches('0');
-        if payee.len() >= 8 && id.as_str().contains(payee) {
-            return Err(at(self.settings.reference, Reason::PersonalDataInId, "holds the payee's number"));
-        }
         let grant = name(self.settings.grant, fields.required(self.settings.grant)?)?;
+        for (number, name) in [(self.settings.reference, &id), (self.settings.grant, &grant)] {
+            if names_payee(name.as_str(), fields.optional(11).unwrap_or_default()) {
+                return Err(at(number, Reason::PersonalDataInId, "holds the payee's number"));
+            }
+        }
         let on = calendar::compact_date(fields.required(12)?).ok_or_else(|| {
             at(12, Reason::InvalidField, "is not a date: expected a day that exists as 'YYYYMMDD'")
         })?;
@@ -103,41 +106,82 @@ impl Decoder {
 impl Decode for Decoder {
     fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
         let types = ["text/plain", "text/csv", "application/octet-stream"];
-        g69::each_line(delivery, self.settings.encoding, &types, is_frame, |line, encoding| {
-            self.line(line, encoding)
+        let paid = RefCell::new(BTreeSet::new());
+        g69::each_line(delivery, self.settings.encoding, &types, g69::is_frame, |line, encoding| {
+            let decoded = self.line(line, encoding)?;
+            if let (Message::Fact(Fact { id, state: State::Live(_), .. }), _) = &decoded
+                && !paid.borrow_mut().insert(id.clone())
+            {
+                // Both have version 1, so one of them would be gone without a word.
+                let message = "names a payment that stands in this body already";
+                return Err(at(self.settings.reference, Reason::InvalidField, message));
+            }
+            Ok(decoded)
         })
     }
 }
 
-/// Whether a line only says that a file begins or ends.
-fn is_frame(line: &[u8]) -> bool {
-    FRAME.iter().any(|begins| line.starts_with(begins.as_bytes()))
+/// Whether a name holds the number of a payee, which is a person's, whatever kind it is said to be.
+fn names_payee(name: &str, payee: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let number = digits(payee);
+    // Zeros that fill it up, or stand for nobody.
+    let number = number.trim_start_matches('0');
+    (number.len() >= 8 && digits(name).contains(number))
+        || Cpr::parse(payee).is_ok_and(|cpr| samspor_domain::holds_cpr(name, cpr))
 }
 
 /// A line of the error return.
 fn returned(line: &str) -> Result<(Message, u32), Fault> {
-    let mut columns: Vec<&str> = line.split(';').map(str::trim).collect();
-    if columns.len() == RETURN + 1 && columns.last().is_some_and(|last| last.is_empty()) {
+    let mut columns: Vec<&str> = line.split(';').collect();
+    if columns.len() == RETURN + 1 && columns.last().is_some_and(|last| last.trim().is_empty()) {
         columns.pop();
     }
-    if columns.len() != RETURN {
+    let [_, cpr, reference, amount, date, _, _, _] = columns[..] else {
         return Err(Fault::new(
             Reason::Undecodable,
             "is neither G68 nor G69, nor a line of an error return, which has eight values with ';' between",
         ));
+    };
+    let (cpr, reference) = (bare(cpr), bare(reference));
+    // Another table of eight columns, or this one's head, would delete payments that nobody gave back.
+    if !is_kroner(bare(amount)) || !is_day(bare(date)) {
+        return Err(Fault::new(
+            Reason::Undecodable,
+            "has eight values, but is no error return: the fourth is an amount of digits there, and the fifth a date as \
+             'YYYY/MM/DD'",
+        ));
     }
-    let column =
-        |reason, message: &str| Fault::at(reason, format!("column {}", RETURN_REFERENCE + 1), message);
-    let reference = columns[RETURN_REFERENCE];
+    let column = |reason, message: &str| Fault::at(reason, "column 3", message);
     if reference.is_empty() {
         return Err(column(Reason::MissingField, "is required"));
     }
-    let cpr: String = columns[1].chars().filter(char::is_ascii_digit).collect();
-    if cpr.len() >= 8 && reference.contains(cpr.trim_start_matches('0')) {
+    if reference.contains('"') {
+        return Err(column(Reason::InvalidField, "holds a quote"));
+    }
+    if names_payee(reference, cpr) {
         return Err(column(Reason::PersonalDataInId, "holds the payee's number"));
     }
     let id = Text::new(reference).map_err(|error| column(Reason::InvalidField, &error.to_string()))?;
     Ok((Message::Fact(Fact { kind: Kind::Payment, id, version: VERSION, state: State::Deleted }), 0))
+}
+
+/// A value without the spaces and the quotes around it.
+fn bare(value: &str) -> &str {
+    let value = value.trim();
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value).trim()
+}
+
+/// An amount in kroner, with a sign or decimals where it has them.
+fn is_kroner(text: &str) -> bool {
+    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, ore) = text.split_once([',', '.']).map_or((text, None), |(whole, ore)| (whole, Some(ore)));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    is_digits(whole) && ore.is_none_or(|ore| ore.len() <= 2 && is_digits(ore))
+}
+
+fn is_day(text: &str) -> bool {
+    text.bytes().filter(|b| *b == b'/').count() == 2 && calendar::date(&text.replace('/', "-")).is_some()
 }
 
 /// The fields of a line, by ascending numbers.

@@ -81,9 +81,60 @@ fn what_the_error_return_names_is_deleted_and_goes_before_the_payment() {
         wrong(&RETURN.replace("20260601004820000001", "X6112801234")),
         Some((Reason::PersonalDataInId, column))
     );
-    for line in [";;;", "a;b;c;d;e;f;g", "a;b;c;d;e;f;g;h;i", "hello"] {
+    for line in [";;;", "a;b;c;d;e;f;g", "a;b;c;d;e;f;g;h;i", "hello", ";;;;;;;"] {
         assert_eq!(wrong(line), Some((Reason::Undecodable, Some("line 1".into()))), "{line}");
     }
+}
+
+/// A deletion of a payment that nobody gave back is not seen by anybody, so what is only like a return is a fault.
+#[test]
+fn a_table_of_eight_columns_is_a_return_only_where_amount_and_date_say_so() {
+    let reason = |line: &str| fact(line).err().map(|fault| (fault.reason, fault.path));
+    let undecodable = Some((Reason::Undecodable, Some("line 1".into())));
+    for (from, to) in [
+        (RETURN, "Art;CPR;Reference;Beløb;Dato;Kode;Tekst;Bilag"),
+        (";9700;", ";RJ00;"),
+        (";9700;", ";;"),
+        (";9700;", ";9.700,00;"),
+        (";9700;", ";97e2;"),
+        ("2026/06/01", "2026-06-01"),
+        ("2026/06/01", "20260601"),
+        ("2026/06/01", "2026/06/31"),
+        ("2026/06/01", ""),
+    ] {
+        assert_eq!(reason(&RETURN.replacen(from, to, 1)), undecodable, "{to}");
+    }
+    for amount in ["-9700", "9700,00", "9700.5"] {
+        assert_eq!(reason(&RETURN.replacen("9700", amount, 1)), None, "{amount}");
+    }
+    // As a spreadsheet or a database writes it.
+    let quoted: Vec<String> =
+        RETURN.trim_end_matches(';').split(';').map(|value| format!("\"{value}\"")).collect();
+    let quoted = fact(&quoted.join(";")).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(quoted.id.as_str(), "20260601004820000001");
+    let column = Some("line 1, column 3".to_owned());
+    let half = RETURN.replacen("20260601004820000001", "20260601004820000001\"", 1);
+    assert_eq!(reason(&half), Some((Reason::InvalidField, column.clone())));
+    // Nobody's number is in every text; somebody's is found in any way of writing it.
+    assert_eq!(reason(&RETURN.replacen("6112801234", "0000000000", 1)), None);
+    for reference in ["X611280-1234", "61-12-1980-1234", "6112 801234-1"] {
+        let line = RETURN.replacen("20260601004820000001", reference, 1);
+        assert_eq!(reason(&line), Some((Reason::PersonalDataInId, column.clone())), "{reference}");
+    }
+}
+
+#[test]
+fn one_reference_twice_in_a_body_is_a_fault_and_a_return_beside_its_payment_is_none() {
+    let second = LINE.replacen("970000", "30000", 1);
+    let told = items(&format!("{LINE}\n{OTHER}\n{second}\n{LINE}\n{RETURN}\n"));
+    let faults: Vec<_> = told.iter().map(|item| item.content.as_ref().err()).collect();
+    assert_eq!(faults.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true, true, false]);
+    let fault = faults[2].unwrap_or_else(|| panic!("no fault"));
+    assert_eq!((fault.reason, fault.path.as_deref()), (Reason::InvalidField, Some("line 3, field 16")));
+    assert_eq!(items(LINE).len(), 1, "another body may hold it");
+    let frames = items("Z300 01516      1531\nSLUTD00000\n");
+    let fault = frames[0].content.as_ref().err().unwrap_or_else(|| panic!("no fault"));
+    assert!(fault.message.contains("none but those that begin and end a file"), "{fault}");
 }
 
 #[test]
@@ -91,6 +142,8 @@ fn what_is_missing_or_malformed_is_told_at_its_field() {
     for (from, to, reason, path) in [
         ("&1620260601004820000001", "", Reason::MissingField, "line 1, field 16"),
         ("&1620260601004820000001", "&166112801234-1", Reason::PersonalDataInId, "line 1, field 16"),
+        ("&1620260601004820000001", "&16X611280-1234", Reason::PersonalDataInId, "line 1, field 16"),
+        ("&17B-12", "&1761-12-80 1234", Reason::PersonalDataInId, "line 1, field 17"),
         ("&17B-12", "&17  ", Reason::MissingField, "line 1, field 17"),
         ("&1220260601", "&1220260631", Reason::InvalidField, "line 1, field 12"),
         ("&0800000970000", "&08", Reason::MissingField, "line 1, field 08"),
@@ -118,12 +171,14 @@ proptest! {
             .into_iter()
             .map(|line| line.replace("LINE", LINE).replace("RETURN", RETURN).replace("POSTING", POSTING))
             .collect();
-        let full = lines.iter().filter(|line| !line.trim_ascii().is_empty() && !is_frame(line.as_bytes()));
+        let full = lines.iter().filter(|line| !line.trim_ascii().is_empty() && !g69::is_frame(line.as_bytes()));
         let full: Vec<&String> = full.collect();
         let items = items(&lines.join("\r\n"));
         prop_assert_eq!(items.len(), full.len().max(1));
+        let mut paid = 0;
         for (item, line) in items.iter().zip(&full) {
-            let is_known = [LINE, RETURN, POSTING].contains(&line.as_str());
+            paid += usize::from(line.as_str() == LINE);
+            let is_known = [RETURN, POSTING].contains(&line.as_str()) || (line.as_str() == LINE && paid == 1);
             prop_assert!(!is_known || item.content.is_ok());
         }
     }

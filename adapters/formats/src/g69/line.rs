@@ -6,8 +6,28 @@ use crate::calendar;
 
 /// The numbers that the format defines, as far as they are known.
 pub(crate) fn is_known(number: u16) -> bool {
-    matches!(number, 101 | 103 | 104 | 110..=114 | 116..=118 | 130..=133 | 150..=153 | 170 | 171 | 180..=182 | 210 | 211)
-        || matches!(number, 250 | 300..=306)
+    matches!(number, 101..=104 | 110..=114 | 116..=118 | 130..=136 | 150..=153 | 170 | 171 | 180..=182 | 185)
+        || matches!(number, 200..=203 | 210 | 211 | 250 | 251 | 300..=306)
+}
+
+/// How the lines begin that begin and end a file of G68.
+const FRAME: [&[u8]; 2] = [b"Z300", b"SLUTD"];
+
+/// Whether a line only says that a file begins or ends.
+pub(crate) fn is_frame(line: &[u8]) -> bool {
+    FRAME.iter().any(|begins| line.starts_with(begins))
+}
+
+/// What keeps a line from being one of G69.
+fn no_posting(line: &str) -> Fault {
+    let message = if line.get(3..6) == Some("G68") {
+        "is a line of G68, a payment: give its source `format = \"g68\"`, which reads both"
+    } else if is_frame(line.as_bytes()) {
+        "begins or ends a file of G68: give its source `format = \"g68\"`, which passes it over"
+    } else {
+        "is no line of G69: 'G69' does not follow its first three bytes"
+    };
+    Fault::new(Reason::Undecodable, message)
 }
 
 /// The kind of beneficiary whose number is a CPR number.
@@ -21,8 +41,7 @@ impl<'l> Fields<'l> {
     pub(super) fn read(line: &'l str) -> Result<Self, Fault> {
         let malformed = |message| Fault::new(Reason::Undecodable, message);
         let after = line.get(3..).and_then(|rest| rest.strip_prefix("G69"));
-        let after = after
-            .ok_or_else(|| malformed("is no line of G69: 'G69' does not follow its first three bytes"))?;
+        let after = after.ok_or_else(|| no_posting(line))?;
         let (_, rest) = after.split_once('&').ok_or_else(|| malformed("has a header and no field"))?;
         let mut fields = Vec::with_capacity(16);
         let mut last = 0;

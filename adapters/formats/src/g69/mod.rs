@@ -41,7 +41,7 @@ use samspor_domain::{Decode, Delivery, Excerpt, Fault, Item, Message, Reason, So
 
 use crate::content_type;
 pub use carry::Carrier;
-pub(crate) use line::is_known;
+pub(crate) use line::{is_frame, is_known};
 pub use place::{PlaceError, Placed, Places, WORDS};
 
 /// How one source writes G69.
@@ -126,7 +126,7 @@ pub(crate) fn each_line(
     }
     let lines: Vec<_> = lines().collect();
     if lines.is_empty() {
-        return whole("the body holds no line");
+        return whole("the body holds no line, or none but those that begin and end a file");
     }
     let is_file = lines.len() > 1;
     let item = |(number, line): (usize, Bytes)| {

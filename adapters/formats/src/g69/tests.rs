@@ -366,3 +366,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_line_of_another_format_says_whose_it_is() {
+    for (line, says) in [
+        (
+            "000G680000101511&020151&0300&0800000970000",
+            "a line of G68, a payment: give its source `format = \"g68\"`",
+        ),
+        ("Z300 01516      1531", "begins or ends a file of G68"),
+        ("SLUTD00004", "`format = \"g68\"`, which passes it over"),
+        ("hello", "'G69' does not follow"),
+    ] {
+        let items = items(Encoding::Utf8, line);
+        let fault = items[0].content.as_ref().err().unwrap_or_else(|| panic!("no fault: {line}"));
+        assert_eq!(fault.reason, Reason::Undecodable);
+        assert!(fault.message.contains(says), "{line}: {fault}");
+    }
+}

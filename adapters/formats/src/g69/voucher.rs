@@ -8,10 +8,9 @@
 //! | 114 | the year |
 //! | 116 | the voucher's number |
 //! | 153 | the text |
-//! | 250 | the id of the posting that is corrected, where it fits into 20 characters |
+//! | 250 | the id of the posting that is corrected, where it fits into 20 characters and the encoding, and holds no `&` |
 //!
-//! Postings balance per machine number and date, as the format wants it, since each voucher does and no two of them share
-//! both. No beneficiary is named.
+//! Postings balance per machine number and date, as the format wants it, since each voucher does. No beneficiary is named.
 
 use samspor_domain::voucher::{Line, Voucher};
 
@@ -29,16 +28,35 @@ pub struct Settings<'h> {
     pub machine_number: u32,
 }
 
-/// Writes vouchers into one file.
-pub fn file(settings: Settings<'_>, vouchers: &[Voucher]) -> Result<Vec<u8>, WriteError> {
+/// A line that cannot be written. Nothing of it is quoted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{number}, line {serial}: {why}")]
+pub struct Unwritable {
+    /// The voucher's number.
+    pub number: String,
+    /// The line's.
+    pub serial: usize,
+    /// What keeps it from being written.
+    pub why: WriteError,
+}
+
+/// Writes vouchers into one file; or says of every line that cannot be written what is wrong with it.
+pub fn file(settings: Settings<'_>, vouchers: &[Voucher]) -> Result<Vec<u8>, Vec<Unwritable>> {
     let mut writer = Writer::new(settings.header, settings.encoding);
+    let mut wrong = Vec::new();
     for voucher in vouchers {
         for line in voucher.lines() {
-            let fields = fields(settings.machine_number, voucher, line, &writer)?;
-            writer.line(&fields)?;
+            let written = fields(settings.machine_number, voucher, line, &writer);
+            if let Err(why) = written.and_then(|fields| writer.line(&fields)) {
+                wrong.push(Unwritable { number: voucher.number().to_owned(), serial: line.serial, why });
+                // Every further line would say the same.
+                if why == WriteError::Lines {
+                    return Err(wrong);
+                }
+            }
         }
     }
-    Ok(writer.finish())
+    if wrong.is_empty() { Ok(writer.finish()) } else { Err(wrong) }
 }
 
 fn fields(machine: u32, voucher: &Voucher, line: &Line, writer: &Writer<'_>) -> Result<Fields, WriteError> {

@@ -86,7 +86,7 @@ pub enum WriteError {
 /// A text is no header of G69.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// `G69` does not follow three characters.
+    /// `G69` does not follow three digits, or `{line}` does not stand behind it, once.
     #[error(
         "is no header of G69: expected three digits, 'G69', and '{{line}}' where the line's number stands"
     )]
@@ -109,14 +109,20 @@ impl FromStr for Header {
         if !text.chars().all(|c| c.is_ascii() && !c.is_control() && c != '&') {
             return Err(HeaderError::Forbidden);
         }
-        let bare = text.replacen(LINE, "", 1);
-        let starts = bare.get(..3).is_some_and(|place| place.bytes().all(|b| b.is_ascii_digit()))
-            && text.get(3..6) == Some("G69");
-        if !starts || bare.contains(['{', '}']) {
+        let starts = text.get(..3).is_some_and(|place| place.bytes().all(|b| b.is_ascii_digit()));
+        let rest = text.get(3..).and_then(|rest| rest.strip_prefix("G69")).filter(|_| starts);
+        let (before, after) = rest.and_then(|rest| rest.split_once(LINE)).ok_or(HeaderError::Start)?;
+        if [before, after].iter().any(|text| text.contains(['{', '}'])) {
             return Err(HeaderError::Start);
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether a character ends a field or, to some reader, a line: U+2028 and U+2029 do beside the control characters.
+#[must_use]
+pub fn ends_field(c: char) -> bool {
+    c == '&' || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// The fields of a line.
@@ -131,7 +137,7 @@ impl Fields {
         if value.chars().count() > *width {
             return Err(WriteError::TooLong(number, *width));
         }
-        if value.chars().any(|c| c == '&' || c.is_control()) {
+        if value.chars().any(ends_field) {
             return Err(WriteError::Forbidden(number));
         }
         self.0.remove(&number);

@@ -56,6 +56,10 @@ fn what_is_wrong_is_seen_and_nothing_of_whom_it_is_about() {
             "012G69Anna&10300123&11020260314&112000001245,00&113D&13202&133611280-1234&999x&Anna",
             "999G69Aaaa&10399999&11020260314&112999999999,99&113D&13202&133999999-9999&999a&Aaaa",
         ),
+        (
+            "000G68&116112801234&1220260601\n012G69&11020260314&133611280-1234",
+            "999A99&999999999999&9999999999\n999G69&11020260314&133999999-9999",
+        ),
         // Around what stands as it is, nothing stands that a terminal obeys.
         ("<Startdato>\r2026-01-05\u{c}</Startdato>", "<Startdato>·2026-01-05·</Startdato>"),
         ("<?xml encoding='\u{c}utf-8\r'?>", "<?xml encoding='·utf-8·'?>"),

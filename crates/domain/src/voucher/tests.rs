@@ -77,12 +77,56 @@ fn a_template_says_what_is_kept_and_what_is_not_is_an_error() {
     let centre = string.cost_centre.as_deref().map(text);
     let filled = prisme.fill(string.account, centre.as_ref(), string.grouping);
     assert_eq!(filled.as_deref(), Ok("01005-528211003-015031-529"));
-    assert_eq!(prisme.fill(string.account, None, string.grouping), Err(Word::CostCentre));
-    assert_eq!(prisme.fill(string.account.function(), centre.as_ref(), None), Err(Word::Dranst));
-    let normal: Template = "x{account}".parse().unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(normal.fill(string.account, None, None).as_deref(), Ok("x5.28.21.1"));
+    assert_eq!(prisme.fill(string.account, None, string.grouping), Err(FillError::Unsaid(Word::CostCentre)));
+    assert_eq!(
+        prisme.fill(string.account.function(), centre.as_ref(), None),
+        Err(FillError::Unsaid(Word::Dranst))
+    );
+    let normal: Template = "{account}".parse().unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(normal.fill(string.account, None, None).as_deref(), Ok("5.28.21.1"));
+    let other: Template = "x{account}".parse().unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(other.fill(string.account, None, None), Err(FillError::Other));
     for bad in ["", "{", "}", "{art}", "{function", "a}b", "{{function}}"] {
         assert_eq!(bad.parse::<Template>(), Err(TemplateError), "{bad}");
+    }
+}
+
+/// Sixteen digits have four for the cost centre: what has five, or three, is another ledger's.
+#[test]
+fn what_names_another_account_than_the_postings_is_refused() {
+    let account: Account = "5.28.21.1".parse().unwrap_or_else(|e| panic!("{e}"));
+    let grouping = Grouping::from_number(3);
+    let fill = |template: &str, centre: &str| {
+        let template: Template = template.parse().unwrap_or_else(|e| panic!("{e}"));
+        template.fill(account, Some(&text(centre)), grouping)
+    };
+    let sixteen = "{function}{dranst}1{cost_centre}{grouping}40";
+    assert_eq!(fill(sixteen, "0417").as_deref(), Ok("5282111041700340"));
+    for centre in ["01005", "417", "6112801234", "A417", "0 17"] {
+        assert_eq!(fill(sixteen, centre), Err(FillError::Other), "{centre}");
+    }
+    // As many digits as there must be, but in other places.
+    assert_eq!(fill("{function}{dranst}{cost_centre}{grouping}401", "0417"), Err(FillError::Other));
+    assert_eq!(fill("{function}{dranst}1{grouping}{cost_centre}40", "0417"), Err(FillError::Other));
+    assert_eq!(fill("{function}91{cost_centre}{grouping}40", "0417").as_deref(), Ok("5282191041700340"));
+}
+
+#[test]
+fn a_vouchers_own_lines_are_known_by_number_or_id() {
+    let machines = BTreeSet::from([977, 5]);
+    let is = |id: &str, voucher: Option<&str>| is_line(&machines, &text(id), voucher.map(text).as_ref());
+    assert!(is("00977-0300001-20260331", None));
+    assert!(is("2026-1", Some("00977-202603")) && is("2026-1", Some("00005-202603-2")));
+    for id in [
+        "00978-0300001-20260331",
+        "977-202603",
+        "00977202603",
+        "00977-",
+        "00977-x",
+        "100977-1",
+        "2026-00977-1",
+    ] {
+        assert!(!is(id, Some("2026-000123")), "{id}");
     }
 }
 

@@ -6,6 +6,7 @@ mod awaited;
 mod brake;
 mod clock;
 mod controls;
+mod corrections;
 mod delivery;
 mod fakes;
 mod filters;
