@@ -287,17 +287,17 @@ fn read(file: &Path) -> Result<String> {
 /// its broker with the URL itself, or its certificates and token, wherever those stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
-    Source(Source, login::Reached),
-    Target(Target, login::Reached),
-    Http(Target, http::Settings),
+    Source(Source, Box<login::Reached>),
+    Target(Box<Target>, Box<login::Reached>),
+    Http(Box<Target>, http::Settings),
     /// A folder has no secret, nor anything else that does not stand in the configuration.
     Inbox(Source),
-    Outbox(Target),
+    Outbox(Box<Target>),
 }
 
 /// Every source and target of a configuration, by the name of its part.
 pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
-    let url = |name| login::reached(config.broker(name), "samspor");
+    let url = |name| login::reached(config.broker(name), "samspor").map(Box::new);
     let mut made = BTreeMap::new();
     for source in &config.sources {
         let way = match &source.way {
@@ -308,10 +308,10 @@ pub(crate) fn made(config: &Config) -> Result<BTreeMap<String, Made>> {
     }
     for target in &config.targets {
         let way = match &target.way {
-            Way::Amqp(amqp) => Made::Target(target.clone(), url(&amqp.broker)?),
-            Way::Http(http) => Made::Http(target.clone(), http_settings(target, http)?),
-            Way::Folder(_) => Made::Outbox(target.clone()),
-            Way::Distributor(to) => Made::Target(target.clone(), url(&to.broker)?),
+            Way::Amqp(amqp) => Made::Target(Box::new(target.clone()), url(&amqp.broker)?),
+            Way::Http(http) => Made::Http(Box::new(target.clone()), http_settings(target, http)?),
+            Way::Folder(_) => Made::Outbox(Box::new(target.clone())),
+            Way::Distributor(to) => Made::Target(Box::new(target.clone()), url(&to.broker)?),
         };
         made.insert(target_part(&target.name), way);
     }
