@@ -162,13 +162,9 @@ async fn a_record_that_the_ledger_breaks_on_or_puts_off_is_parked_and_arrives_wh
     let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
     deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?;
     configure(&deployment, &ledger.url(), None)?;
-    // The token has ended; who issues it writes a new one when the ledger has said so, and nobody reloads anything.
-    let token = deployment.dir.path().join("token");
-    std::fs::write(&token, "one-that-has-ended")?;
+    std::fs::write(deployment.dir.path().join("token"), TOKEN)?;
     let mut running = deployment.start().await?;
     publish(&mut deployment, &mut running).await?;
-    assert_eq!(ledger.next().await?["status"], 401);
-    std::fs::write(&token, TOKEN)?;
     book(&mut deployment, &mut running, 3, 3).await?;
     // What was put off may be chance, and is tried for longer.
     let deadline = tokio::time::Instant::now() + LIMIT;
@@ -219,8 +215,9 @@ each = "/Kvittering"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_speaks_xml_answers_with_receipts_of_its_own_form() -> Result<()> {
-    let mut ledger = Receiver::start(Settings::default()).await?;
+async fn a_ledger_that_speaks_xml_answers_with_receipts_of_its_own_form_once_its_token_was_renewed()
+-> Result<()> {
+    let mut ledger = Receiver::start(Settings { token: Some(TOKEN), ..Settings::default() }).await?;
     let answer = |n: u8| {
         let (status, fault) =
             if n == 2 { ("Afvist", "<k:Fejl><k:Kode>K07</k:Kode></k:Fejl>") } else { ("Bogført", "") };
@@ -238,7 +235,9 @@ async fn a_ledger_that_speaks_xml_answers_with_receipts_of_its_own_form() -> Res
     let mut deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
     deployment.client.declare(&format!("{QUEUE}ledger"), Kind::Quorum).await?;
     configure(&deployment, &ledger.url(), None)?;
-    std::fs::write(deployment.dir.path().join("token"), TOKEN)?;
+    // The token has ended; who issues it writes a new one when the ledger has said so, and nobody reloads anything.
+    let token = deployment.dir.path().join("token");
+    std::fs::write(&token, "one-that-has-ended")?;
     std::fs::write(deployment.dir.path().join("answers.toml"), ANSWERS)?;
     let config = std::fs::read_to_string(&deployment.program.config)?
         .replace("[targets.http]", "format = \"xml\"\n[targets.http]")
@@ -249,13 +248,15 @@ async fn a_ledger_that_speaks_xml_answers_with_receipts_of_its_own_form() -> Res
 
     let mut running = deployment.start().await?;
     publish(&mut deployment, &mut running).await?;
+    let posted = ledger.next().await?;
+    assert_eq!(posted["status"], 401);
+    std::fs::write(&token, TOKEN)?;
     let book = book(&mut deployment, &mut running, 0, 6).await?;
     let stages = ["delivered", "awaiting", "accepted", "rejected"].map(|stage| book[stage].as_i64());
     assert_eq!(stages, [0, 0, 5, 1].map(Some), "{book}");
     let rejected =
         deployment.samspor(&["reconcile"], &["--target", "ledger", "--state", "rejected"], "")?.stdout;
     assert!(rejected.contains("P-2") && rejected.contains("K07"), "{rejected}");
-    let posted = ledger.next().await?;
     assert_eq!(
         (&posted["accepts"], &posted["type"]),
         (&json!("application/xml, text/xml;q=0.9"), &json!("application/xml"))

@@ -23,20 +23,17 @@ book = open(settings["book"], "a") if settings.get("book") else None
 lock = threading.Lock()
 
 
-# Whoever is answered waits for nobody who reads what is said.
-saying = queue.SimpleQueue()
+said = queue.SimpleQueue()
 
 
 def say(what):
-    saying.put(json.dumps(what))
+    said.put(json.dumps(what))
 
 
-def speak():
+def tell():
+    """Whoever started this may read late: an answer must not wait for room in the pipe."""
     while True:
-        print(saying.get(), flush=True)
-
-
-threading.Thread(target=speak, daemon=True).start()
+        print(said.get(), flush=True)
 
 
 def write(what):
@@ -152,6 +149,7 @@ if settings.get("certificate"):
         context.load_verify_locations(settings["clients"])
     server.socket = context.wrap_socket(server.socket, server_side=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
+threading.Thread(target=tell, daemon=True).start()
 say({"listens": server.server_address[1]})
 for line in sys.stdin:
     with lock:
