@@ -244,12 +244,12 @@ impl Registry {
             .map(|(from, to)| Span { from: Some(from), to })
     }
 
-    /// Decides by other charts from now on.
     /// The ids of the live solutions.
     pub(crate) fn solution_ids(&self) -> impl Iterator<Item = &Text> {
         self.solutions.keys()
     }
 
+    /// Decides by other charts from now on.
     pub(crate) fn use_charts(&mut self, charts: Charts) {
         self.charts = charts;
     }
