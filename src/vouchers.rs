@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use samspor_domain::Text;
-use samspor_domain::voucher::{About, Entry, MAX_RUN, Move, Name, Voucher};
+use samspor_domain::voucher::{About, Entry, LINES, MAX_RUN, Move, Name, Voucher};
 use samspor_engine::{Asked, Correction};
 use samspor_formats::{csv, g69};
 
@@ -163,6 +163,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         months.into_iter().filter_map(voucher).collect()
     };
     let vouchers: Vec<Voucher> = vouchers.into_iter().filter(|voucher| !voucher.lines().is_empty()).collect();
+    if let Some(long) = vouchers.iter().find(|voucher| voucher.lines().len() > LINES) {
+        eprintln!(
+            "the voucher {} has {} lines, and there are names for {LINES}: ask for one `--source` at a time, or share the list over \
+             several dates",
+            long.number(),
+            long.lines().len()
+        );
+        return Ok(ExitCode::from(FAULTY));
+    }
     if vouchers.is_empty() {
         eprintln!("There is nothing to correct.");
         return Ok(ExitCode::SUCCESS);

@@ -13,7 +13,7 @@ use crate::{Account, AccountString, Amount, Grouping, Part, SourceName, Tag, Tex
 
 mod name;
 
-pub use name::{MAX_RUN, Name};
+pub use name::{LINES, MAX_RUN, Name};
 
 /// The parts of a posting that other areas bear than the one that its account belongs to.
 ///

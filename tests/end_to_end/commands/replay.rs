@@ -129,7 +129,7 @@ fn recordings_go_one_after_the_other_and_a_data_directory_goes_on() -> Result<()
     assert_eq!(again.stdout, whole);
     let counts: Vec<&str> =
         again.stderr.lines().filter(|line| line.contains("opus")).flat_map(str::split_whitespace).collect();
-    assert_eq!(counts, ["opus", "4", "4", "0", "0", "2", "0", "2", "0", "0", "0"]);
+    assert_eq!(counts, ["opus", "4", "4", "0", "0", "2", "0", "2", "0", "0", "0", "0"]);
     // The key beside the store is nobody else's to read.
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(kept.join("master.key"))?.permissions().mode() & 0o777, 0o600);

@@ -219,7 +219,11 @@ impl Watch<'_> {
     /// An element or a line of which messages are made.
     pub(super) fn place(&mut self, each: u16, place: &impl Place) {
         let holds = |when: &[Condition]| all_hold(when, place).is_ok_and(|holds| holds);
-        let is_passed = self.mapping.passes.iter().any(|pass| pass.each == each && holds(&pass.when));
+        let is_passed = self
+            .mapping
+            .passes
+            .iter()
+            .any(|pass| pass.each == each && pass.starts.is_empty() && holds(&pass.when));
         let is_made = |making: &Making| !is_passed && making.each == each && holds(&making.when);
         let made: Vec<bool> = self.mapping.makings.iter().map(is_made).collect();
         for (this, seen) in self.uses.iter().zip(self.seen.iter_mut()) {

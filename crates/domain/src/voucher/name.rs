@@ -4,8 +4,8 @@ use jiff::civil::Date;
 
 /// The highest run.
 pub const MAX_RUN: u8 = 7;
-/// How many serial numbers a voucher has for its lines; a file of G69 holds fewer.
-const LINES: usize = 100_000;
+/// How many serial numbers a voucher has for its lines. One with more is not to be written: they would be another voucher's.
+pub const LINES: usize = 100_000;
 /// Vouchers that a run may book on one date: of each month of a year, and of one list.
 const SLOTS: usize = 13;
 
