@@ -44,7 +44,13 @@ fn meaning(config: &Config) -> String {
     row("configuration", config.path.display().to_string());
     row("charts", format!("{}, {}", config.charts_dir.display(), years(config)));
     if let Some(store) = &config.store {
-        row("store", format!("SQLite in {}", store.dir.display()));
+        let withdrawals = match &store.withdrawals {
+            Some(file) => format!("withdrawals are written down in {}", file.display()),
+            None => {
+                "withdrawals are not written down, so a restored backup revives those after it".to_owned()
+            }
+        };
+        row("store", format!("SQLite in {}; {withdrawals}", store.dir.display()));
     }
     if let Some(vault) = &config.vault {
         row("vault", format!("master key in {}", secret(&vault.master_key)));

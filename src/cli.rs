@@ -80,6 +80,26 @@ pub(crate) enum Command {
         action: TargetsAction,
     },
 
+    /// Copy the store as it is at this moment, beside the running gateway.
+    ///
+    /// The folder then holds the database and `backup.json`, which says when and of what it was made; a folder without it is
+    /// no backup. The copy is as sealed as the store, and opens with the same master key, which is not in it: keep that
+    /// elsewhere. `docs/backup.md` says how often, how long, and what else to keep.
+    #[command(after_help = "Exit code: 0; 2 where the configuration is faulty; 1 otherwise.\n\n\
+        Example: samspor backup --config gateway.toml --to /backup/samspor/2026-03-14")]
+    Backup(crate::backup::Backup),
+
+    /// Put a backup where the store was, when that is lost.
+    ///
+    /// The configuration's `store.dir` must hold no store. What was withdrawn since the backup is withdrawn again, from the
+    /// log of `store.withdrawals_file`. The feed begins a new epoch: every posting's newest record is said again with a
+    /// revision above all earlier ones, and readers with a cursor begin anew. All targets are paused; when the registrars' and
+    /// sources' facts since the backup are in again, `samspor resume target NAME` lets each go on. Interrupted, it has done
+    /// nothing.
+    #[command(after_help = "Exit code: 0; 2 where the configuration is faulty; 1 otherwise.\n\n\
+        Example: samspor restore --config gateway.toml --from /backup/samspor/2026-03-14")]
+    Restore(crate::backup::Restore),
+
     /// Make the running gateway read its configuration again.
     ///
     /// It takes all of it or nothing. New sources and targets start, those that are gone end, those whose settings changed

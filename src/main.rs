@@ -1,6 +1,7 @@
 //! The gateway's binary: the command line, the configuration, and what wires the adapters together.
 
 mod admin;
+mod backup;
 mod books;
 mod check;
 mod cli;
@@ -25,6 +26,7 @@ mod topology;
 mod traces;
 mod vouchers;
 mod wiring;
+mod withdrawals;
 
 use std::process::ExitCode;
 
@@ -71,6 +73,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Pause(arguments) => admin::pause(&arguments, true),
         Command::Resume(arguments) => admin::pause(&arguments, false),
         Command::Reload(arguments) => admin::reload(&arguments),
+        Command::Backup(arguments) => backup::make(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "samspor", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -18,6 +18,7 @@ use crate::cli::Configured;
 use crate::config::{self, Config};
 use crate::reload::Running;
 use crate::traces::{self, Sending};
+use crate::withdrawals::Withdrawals;
 use crate::{open, wiring};
 
 /// Callers who may wait for a reload; more wait to be among them.
@@ -52,6 +53,11 @@ async fn serve(config: Config) -> Result<()> {
         .with_context(|| format!("cannot open the store in {}", store_settings.dir.display()))?;
     let mut core =
         Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
+    if let Some(file) = &store_settings.withdrawals {
+        let log = Withdrawals::open(file);
+        let log = log.with_context(|| format!("cannot write the log of withdrawals {}", file.display()))?;
+        core = core.writing_down_withdrawals(Box::new(log));
+    }
     if let Some(postings) = config.engine.brake_postings {
         core = core.braking_above(postings);
     }

@@ -62,6 +62,10 @@ pub(super) struct Charts {
 pub(super) struct Store {
     /// The folder of the embedded database. It is made if it is missing, and one process at a time uses it.
     pub(super) dir: At<PathBuf>,
+    /// A file in which every withdrawal and deletion of a consent is written down before it is stored, so that restoring a
+    /// backup revives none (`docs/backup.md`). It belongs where the backups are, not on the store's disk. A withdrawal that
+    /// cannot be written down is not taken, and waits with all that comes after it. Without it none is written down.
+    pub(super) withdrawals_file: Option<At<PathBuf>>,
 }
 
 /// Where the master key is, from which every pseudonym and every sealed byte in the store is made. One of the

@@ -78,6 +78,8 @@ pub(crate) struct Config {
 pub(crate) struct Store {
     /// The folder, which need not exist yet.
     pub(crate) dir: PathBuf,
+    /// Where withdrawals are written down, if they are.
+    pub(crate) withdrawals: Option<PathBuf>,
 }
 
 /// Where the master key is.

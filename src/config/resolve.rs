@@ -66,7 +66,10 @@ impl Resolver {
             path: path.to_owned(),
             charts_dir,
             charts,
-            store: file.store.map(|store| Store { dir: self.path(&store.dir) }),
+            store: file.store.map(|store| Store {
+                dir: self.path(&store.dir),
+                withdrawals: store.withdrawals_file.map(|file| self.path(&file)),
+            }),
             vault: file.vault.and_then(|vault| self.vault(&vault)),
             grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
             metrics: file.metrics.and_then(|metrics| self.metrics(&metrics.listen)),

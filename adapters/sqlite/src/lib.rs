@@ -5,6 +5,7 @@
 
 mod books;
 mod code;
+mod copy;
 mod forward;
 mod quarantine;
 mod reach;
@@ -13,6 +14,8 @@ mod unused;
 mod whole;
 mod wipe;
 mod write;
+
+pub use copy::database;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};

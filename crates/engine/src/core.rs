@@ -16,11 +16,13 @@ use crate::intake::Prepared;
 use crate::kept;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
+use crate::restore;
 use crate::retention::Retention;
 use crate::scrub::Scrubbing;
 use crate::silent::Silent;
 use crate::tally::Tally;
 use crate::trace::Noting;
+use crate::withdrawals::Withdrawals;
 
 /// What became of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +79,9 @@ pub struct Core {
     /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
     pub(crate) stalled: bool,
     pub(crate) tracing: Noting,
+    pub(crate) withdrawals: Withdrawals,
+    /// Above which revision the first of a posting is.
+    pub(crate) floor: i64,
     /// The store may say that answers are by other charts than these. The next transaction says it again.
     pub(crate) charts_in_doubt: bool,
     /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
@@ -109,6 +114,7 @@ impl Core {
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = last_instant(&mut *store)?;
         let (scrubbing, lines) = (Scrubbing::load(&mut *store)?, forward::lines(&mut *store)?);
+        let floor = restore::floor(&mut *store)?;
         let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
@@ -125,6 +131,8 @@ impl Core {
             brake,
             stalled,
             tracing: Noting::default(),
+            withdrawals: Withdrawals::default(),
+            floor,
             charts_in_doubt,
             must_undo,
         };
@@ -280,8 +288,10 @@ impl Core {
             }
             // Before the commit, since what is committed may be delivered at once.
             self.tracing.keep();
+            self.withdrawals.write()?;
             self.store.commit()?;
             self.tracing.kept();
+            self.withdrawals.clear();
             Ok(value)
         });
         if outcome.is_err() {
@@ -297,6 +307,7 @@ impl Core {
         self.must_undo = true;
         self.store.rollback();
         self.tracing.undo();
+        self.withdrawals.clear();
         self.tally.clear();
         let vault = Arc::clone(&self.keyring.vault);
         (self.keyring, self.registry) = load(&mut *self.store, &vault, &self.charts)?;

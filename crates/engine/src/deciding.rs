@@ -7,8 +7,8 @@ use samspor_domain::store::{
     FactVersion, NewPosting, PersonNo, Posted, PostingRow, Reach, Result, Standing, StoreError, WorkPhase,
 };
 use samspor_domain::{
-    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, FilterKey, Posting, PostingNo, Pseudonym, Rank,
-    Revision, Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, Untagged, decide, follows,
+    Answer, Body, Cause, CitizenRef, Decision, Fact, FactNo, FilterKey, Kind, Posting, PostingNo, Pseudonym,
+    Rank, Revision, Scope, SourceName, SourceNo, Span, State, Tag, TraceContext, Untagged, decide, follows,
 };
 use samspor_vault::Purpose;
 
@@ -132,6 +132,9 @@ impl Core {
         };
         let holds = refs.iter().map(|reference| self.person(scope, reference)).collect::<Result<Vec<_>>>()?;
         self.store.set_newest(no, &version, &holds)?;
+        if fact.kind == Kind::Consent && version.rank != Rank::Live {
+            self.note_withdrawal(&key, fact.version, version.rank, now);
+        }
 
         let changed = Changed { no, kind: fact.kind, source: name, id: &fact.id, old: old.as_ref(), new };
         let affected = self.registry.change(&mut *self.store, &mut self.keyring, &changed)?;
@@ -311,7 +314,7 @@ impl Core {
         cause: Cause,
         now: Timestamp,
     ) -> Result<()> {
-        let number = before.as_ref().map_or(1, |(number, _)| number + 1);
+        let number = before.as_ref().map_or(self.floor, |(number, _)| *number) + 1;
         let key = |tag: Option<&Tag>| tag.map(FilterKey::from);
         let had = key(before.as_ref().and_then(|(_, revision)| revision.tag.as_ref()));
         self.tally.retagged(entry, had, key(tag.as_ref()));

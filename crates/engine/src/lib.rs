@@ -30,6 +30,7 @@ mod receive;
 mod reconcile;
 mod registry;
 mod released;
+mod restore;
 mod retention;
 mod scribe;
 mod scrub;
@@ -39,6 +40,7 @@ mod supervise;
 mod tally;
 mod trace;
 mod unit;
+mod withdrawals;
 mod writer;
 
 pub use adopt::Settings;
@@ -59,7 +61,9 @@ pub use receive::Inlet;
 pub use reconcile::{
     Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, controls, drill,
 };
+pub use restore::Restating;
 pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, is_ready, source_part, target_part};
 pub use supervise::{Ended, Gateway, NotStarted};
+pub use withdrawals::{WithdrawAgainError, WithdrawalError, WithdrawalLog};
 pub use writer::{Handle, Unavailable};

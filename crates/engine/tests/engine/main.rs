@@ -20,6 +20,7 @@ mod panics;
 mod put_off;
 mod quarantine;
 mod released;
+mod restoring;
 mod retention;
 mod retention_by_chance;
 mod scrubbing;

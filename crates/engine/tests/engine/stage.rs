@@ -11,10 +11,11 @@ use rusqlite::types::Value;
 use samspor_conformance::{Content, Item};
 use samspor_domain::store::{PostingRow, Reach};
 use samspor_domain::{Charts, Decode, Delivery, FactNo, PostingNo, Tag, Text};
-use samspor_engine::{Became, Core, Intake, Permissions, Prepared, newest_tag};
+use samspor_engine::{Became, Core, Intake, Permissions, Prepared, WithdrawalLog, newest_tag};
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
 use samspor_vault::{Master, Vault};
+use tempfile::TempDir;
 
 pub(crate) fn instant(text: &str) -> Timestamp {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -24,9 +25,16 @@ pub(crate) fn text(text: &str) -> Text {
     Text::new(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+/// An empty directory, in memory where there is such a place.
+pub(crate) fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.expect("a directory")
+}
+
 /// A store, and the core over it unless it is closed.
 pub(crate) struct Stage {
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: TempDir,
     pub(crate) vault: Arc<Vault>,
     core: Option<Core>,
 }
@@ -34,11 +42,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// An empty store, in memory where there is such a place, since every transaction is made durable.
     pub(crate) fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self::of(directory())
+    }
+
+    /// What store a directory holds, or an empty one.
+    pub(crate) fn of(dir: TempDir) -> Self {
         let master = Master::from_hex(&"5a".repeat(32)).expect("64 digits");
-        let mut stage =
-            Self { dir: dir.expect("a directory"), vault: Arc::new(Vault::new(&master)), core: None };
+        let mut stage = Self { dir, vault: Arc::new(Vault::new(&master)), core: None };
         stage.open(Charts::default(), 1_000, None);
         stage
     }
@@ -86,6 +96,11 @@ impl Stage {
     /// Holds what would change more than so many postings.
     pub(crate) fn brake(&mut self, postings: usize) {
         self.core = Some(self.close().braking_above(postings));
+    }
+
+    /// Writes withdrawals down there.
+    pub(crate) fn writing_down(&mut self, log: Box<dyn WithdrawalLog>) {
+        self.core = Some(self.close().writing_down_withdrawals(log));
     }
 
     /// Lets a held change happen. Answers whether it was held.
