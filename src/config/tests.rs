@@ -152,7 +152,11 @@ fn everything_is_resolved_and_paths_are_relative_to_the_file() {
 #[test]
 fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
     for (old, new, expected) in [
-        ("dir = \"data\"", "dirs = \"data\"", "5:1: there is no key `dirs`, expected `dir`"),
+        (
+            "dir = \"data\"",
+            "dirs = \"data\"",
+            "5:1: there is no key `dirs`, expected `dir` or `withdrawals_file`",
+        ),
         ("dir = \"data\"", "dir = 5", "5:7: invalid type: integer `5`, expected a string"),
         ("dir = \"data\"", "", "4:1: missing key `dir`"),
         ("[charts]\ndir = \"charts\"\n", "", "1:1: missing key `charts`"),

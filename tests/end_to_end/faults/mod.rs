@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod kills;
 mod points;
+mod restores;
 mod rubbish;
 
 use std::path::Path;

@@ -224,6 +224,12 @@ impl Receiver {
         self.revisions.values().map(pairs).sum()
     }
 
+    /// Takes off what only a store that was lost said: the tags with that revision or a lower one, once all that the restored
+    /// one says has come.
+    pub fn take_off_up_to(&mut self, revision: i64) {
+        self.kept.0.retain(|_, record| record["revision"].as_i64() > Some(revision));
+    }
+
     /// How many different records came.
     #[must_use]
     pub fn different(&self) -> usize {

@@ -60,6 +60,11 @@ impl Sender {
         self.outboxes.iter().map(|outbox| outbox.messages.len()).sum()
     }
 
+    /// Has what was sent so far sent again, as sources do when a gateway has lost what it took in.
+    pub fn begin_again(&mut self) {
+        self.outboxes.iter_mut().for_each(|outbox| outbox.confirmed = 0);
+    }
+
     /// Every message that was published, and whether it was confirmed.
     pub fn attempted(&self) -> impl Iterator<Item = (&Message, bool)> {
         self.outboxes.iter().flat_map(|outbox| {

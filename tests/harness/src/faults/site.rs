@@ -55,6 +55,8 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// What is logged.
     pub log: &'static str,
+    /// Whether its front listens, so that commands reach it; one in business always has one.
+    pub front: bool,
     /// Whether it is in business: the ledger gives receipts over a queue, a second ledger over HTTP answers with its own,
     /// a month is closed for both, and a change of more than a few postings is held. By the seed they accept and reject.
     pub business: Option<u64>,
@@ -69,6 +71,7 @@ impl Default for Options {
             slice_postings: None,
             store: None,
             log: "info",
+            front: false,
             business: None,
         }
     }
@@ -81,6 +84,8 @@ pub struct Site {
     store: PathBuf,
     options: Options,
     erp: Option<Erp>,
+    /// Where the gateway's front listens; with 0 nobody knows.
+    front: u16,
     /// The broker and virtual host, past all proxies.
     pub url: String,
     /// The gateway's program.
@@ -93,12 +98,11 @@ pub struct Site {
     pub feeder: Proxy,
 }
 
-/// The receiver over HTTP, and where the gateway's front listens, so that what is held can be released.
+/// The receiver over HTTP.
 #[derive(Debug)]
 struct Erp {
     receiver: receiver::Receiver,
     certificates: receiver::Certificates,
-    front: u16,
 }
 
 /// The project's root.
@@ -108,7 +112,13 @@ fn root() -> PathBuf {
 }
 
 /// The demo's configuration, with the targets on a broker of their own and the options' numbers.
-fn configuration(options: &Options, store: &Path, erp: Option<&Erp>, is_closed: bool) -> Result<String> {
+fn configuration(
+    options: &Options,
+    store: &Path,
+    front: u16,
+    erp: Option<&Erp>,
+    is_closed: bool,
+) -> Result<String> {
     let mut config: Table = std::fs::read_to_string(root().join("config/demo.toml"))?.parse()?;
     let text = |path: &Path| Value::String(path.to_string_lossy().into_owned());
     let mut set = |section: &str, key: &str, value: Value| -> Result<()> {
@@ -117,9 +127,9 @@ fn configuration(options: &Options, store: &Path, erp: Option<&Erp>, is_closed: 
         Ok(())
     };
     set("store", "dir", text(store))?;
+    set("store", "withdrawals_file", Value::String("withdrawals.ndjson".into()))?;
     set("vault", "master_key_file", Value::String("master.key".into()))?;
     set("charts", "dir", text(&root().join("config/charts")))?;
-    let front = erp.map_or(0, |erp| erp.front);
     set("grpc", "listen", Value::String(format!("127.0.0.1:{front}")))?;
     let broker = |variable: &str| {
         Value::Table(Table::from_iter([
@@ -185,8 +195,7 @@ impl Erp {
         let certificates = receiver::Certificates::make().await?;
         let settings = receiver::Settings { tls: Some(&certificates), ..receiver::Settings::default() };
         let receiver = receiver::Receiver::start_with_book(settings, book, seed).await?;
-        let [front] = ports::free()?;
-        Ok(Self { receiver, certificates, front })
+        Ok(Self { receiver, certificates })
     }
 }
 
@@ -202,7 +211,8 @@ impl Site {
             Some(seed) => Some(Erp::start(&dir.path().join(BOOK), seed).await?),
             None => None,
         };
-        std::fs::write(&config, configuration(options, &store, erp.as_ref(), true)?)?;
+        let front = if options.front || erp.is_some() { ports::free::<1>()?[0] } else { 0 };
+        std::fs::write(&config, configuration(options, &store, front, erp.as_ref(), true)?)?;
         let proxy = || Proxy::start(node.address());
         let (inlet, outlet, feeder) = (proxy().await?, proxy().await?, proxy().await?);
         let environment = vec![
@@ -211,7 +221,7 @@ impl Site {
             ("SAMSPOR_LOG".into(), options.log.into()),
         ];
         let program = Program { binary: binary.to_owned(), config, environment };
-        Ok(Self { dir, store, options: options.clone(), erp, url, program, inlet, outlet, feeder })
+        Ok(Self { dir, store, options: options.clone(), erp, front, url, program, inlet, outlet, feeder })
     }
 
     /// Of a site in business: the seed by which its ledgers accept and reject, and what that over HTTP has written.
@@ -226,7 +236,7 @@ impl Site {
 
     /// Opens the closed month in the configuration, which the gateway has yet to read.
     pub fn open_month(&self) -> Result<()> {
-        let opened = configuration(&self.options, &self.store, self.erp.as_ref(), false)?;
+        let opened = configuration(&self.options, &self.store, self.front, self.erp.as_ref(), false)?;
         Ok(std::fs::write(&self.program.config, opened)?)
     }
 
@@ -242,6 +252,12 @@ impl Site {
     #[must_use]
     pub fn store(&self) -> &Path {
         &self.store
+    }
+
+    /// A place for something beside the store.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// The store's database.
