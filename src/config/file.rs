@@ -75,7 +75,8 @@ pub(super) struct Store {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [vault]")]
 pub(super) struct Vault {
-    /// A file that holds the key and nothing else. `openssl rand -hex 32` makes one.
+    /// A file that holds the key and nothing else. `openssl rand -hex 32` makes one. As for every secret, a path that begins
+    /// with `$CREDENTIALS_DIRECTORY/` names a credential of the service manager (`docs/deployment.md`).
     pub(super) master_key_file: Option<At<String>>,
     /// The environment variable that holds the key.
     pub(super) master_key_env: Option<At<String>>,

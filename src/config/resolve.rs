@@ -10,6 +10,7 @@ use samspor_domain::Text;
 
 use super::at::{At, Number};
 use super::reading::{Reading, read};
+use super::secret::CREDENTIALS;
 use super::{
     Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts,
     distributor, file, links,
@@ -169,7 +170,15 @@ impl Resolver {
                 self.reading.fault(file.span(), "this must not be empty");
                 None
             }
-            (Some(file), None) => Some(Secret::File(self.base.join(&**file))),
+            (Some(file), None) => match file.strip_prefix(CREDENTIALS) {
+                Some(name) if name.is_empty() || name.contains('/') => {
+                    let message = "this is not the path of a credential: one name after the variable";
+                    self.reading.fault(file.span(), message);
+                    None
+                }
+                Some(name) => Some(Secret::Credential(name.to_owned())),
+                None => Some(Secret::File(self.base.join(&**file))),
+            },
             (None, Some(env)) if is_variable_name(env) => Some(Secret::Env((**env).clone())),
             (None, Some(env)) => {
                 let message =

@@ -1,7 +1,7 @@
 //! Secrets: the configuration says where each one is, and it is read when it is used, never before.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -10,9 +10,15 @@ use secrecy::SecretString;
 pub(crate) enum Secret {
     /// In a file that holds nothing else.
     File(PathBuf),
+    /// In a file that the service manager hands to the gateway alone: a credential of that name.
+    Credential(String),
     /// In an environment variable.
     Env(String),
 }
+
+/// How the path of a credential begins. The variable is systemd's (systemd.exec(5), Credentials); other paths have no
+/// variables in them.
+pub(crate) const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY/";
 
 /// A secret that is not where the configuration says.
 #[derive(Debug)]
@@ -26,9 +32,8 @@ impl Secret {
     /// dropped.
     pub(crate) fn read(&self) -> Result<SecretString, SecretError> {
         let text = match self {
-            Self::File(path) => {
-                std::fs::read_to_string(path).map(SecretString::from).map_err(|e| e.to_string())
-            }
+            Self::File(path) => from_file(path),
+            Self::Credential(name) => credential(name).and_then(|path| from_file(&path)),
             Self::Env(name) => variable(name).ok_or_else(|| "it is not set".to_owned()),
         };
         let error = |why: String| SecretError { place: self.clone(), why };
@@ -43,9 +48,22 @@ impl Secret {
     pub(crate) fn is_there(&self) -> bool {
         match self {
             Self::File(path) => path.is_file(),
+            Self::Credential(name) => credential(name).is_ok_and(|path| path.is_file()),
             Self::Env(name) => variable(name).is_some(),
         }
     }
+}
+
+fn from_file(path: &Path) -> Result<SecretString, String> {
+    std::fs::read_to_string(path).map(SecretString::from).map_err(|error| error.to_string())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the service manager says where credentials are")]
+fn credential(name: &str) -> Result<PathBuf, String> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let folder =
+        folder.ok_or("no service manager handed over credentials; $CREDENTIALS_DIRECTORY is not set")?;
+    Ok(Path::new(&folder).join(name))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the configuration names the variable")]
@@ -57,6 +75,7 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Credential(name) => write!(f, "the credential {name}"),
             Self::Env(name) => write!(f, "the environment variable {name}"),
         }
     }
@@ -89,6 +108,14 @@ mod tests {
         std::fs::write(&path, " \n").expect("written");
         let error = secret.read().expect_err("empty").to_string();
         assert!(error.ends_with("key: it is empty"), "{error}");
+    }
+
+    #[test]
+    fn without_a_service_manager_a_credential_is_not_there() {
+        let secret = Secret::Credential("master-key".into());
+        assert!(!secret.is_there());
+        let error = secret.read().expect_err("no service manager runs the tests").to_string();
+        assert!(error.starts_with("cannot read the credential master-key: no service manager"), "{error}");
     }
 
     #[test]

@@ -528,6 +528,24 @@ folder = { dir = "out", format = "parquet", prefix = "lis-1", max_records = 500 
 "#;
 
 #[test]
+fn a_secret_may_be_a_credential_of_the_service_manager() {
+    let with = |path: &str| Folder::new(&FOLDERS.replace("\"key\"", &format!("\"{path}\"")));
+    let folder = with("$CREDENTIALS_DIRECTORY/master-key");
+    let config = load(&folder.path()).expect("good");
+    let key = config.vault.expect("there is one").master_key;
+    assert_eq!(key, Secret::Credential("master-key".into()));
+    for path in ["$CREDENTIALS_DIRECTORY/", "$CREDENTIALS_DIRECTORY/a/b", "$CREDENTIALS_DIRECTORY/../key"] {
+        let expected = "gateway.toml:3:25: this is not the path of a credential: one name after the variable";
+        assert_eq!(with(path).problems(), [expected]);
+    }
+    // Any other path is one as it stands.
+    let folder = with("$HOME/key");
+    let config = load(&folder.path()).expect("good");
+    let key = config.vault.expect("there is one").master_key;
+    assert_eq!(key, Secret::File(folder.0.path().join("$HOME/key")));
+}
+
+#[test]
 fn folders_need_no_broker() {
     let folder = Folder::new(FOLDERS);
     let config = load(&folder.path()).expect("good");
