@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use samspor_domain::{ReadForward as _, Seq, Text};
 use samspor_engine::{source_part, target_part};
-use samspor_grpc::client::{AdminServiceClient, Channel, Code, Status, connect};
+use samspor_grpc::client::{AdminServiceClient, Code, Way};
 use samspor_grpc::v1;
 
 use crate::cli::{Component, ComponentKind, Configured, TargetsForget};
 use crate::config::{self, Config};
-use crate::open;
+use crate::gateway::{refused, runtime};
+use crate::{gateway, open};
 
 /// Lets a source or target wait, or go on.
 pub(crate) fn pause(arguments: &Component, is_paused: bool) -> Result<ExitCode> {
@@ -129,19 +130,6 @@ pub(crate) fn told(changes: &v1::ReloadResponse) -> String {
 }
 
 /// A client of the running gateway.
-pub(crate) async fn admin(config: &Config) -> Result<AdminServiceClient<Channel>> {
-    let Some(grpc) = &config.grpc else {
-        bail!("the configuration has no [grpc], which is the way to the running gateway");
-    };
-    Ok(AdminServiceClient::new(connect(&format!("http://{}", grpc.listen)).await?))
-}
-
-/// A runtime for a call or two.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-/// Its message alone: what else a status shows is for programs.
-pub(crate) fn refused(status: &Status) -> anyhow::Error {
-    anyhow!("the gateway refused: {}", status.message())
+pub(crate) async fn admin(config: &Config) -> Result<AdminServiceClient<Way>> {
+    Ok(AdminServiceClient::new(gateway::connect(config).await?))
 }

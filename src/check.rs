@@ -75,7 +75,15 @@ fn meaning(config: &Config) -> String {
         row(&format!("vouchers of {}", voucher.solution), by);
     }
     if let Some(grpc) = &config.grpc {
-        row("gRPC", format!("on {}", grpc.listen));
+        let door = match &grpc.door {
+            None => "without a door: anyone on this machine may do anything".to_owned(),
+            Some(door) => {
+                let by = if door.tls.is_some() { "TLS" } else { "clear text" };
+                let names: Vec<&str> = door.callers.iter().map(|caller| caller.name.as_str()).collect();
+                format!("over {by}, for {}", names.join(", "))
+            }
+        };
+        row("gRPC", format!("on {}, {door}", grpc.listen));
     }
     if let Some(metrics) = &config.metrics {
         row("metrics", format!("on http://{}/metrics", metrics.listen));

@@ -1,20 +1,20 @@
 //! `samspor conflicts`: consents whose references cannot all be one person's, and how somebody settles who is who.
 
 use std::io::{IsTerminal, Read};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets::NOTHING};
 use samspor_domain::Cpr;
 use samspor_engine::{Conflict, Tie};
-use samspor_grpc::client::{RegistryServiceClient, connect};
+use samspor_grpc::client::RegistryServiceClient;
 use samspor_grpc::v1;
 use serde_json::{Value, json};
 
 use crate::cli::{Configured, Conflicts, ConflictsAction, ConflictsSettle};
-use crate::{config, open};
+use crate::config::Config;
+use crate::{config, gateway, open};
 
 /// Facts of one conflict that the table shows; the JSON has all.
 const SHOWN: usize = 10;
@@ -76,9 +76,6 @@ fn settle(arguments: &ConflictsSettle) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let Some(grpc) = &config.grpc else {
-        bail!("the configuration has no [grpc], which is the way to the running gateway");
-    };
     let refs = numbers(arguments.numbers.as_deref())?.map(|cpr| v1::CitizenReference {
         reference: Some(v1::citizen_reference::Reference::Cpr(cpr.reveal())),
     });
@@ -88,8 +85,7 @@ fn settle(arguments: &ConflictsSettle) -> Result<ExitCode> {
         kind: v1::IdentityKind::CprChange.into(),
         refs: refs.into(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(put(grpc.listen, identity))? {
+    match gateway::runtime()?.block_on(put(&config, identity))? {
         v1::Outcome::Stale => bail!(
             "the gateway knows a version of identity {} that goes before this one, so nothing changed; give a higher \
              --fact-version, or another --id",
@@ -101,11 +97,10 @@ fn settle(arguments: &ConflictsSettle) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn put(gateway: SocketAddr, identity: v1::Identity) -> Result<v1::Outcome> {
-    let mut registry = RegistryServiceClient::new(connect(&format!("http://{gateway}")).await?);
+async fn put(config: &Config, identity: v1::Identity) -> Result<v1::Outcome> {
+    let mut registry = RegistryServiceClient::new(gateway::connect(config).await?);
     let answer = registry.put_identity(v1::PutIdentityRequest { identity: Some(identity) }).await;
-    // Its message alone: what else a status shows is for programs.
-    let answer = answer.map_err(|status| anyhow!("the gateway refused: {}", status.message()))?;
+    let answer = answer.map_err(|status| gateway::refused(&status))?;
     Ok(answer.into_inner().outcome())
 }
 

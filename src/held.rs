@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
-use samspor_grpc::client::{ChangeServiceClient, connect};
+use anyhow::{Result, bail};
+use samspor_grpc::client::ChangeServiceClient;
 use samspor_grpc::v1;
 use serde_json::json;
 
 use crate::cli::{HeldAction, HeldList, HeldRelease};
 use crate::reconcile::{kroner, table, year_month};
-use crate::{config, open};
+use crate::{config, gateway, open};
 
 pub(crate) fn run(action: &HeldAction) -> Result<ExitCode> {
     match action {
@@ -85,15 +85,11 @@ fn release(arguments: &HeldRelease) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let Some(grpc) = &config.grpc else {
-        bail!("the configuration has no [grpc], which is the way to the running gateway");
-    };
     let (number, version) = (arguments.number, arguments.fact_version);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let released = runtime.block_on(async {
-        let mut changes = ChangeServiceClient::new(connect(&format!("http://{}", grpc.listen)).await?);
+    let released = gateway::runtime()?.block_on(async {
+        let mut changes = ChangeServiceClient::new(gateway::connect(&config).await?);
         let answer = changes.release_held_change(v1::ReleaseHeldChangeRequest { number, version }).await;
-        let answer = answer.map_err(|status| anyhow!("the gateway refused: {}", status.message()))?;
+        let answer = answer.map_err(|status| gateway::refused(&status))?;
         anyhow::Ok(answer.into_inner().released)
     })?;
     if !released {

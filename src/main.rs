@@ -9,6 +9,7 @@ mod config;
 mod conflicts;
 mod control;
 mod explain;
+mod gateway;
 mod held;
 mod lines;
 mod mapping;

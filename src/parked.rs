@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use samspor_domain::store::{PostingNo, Read};
 use samspor_domain::{Parked, ReadForward as _, Text, Why};
-use samspor_grpc::client::{DeliveryServiceClient, connect};
+use samspor_grpc::client::DeliveryServiceClient;
 use samspor_grpc::v1;
 use serde_json::json;
 
 use crate::books::why;
 use crate::cli::{ParkedAction, ParkedList, ParkedRelease};
 use crate::reconcile::table;
-use crate::{config, open};
+use crate::{config, gateway, open};
 
 pub(crate) fn run(action: &ParkedAction) -> Result<ExitCode> {
     match action {
@@ -86,9 +86,6 @@ fn release(arguments: &ParkedRelease) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let Some(grpc) = &config.grpc else {
-        bail!("the configuration has no [grpc], which is the way to the running gateway");
-    };
     if !config.targets.iter().any(|target| target.name == arguments.target) {
         bail!("the configuration has no target {}", arguments.target);
     }
@@ -97,11 +94,10 @@ fn release(arguments: &ParkedRelease) -> Result<ExitCode> {
         _ => None,
     };
     let request = v1::ReleaseParkedRequest { target: arguments.target.to_string(), posting };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let released = runtime.block_on(async {
-        let mut delivery = DeliveryServiceClient::new(connect(&format!("http://{}", grpc.listen)).await?);
+    let released = gateway::runtime()?.block_on(async {
+        let mut delivery = DeliveryServiceClient::new(gateway::connect(&config).await?);
         let answer = delivery.release_parked(request).await;
-        let answer = answer.map_err(|status| anyhow!("the gateway refused: {}", status.message()))?;
+        let answer = answer.map_err(|status| gateway::refused(&status))?;
         anyhow::Ok(answer.into_inner().released)
     })?;
     println!(

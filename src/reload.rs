@@ -7,8 +7,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use samspor_domain::Text;
 use samspor_engine::{Control, Plan, Settings, source_part, target_part};
+use samspor_grpc::Door;
 use samspor_grpc::v1::ReloadResponse;
 use samspor_vault::Vault;
+use tokio::sync::watch;
 
 use crate::config::{self, Config};
 use crate::wiring::Made;
@@ -22,15 +24,22 @@ pub(crate) struct Running {
     /// Where the front listens, if there is one.
     listens: Option<SocketAddr>,
     control: Control,
+    /// Whom the front lets in.
+    doors: watch::Sender<Arc<Door>>,
 }
 
 /// Why a configuration is not taken, a line each.
 type Problems = Vec<String>;
 
 impl Running {
-    pub(crate) fn new(config: Config, vault: Arc<Vault>, control: Control) -> Result<Self> {
+    pub(crate) fn new(
+        config: Config,
+        vault: Arc<Vault>,
+        control: Control,
+        doors: watch::Sender<Arc<Door>>,
+    ) -> Result<Self> {
         let made = wiring::made(&config)?;
-        Ok(Self { config, made, vault, listens: None, control })
+        Ok(Self { config, made, vault, listens: None, control, doors })
     }
 
     /// The configuration that is in force.
@@ -70,7 +79,10 @@ impl Running {
         let one = |error: anyhow::Error| vec![format!("{}: {error:#}", config.path.display())];
         let made = wiring::made(&config).map_err(one)?;
         let (changes, plan) = self.plan(&config, &made).map_err(one)?;
+        // A renewed certificate or key is in the same file as before, so the door is always made anew.
+        let door = wiring::door(&config).map_err(one)?;
         self.control.take_over(plan).await.map_err(|error| one(error.into()))?;
+        self.doors.send_replace(Arc::new(door));
         (self.config, self.made) = (config, made);
         Ok(changes)
     }
@@ -98,6 +110,13 @@ impl Running {
             let now = self.listens.map_or("there is none".to_owned(), |address| format!("it is {address}"));
             refuse("grpc.listen", now);
         }
+        let has_tls = |config: &Config| {
+            let door = config.grpc.as_ref().and_then(|grpc| grpc.door.as_ref());
+            (door.is_some(), door.is_some_and(|door| door.tls.is_some()))
+        };
+        if has_tls(old) != has_tls(new) {
+            refuse("whether there is [grpc.tls] or any door", "callers are connected".into());
+        }
         let metrics = |config: &Config| config.metrics.as_ref().map(|metrics| metrics.listen);
         if metrics(old) != metrics(new) {
             let now = metrics(old).map_or("there are none".to_owned(), |address| format!("it is {address}"));
@@ -118,8 +137,10 @@ impl Running {
         }
         changes.removed = self.made.keys().filter(|part| !made.contains_key(*part)).cloned().collect();
         let old = &self.config;
+        let door = |config: &Config| config.grpc.as_ref().and_then(|grpc| grpc.door.clone());
         let settings = [
             ("charts", old.charts != config.charts),
+            ("grpc", door(old) != door(config)),
             ("journal.retention_days", old.journal.retention_days != config.journal.retention_days),
             ("engine.brake_postings", old.engine.brake_postings != config.engine.brake_postings),
             ("engine.slice_postings", old.engine.slice_postings != config.engine.slice_postings),

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use samspor_domain::Clock as _;
 use samspor_engine::{Core, Ended, Gateway};
-use samspor_grpc::{Bound, Reload, Server};
+use samspor_grpc::{Bound, Door, Reload, Server};
 use samspor_sqlite::Sqlite;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Configured;
@@ -80,10 +80,11 @@ async fn serve(config: Config) -> Result<()> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(core, Arc::new(open::MachineClock), inlets, outlets)?;
     let sending = Sending::start(export);
-    let mut running = Running::new(config, vault, gateway.control())?;
+    let doors = watch::Sender::new(Arc::new(wiring::door(&config)?));
+    let mut running = Running::new(config, vault, gateway.control(), doors.clone())?;
     let (ask, mut asked) = mpsc::channel(RELOADS);
     let stop = CancellationToken::new();
-    let bound = bind(running.config(), &gateway, ask).await?;
+    let bound = bind(running.config(), &gateway, doors.subscribe(), ask).await?;
     running.listens_on(bound.as_ref().map(Bound::local_addr));
     let metrics = bind_metrics(running.config(), &gateway, started).await?;
     let mut front = Box::pin(fronts(bound, metrics, stop.clone()));
@@ -124,16 +125,30 @@ async fn serve(config: Config) -> Result<()> {
 }
 
 /// Takes the gRPC front's address, if one is configured.
-async fn bind(config: &Config, gateway: &Gateway, ask: mpsc::Sender<Reload>) -> Result<Option<Bound>> {
+async fn bind(
+    config: &Config,
+    gateway: &Gateway,
+    doors: watch::Receiver<Arc<Door>>,
+    ask: mpsc::Sender<Reload>,
+) -> Result<Option<Bound>> {
     let Some(grpc) = &config.grpc else { return Ok(None) };
     let usual = samspor_grpc::Settings::new(grpc.listen);
     // Callers who do not finish leave half of the time to the rest.
     let drain_deadline = usual.drain_deadline.min(config.engine.shutdown_deadline / 2);
     let settings = samspor_grpc::Settings { drain_deadline, ..usual };
     let server = Server::new(settings, gateway.handle(), gateway.status());
-    let server = server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask);
+    let server = server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask).behind(doors);
     let bound = server.bind().await?;
-    tracing::info!(address = %bound.local_addr(), "the gRPC front listens, without authentication, on loopback only");
+    match &grpc.door {
+        Some(door) => {
+            let callers = door.callers.len();
+            tracing::info!(address = %bound.local_addr(), callers, tls = door.tls.is_some(), "the gRPC front listens");
+        }
+        None => tracing::warn!(
+            address = %bound.local_addr(),
+            "the gRPC front has no door: anyone on this machine may do anything there; [grpc.tls] or [grpc.tokens] makes one"
+        ),
+    }
     Ok(Some(bound))
 }
 

@@ -9,7 +9,8 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use samspor_grpc::v1::{GetStatusRequest, GetStatusResponse, PartCondition, PartStatus};
 use serde_json::{Value, json};
 
-use crate::admin::{admin, refused, runtime};
+use crate::admin::admin;
+use crate::gateway::{refused, runtime};
 use crate::cli::Status;
 use crate::config::{self, Config};
 

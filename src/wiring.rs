@@ -12,6 +12,7 @@ use samspor_domain::{Carry, Decode, Encode, Text};
 use samspor_engine::{IN_FLIGHT, Inlet, Intake, Outlet, Permissions, Scribe, source_part, target_part};
 use samspor_files as files;
 use samspor_formats::{csv, g68, g69, json, mapping, oio, relabelled, xml};
+use samspor_grpc::Door;
 use samspor_http::{management, target as http};
 use samspor_vault::Vault;
 use secrecy::ExposeSecret;
@@ -30,6 +31,29 @@ const FOLDER_WINDOW: usize = 10_000;
 
 /// What the brokers' own listings call the connections of somebody who only looks.
 const PROBE: &str = "samspor check";
+
+/// The front's door, made of what its certificates and keys hold now.
+pub(crate) fn door(config: &Config) -> Result<Door> {
+    let Some(door) = config.grpc.as_ref().and_then(|grpc| grpc.door.as_ref()) else { return Ok(Door::open()) };
+    let tls = match &door.tls {
+        Some(((certificate, key), client_ca)) => Some(samspor_grpc::tls::Settings {
+            certificate: read(certificate)?,
+            key: key.read()?.expose_secret().to_owned(),
+            client_ca: client_ca.as_deref().map(read).transpose()?,
+        }),
+        None => None,
+    };
+    let tokens = match &door.tokens {
+        Some(tokens) => Some(samspor_grpc::tokens::Settings {
+            keys: read(&tokens.keys_file)?,
+            issuer: tokens.issuer.clone(),
+            audience: tokens.audience.clone(),
+            leeway: tokens.leeway,
+        }),
+        None => None,
+    };
+    Ok(Door::new(&samspor_grpc::door::Settings { tls, tokens, callers: door.callers.clone() })?)
+}
 
 /// What reads messages in a format.
 pub(crate) fn decoder(format: &Format) -> Arc<dyn Decode> {

@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) vault: Option<At<Vault>>,
     /// The gRPC front.
     pub(super) grpc: Option<Grpc>,
+    /// How commands reach the running gateway.
+    pub(super) client: Option<Client>,
     /// The metrics.
     pub(super) metrics: Option<Metrics>,
     /// The traces.
@@ -82,15 +84,113 @@ pub(super) struct Vault {
     pub(super) master_key_env: Option<At<String>>,
 }
 
-/// The gRPC front, by which callers put solutions, enrolments and consents. Without this section there is
-/// none.
+/// The gRPC front, by which callers put solutions, enrolments and consents, and operators look after the gateway
+/// (`docs/authorisation.md`). Without this section there is none.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [grpc]")]
 pub(super) struct Grpc {
-    /// The address and port to listen on, such as `127.0.0.1:50461`. Only this machine's own addresses are
-    /// allowed, since the front knows no callers yet.
+    /// The address and port to listen on, such as `127.0.0.1:50461`. Without `[grpc.tls]` only this machine's own addresses are
+    /// allowed. Without `[grpc.tls]` and `[grpc.tokens]` it is not checked who calls, and anyone on this machine may do
+    /// anything.
     pub(super) listen: At<String>,
+    /// TLS, with certificates of callers.
+    pub(super) tls: Option<At<GrpcTls>>,
+    /// Tokens of callers.
+    pub(super) tokens: Option<At<GrpcTokens>>,
+    /// Who may call, and what. Nobody else may.
+    #[serde(default)]
+    pub(super) callers: Vec<At<GrpcCaller>>,
+}
+
+/// TLS at the front. All of it is read again at a reload, so that a renewed certificate needs no restart.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [grpc.tls]")]
+pub(super) struct GrpcTls {
+    /// A file with the front's certificate, then those between it and its authority, in PEM.
+    pub(super) certificate_file: At<PathBuf>,
+    /// A file with its private key, in PEM.
+    pub(super) key_file: Option<At<String>>,
+    /// The environment variable that holds its private key.
+    pub(super) key_env: Option<At<String>>,
+    /// A file with the certificates, in PEM, of those who sign callers' certificates (mTLS). With `[grpc.tokens]` a caller
+    /// may come without a certificate; otherwise it may not.
+    pub(super) client_ca_file: Option<At<PathBuf>>,
+}
+
+/// Bearer tokens (JWT) of callers. All of it is read again at a reload.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [grpc.tokens]")]
+pub(super) struct GrpcTokens {
+    /// A file with the issuer's public keys, a JWK set (RFC 7517).
+    pub(super) keys_file: At<PathBuf>,
+    /// Who issues them: what their `iss` must say.
+    pub(super) issuer: At<String>,
+    /// For whom they are: what must be among their `aud`.
+    pub(super) audience: At<String>,
+    /// By how many seconds the issuer's clock may differ.
+    #[serde(default)]
+    pub(super) leeway_s: Number<60, 0, 600>,
+}
+
+/// A caller: by what it is known, and what it may do.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [[grpc.callers]]")]
+pub(super) struct GrpcCaller {
+    /// What it is called: in the audit, and as the reader of a feed.
+    pub(super) name: At<String>,
+    /// A name in its certificate: `uri:` or `dns:` and one of its alternative names, or `subject:` and its subject, such as
+    /// `subject:CN=registry`.
+    pub(super) certificate: Option<At<String>>,
+    /// The `sub` of its token.
+    pub(super) token: Option<At<String>>,
+    /// What it may do.
+    pub(super) roles: At<Vec<Role>>,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Role {
+    /// Hand in messages.
+    Intake,
+    /// Put and read what is named across the municipality.
+    Registrar,
+    /// Read the feed as the ledger does.
+    Ledger,
+    /// Read the feed as leadership information.
+    Lis,
+    /// Look after the gateway.
+    Operator,
+    /// Look at what others do.
+    Auditor,
+}
+
+/// How commands such as `samspor status` reach the running gateway. Without this section they take `grpc.listen`, in clear
+/// text and without an identity.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [client]")]
+pub(super) struct Client {
+    /// The gateway's URL, such as `https://samspor.example:50461`. Without it: `grpc.listen`, with `https:` where there is
+    /// `[grpc.tls]`.
+    pub(super) url: Option<At<String>>,
+    /// A file with the certificates, in PEM, of those who sign the gateway's. Without it: those that the machine trusts.
+    pub(super) ca_file: Option<At<PathBuf>>,
+    /// A file with the certificate to show, in PEM.
+    pub(super) client_cert_file: Option<At<PathBuf>>,
+    /// A file with its private key.
+    pub(super) client_key_file: Option<At<String>>,
+    /// The environment variable that holds its private key.
+    pub(super) client_key_env: Option<At<String>>,
+    /// A file with a bearer token.
+    pub(super) token_file: Option<At<String>>,
+    /// The environment variable that holds a bearer token.
+    pub(super) token_env: Option<At<String>>,
 }
 
 /// The metrics, which Prometheus reads by HTTP at `/metrics`; `docs/observability.md` lists them. Without this section

@@ -471,7 +471,7 @@ fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Re
     }
 }
 
-fn unique<'a>(what: &str, names: impl Iterator<Item = &'a At<String>>, reading: &mut Reading) {
+pub(super) fn unique<'a>(what: &str, names: impl Iterator<Item = &'a At<String>>, reading: &mut Reading) {
     let mut seen: BTreeMap<&str, Range<usize>> = BTreeMap::new();
     for name in names {
         if let Some(first) = seen.get(name.as_str()) {

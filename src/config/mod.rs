@@ -7,6 +7,7 @@ mod at;
 mod charts;
 mod content_types;
 mod distributor;
+mod door;
 mod file;
 mod filter;
 mod folder;
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) vault: Option<Vault>,
     /// The gRPC front, if there is one.
     pub(crate) grpc: Option<Grpc>,
+    /// How commands reach the running gateway.
+    pub(crate) client: Client,
     /// Where the metrics are had, if they are.
     pub(crate) metrics: Option<Metrics>,
     /// Where traces go, if there are any.
@@ -92,8 +95,47 @@ pub(crate) struct Vault {
 /// The gRPC front.
 #[derive(Debug)]
 pub(crate) struct Grpc {
-    /// A loopback address.
+    /// Where it listens; a loopback address unless there is TLS.
     pub(crate) listen: SocketAddr,
+    /// Who is let in; none where anyone is.
+    pub(crate) door: Option<Door>,
+}
+
+/// Who is let in at the front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// The front's certificate and where its key is, and who signs callers' certificates.
+    pub(crate) tls: Option<(Certified, Option<PathBuf>)>,
+    /// Which tokens are taken.
+    pub(crate) tokens: Option<Tokens>,
+    /// Who may call.
+    pub(crate) callers: Vec<samspor_grpc::door::Known>,
+}
+
+/// Which tokens the front takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// The JWK set.
+    pub(crate) keys_file: PathBuf,
+    /// Their issuer.
+    pub(crate) issuer: String,
+    /// For whom they are.
+    pub(crate) audience: String,
+    /// By how much clocks may differ.
+    pub(crate) leeway: Duration,
+}
+
+/// How commands reach the running gateway.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// Its URL, if it is not that of the front on this machine.
+    pub(crate) url: Option<String>,
+    /// Who signs its certificate, where the machine does not know.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// What is shown.
+    pub(crate) certificate: Option<Certified>,
+    /// A bearer token.
+    pub(crate) token: Option<Secret>,
 }
 
 /// The metrics.

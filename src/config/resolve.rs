@@ -12,7 +12,7 @@ use super::at::{At, Number};
 use super::reading::{Reading, read};
 use super::secret::CREDENTIALS;
 use super::{
-    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts,
+    Broker, Config, Engine, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts,
     distributor, file, links,
 };
 
@@ -72,7 +72,8 @@ impl Resolver {
                 withdrawals: store.withdrawals_file.map(|file| self.path(&file)),
             }),
             vault: file.vault.and_then(|vault| self.vault(&vault)),
-            grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
+            grpc: file.grpc.and_then(|grpc| self.grpc(&grpc)),
+            client: file.client.map(|client| self.client(&client)).unwrap_or_default(),
             metrics: file.metrics.and_then(|metrics| self.metrics(&metrics.listen)),
             traces: file.traces.and_then(|traces| self.traces(&traces)),
             engine: Engine {
@@ -198,23 +199,6 @@ impl Resolver {
                 None
             }
         }
-    }
-
-    fn grpc(&mut self, listen: &At<String>) -> Option<Grpc> {
-        let Ok(address) = listen.parse::<SocketAddr>() else {
-            self.reading.fault(listen.span(), "this is not an address and port such as 127.0.0.1:50461");
-            return None;
-        };
-        if !address.ip().is_loopback() {
-            self.reading
-                .fault(
-                    listen.span(),
-                    "this can be reached from other machines, and the gRPC front knows no callers yet",
-                )
-                .help("listen on 127.0.0.1 or [::1]");
-            return None;
-        }
-        Some(Grpc { listen: address })
     }
 
     fn metrics(&mut self, listen: &At<String>) -> Option<Metrics> {

@@ -4,39 +4,35 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
-use samspor_grpc::client::{Channel, QuarantineServiceClient, Status, connect};
+use samspor_grpc::client::{QuarantineServiceClient, Status, Way};
 use samspor_grpc::v1::{self, Becoming, discard_request, preview_release_request};
 use serde_json::{Value, json};
 
 use super::arguments::{Discard, Preview, Release};
 use crate::cli::Configured;
-use crate::config;
+use crate::{config, gateway};
 
 /// The way to the running gateway of a configuration.
 struct Gateway {
     runtime: tokio::runtime::Runtime,
-    client: QuarantineServiceClient<Channel>,
+    client: QuarantineServiceClient<Way>,
 }
 
 /// The gateway, or the exit code of a faulty configuration.
-fn gateway(configured: &Configured) -> Result<std::result::Result<Gateway, ExitCode>> {
+fn open(configured: &Configured) -> Result<std::result::Result<Gateway, ExitCode>> {
     let config = match config::load(&configured.config) {
         Ok(config) => config,
         Err(problems) => return Ok(Err(crate::faulty(&problems))),
     };
-    let Some(grpc) = &config.grpc else {
-        bail!("the configuration has no [grpc], which is the way to the running gateway");
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let channel = runtime.block_on(connect(&format!("http://{}", grpc.listen)))?;
+    let runtime = gateway::runtime()?;
+    let channel = runtime.block_on(gateway::connect(&config))?;
     Ok(Ok(Gateway { runtime, client: QuarantineServiceClient::new(channel) }))
 }
 
-/// A status's message alone: what else it shows is for programs.
 fn refused(status: Status) -> anyhow::Error {
-    anyhow!("the gateway refused: {}", status.message())
+    gateway::refused(&status)
 }
 
 /// A set, and what becomes of its entries.
@@ -48,7 +44,7 @@ struct Told {
 
 /// Freezes a set, and says what would become of it.
 pub(super) fn preview(arguments: &Preview) -> Result<ExitCode> {
-    let Gateway { runtime, mut client } = match gateway(&arguments.configured)? {
+    let Gateway { runtime, mut client } = match open(&arguments.configured)? {
         Ok(gateway) => gateway,
         Err(code) => return Ok(code),
     };
@@ -99,7 +95,7 @@ pub(super) fn preview(arguments: &Preview) -> Result<ExitCode> {
 
 /// Releases a set.
 pub(super) fn release(arguments: &Release) -> Result<ExitCode> {
-    let Gateway { runtime, mut client } = match gateway(&arguments.configured)? {
+    let Gateway { runtime, mut client } = match open(&arguments.configured)? {
         Ok(gateway) => gateway,
         Err(code) => return Ok(code),
     };
@@ -125,7 +121,7 @@ pub(super) fn release(arguments: &Release) -> Result<ExitCode> {
 
 /// Discards an entry, or what is open of a set.
 pub(super) fn discard(arguments: &Discard) -> Result<ExitCode> {
-    let Gateway { runtime, mut client } = match gateway(&arguments.configured)? {
+    let Gateway { runtime, mut client } = match open(&arguments.configured)? {
         Ok(gateway) => gateway,
         Err(code) => return Ok(code),
     };

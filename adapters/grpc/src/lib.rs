@@ -1,13 +1,15 @@
 //! The gRPC front and its client.
 //!
-//! The services stand in `proto/samspor/v1`. They are served on loopback alone: there is neither TLS nor a check of who
-//! calls yet.
+//! The services stand in `proto/samspor/v1`. A door before them finds out who calls and lets in who may; without one they are
+//! served on loopback alone.
 
 mod admin;
+mod caller;
 mod change;
 pub mod client;
 mod conflicts;
 mod delivery;
+pub mod door;
 mod facts;
 mod health;
 mod private;
@@ -17,10 +19,15 @@ mod reading;
 mod records;
 mod refusal;
 mod registry;
+mod rights;
 mod server;
+pub mod tls;
+pub mod tokens;
 mod wire;
 
 pub use admin::Reload;
+pub use caller::{Caller, Role};
+pub use door::Door;
 pub use put::Method;
 pub use records::Encoder;
 pub use server::{Bound, Error, SOURCE, Server, Settings};

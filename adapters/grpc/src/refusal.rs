@@ -5,6 +5,8 @@ use samspor_engine::Unavailable;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::caller::Role;
+
 /// Whose reasons these are, in `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "samspor";
 
@@ -54,6 +56,23 @@ pub(crate) fn unknown_target(message: &str) -> Status {
 /// A target that cannot be forgotten, since the gateway delivers to it.
 pub(crate) fn target_in_use(message: &str) -> Status {
     Status::with_error_details(Code::FailedPrecondition, message, info("TARGET_IN_USE"))
+}
+
+/// A caller of whom it is not known who it is.
+pub(crate) fn unauthenticated(why: &str) -> Status {
+    Status::with_error_details(Code::Unauthenticated, why, info("UNAUTHENTICATED"))
+}
+
+/// A caller that may not do this; the roles that may, if any.
+pub(crate) fn denied(caller: &str, roles: &[Role]) -> Status {
+    let words = roles.iter().map(|role| role.word()).collect::<Vec<_>>().join(", ");
+    let message = if roles.is_empty() {
+        "nobody may call this method, or there is none".to_owned()
+    } else {
+        format!("caller {caller} may not call this method; it takes one of these roles: {words}")
+    };
+    let details = ErrorDetails::with_error_info("PERMISSION_DENIED", DOMAIN, [("roles".to_owned(), words)]);
+    Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
 /// Problems of a configuration that are told; the log has all of them.

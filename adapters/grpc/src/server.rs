@@ -9,13 +9,14 @@ use samspor_domain::SourceName;
 use samspor_domain::quarantine::{Show, Shown};
 use samspor_engine::{Control, Handle, Status};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::admin::{Admin, Reload};
 use crate::change::Change;
 use crate::delivery::Delivery;
+use crate::door::{Door, Guard};
 use crate::health::Health;
 use crate::quarantine::Quarantine;
 use crate::registry::Registry;
@@ -36,7 +37,7 @@ const MAX_METADATA_BYTES: u32 = 16 * 1024;
 /// Where the front listens, and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// A loopback address. Port 0 takes a free one.
+    /// The address; a loopback one where the door has no TLS. Port 0 takes a free one.
     pub listen: SocketAddr,
     /// Connections at once; more wait.
     pub max_connections: usize,
@@ -79,8 +80,8 @@ impl Settings {
 pub enum Error {
     /// The address can be reached from other machines.
     #[error(
-        "gRPC may not listen on {0}: it does not check who calls, so it takes a loopback address only, such as \
-         127.0.0.1:50461"
+        "gRPC may not listen on {0} without TLS: it takes a loopback address only, such as 127.0.0.1:50461, unless there is \
+         [grpc.tls]"
     )]
     NotLoopback(SocketAddr),
     /// The address cannot be had.
@@ -107,6 +108,7 @@ pub struct Server {
     status: Status,
     show: Arc<dyn Show>,
     admin: Option<Admin>,
+    doors: watch::Receiver<Arc<Door>>,
 }
 
 /// Shows how many bytes there are, and nothing of them.
@@ -122,13 +124,20 @@ impl Server {
     /// A front to the engine behind the handle, that tells how the parts on the status board are doing.
     #[must_use]
     pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
-        Self { settings, handle, status, show: Arc::new(Closed), admin: None }
+        let (_, doors) = watch::channel(Arc::new(Door::open()));
+        Self { settings, handle, status, show: Arc::new(Closed), admin: None, doors }
     }
 
     /// Shows quarantined bodies so. Without it they are not shown.
     #[must_use]
     pub fn showing(self, show: Arc<dyn Show>) -> Self {
         Self { show, ..self }
+    }
+
+    /// Puts a door before it, which may be changed while it serves: the next connection and the next call pass the new one.
+    #[must_use]
+    pub fn behind(self, doors: watch::Receiver<Arc<Door>>) -> Self {
+        Self { doors, ..self }
     }
 
     /// Lets callers look after the gateway too. Whoever owns the configuration takes the reloads from the channel, one
@@ -145,7 +154,7 @@ impl Server {
     /// [`Error::NotLoopback`], and [`Error::Bind`] where the address cannot be had.
     pub async fn bind(self) -> Result<Bound, Error> {
         let address = self.settings.listen;
-        if !address.ip().to_canonical().is_loopback() {
+        if !address.ip().to_canonical().is_loopback() && self.doors.borrow().tls().is_none() {
             return Err(Error::NotLoopback(address));
         }
         let failed = |source| Error::Bind { address, source };
@@ -176,7 +185,7 @@ impl Bound {
     /// # Errors
     /// [`Error::Serve`] and [`Error::Descriptors`], neither of which is expected.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let Server { settings, handle, status, show, admin } = self.server;
+        let Server { settings, handle, status, show, admin, doors } = self.server;
         let stopping = CancellationToken::new();
         let cut = CancellationToken::new();
         let _cut_when_dropped = cut.clone().drop_guard();
@@ -198,6 +207,7 @@ impl Bound {
             .http2_keepalive_interval(Some(settings.keep_alive_interval))
             .http2_keepalive_timeout(Some(settings.keep_alive_timeout))
             .max_connection_age(settings.max_connection_age)
+            .layer(Guard(doors.clone()))
             .add_service(
                 RegistryServiceServer::new(registry).max_decoding_message_size(settings.max_message_bytes),
             )
@@ -221,7 +231,7 @@ impl Bound {
             stop.await;
             stopping.cancel();
         };
-        let wires = wire::accept(self.listener, settings.max_connections, cut.clone());
+        let wires = wire::accept(self.listener, doors, settings.max_connections, cut.clone());
         let serve = router.serve_with_incoming_shutdown(wires, told);
         let hurry = async {
             stopping.cancelled().await;

@@ -1,0 +1,63 @@
+//! Who calls, and what a caller may do.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tonic::Request;
+
+/// What a caller may do. Each method names the roles that may call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Hands in messages, as a queue would.
+    Intake,
+    /// Puts and reads solutions, enrolments, consents and what else is named across the municipality.
+    Registrar,
+    /// Reads the feed as the ledger does: with postings, dates and vouchers.
+    Ledger,
+    /// Reads the feed as leadership information: with pseudonyms and months.
+    Lis,
+    /// Looks after the gateway: status, quarantine, what is parked or held, pause, resume, reload.
+    Operator,
+    /// Looks at what others do.
+    Auditor,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 6] =
+        [Self::Intake, Self::Registrar, Self::Ledger, Self::Lis, Self::Operator, Self::Auditor];
+
+    /// Its word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Registrar => "registrar",
+            Self::Ledger => "ledger",
+            Self::Lis => "lis",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+/// A caller, as the door let it in. The door puts it into the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The name that the configuration gives it; `anyone` where there is no door, or nobody needs to be known.
+    pub name: Arc<str>,
+    /// What it may do.
+    pub roles: BTreeSet<Role>,
+}
+
+impl Caller {
+    /// Whoever comes where there is no door: on this machine alone, with every role.
+    pub(crate) fn anyone() -> Self {
+        Self { name: Arc::from("anyone"), roles: Role::ALL.into() }
+    }
+
+    /// Who makes a call.
+    pub(crate) fn of<T>(request: &Request<T>) -> Self {
+        request.extensions().get().cloned().unwrap_or_else(Self::anyone)
+    }
+}

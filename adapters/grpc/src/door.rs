@@ -1,0 +1,197 @@
+//! The door: it finds out who calls, by certificate or token, and lets in who may. Everything is denied unless granted.
+
+use std::collections::BTreeSet;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response};
+use rustls::ServerConfig;
+use tokio::sync::watch;
+use tonic::Status;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::caller::{Caller, Role};
+use crate::rights::{self, Right};
+use crate::tls::{self, TlsError};
+use crate::tokens::{self, KeysError, Tokens};
+use crate::{refusal, wire};
+
+/// By what a caller is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// A name in its certificate: `uri:…`, `dns:…` or `subject:…`.
+    Certificate(String),
+    /// The `sub` of its token.
+    Token(String),
+}
+
+/// A caller that the configuration knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What it is called, in the audit and to others.
+    pub name: String,
+    /// By what it is known.
+    pub identity: Identity,
+    /// What it may do.
+    pub roles: BTreeSet<Role>,
+}
+
+/// What a door is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// TLS; without it connections are in clear text, and from this machine alone.
+    pub tls: Option<tls::Settings>,
+    /// Which tokens are taken; none without it.
+    pub tokens: Option<tokens::Settings>,
+    /// Who may call.
+    pub callers: Vec<Known>,
+}
+
+/// Why there is no such door.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// TLS cannot be had.
+    #[error("grpc.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// No token could be verified.
+    #[error("grpc.tokens: {0}")]
+    Keys(#[from] KeysError),
+}
+
+/// Who is let in.
+#[derive(Default)]
+pub struct Door {
+    tls: Option<Arc<ServerConfig>>,
+    lock: Option<Lock>,
+}
+
+/// How callers are known; where there is none, anyone is let in.
+struct Lock {
+    tokens: Option<Tokens>,
+    callers: Vec<Known>,
+}
+
+impl Door {
+    /// One that lets in anyone, for loopback alone.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::default()
+    }
+
+    /// One that lets in whom the settings name.
+    ///
+    /// # Errors
+    /// A certificate, a key or the tokens' keys cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, DoorError> {
+        let tokens = settings.tokens.as_ref().map(Tokens::new).transpose()?;
+        let tls = settings.tls.as_ref().map(|tls| tls::config(tls, tokens.is_some())).transpose()?;
+        Ok(Self { tls, lock: Some(Lock { tokens, callers: settings.callers.clone() }) })
+    }
+
+    /// The front's side of TLS, if connections have it.
+    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.clone()
+    }
+
+    /// Who calls, if who it is may call that method.
+    fn enter(&self, path: &str, peer: &wire::Peer, headers: &HeaderMap) -> Result<Caller, Status> {
+        let Some(lock) = &self.lock else { return Ok(Caller::anyone()) };
+        let right = rights::of(path);
+        let nobody = || Caller { name: Arc::from("anyone"), roles: BTreeSet::new() };
+        if right == Some(Right::Anyone) {
+            return Ok(nobody());
+        }
+        let known = lock.who(peer, headers).map_err(|why| refusal::unauthenticated(&why))?;
+        let granted = match right {
+            Some(Right::Anyone | Right::Known) => true,
+            Some(Right::Roles(roles)) => roles.iter().any(|role| known.roles.contains(role)),
+            None => false,
+        };
+        if !granted {
+            let roles: &[Role] = if let Some(Right::Roles(roles)) = right { roles } else { &[] };
+            tracing::warn!(caller = known.name, method = rights::name(path), "a call was denied");
+            return Err(refusal::denied(&known.name, roles));
+        }
+        Ok(Caller { name: Arc::from(known.name.as_str()), roles: known.roles.clone() })
+    }
+}
+
+impl Lock {
+    /// Who calls. A token, where there is one, says it; otherwise the certificate.
+    fn who(&self, peer: &wire::Peer, headers: &HeaderMap) -> Result<&Known, String> {
+        let known = |identity: &dyn Fn(&Identity) -> bool| self.callers.iter().find(|known| identity(&known.identity));
+        if let Some(given) = headers.get(AUTHORIZATION) {
+            let Some(tokens) = &self.tokens else {
+                return Err("a token was given, and the gateway takes none; it has no [grpc.tokens]".into());
+            };
+            let given = given.to_str().unwrap_or_default();
+            let token = given.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| &given[7..]);
+            let token = token.ok_or("the authorization is no bearer token")?;
+            let subject = tokens.subject(token.trim()).map_err(|error| error.to_string())?;
+            return known(&|identity| *identity == Identity::Token(subject.clone()))
+                .ok_or_else(|| "the token is good, and its `sub` is none of [[grpc.callers]]".into());
+        }
+        if peer.names.is_empty() {
+            return Err("who calls is not known: give a client certificate or a bearer token".into());
+        }
+        let is_named = |identity: &Identity| match identity {
+            Identity::Certificate(name) => peer.names.contains(name),
+            Identity::Token(_) => false,
+        };
+        known(&is_named).ok_or_else(|| {
+            format!("the certificate is good, and none of its names is one of [[grpc.callers]]: {}", peer.names.join(", "))
+        })
+    }
+}
+
+/// Puts the door, as it is at each call, before services.
+#[derive(Clone)]
+pub(crate) struct Guard(pub(crate) watch::Receiver<Arc<Door>>);
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { doors: self.0.clone(), inner }
+    }
+}
+
+/// A service behind the door.
+#[derive(Clone)]
+pub(crate) struct Guarded<S> {
+    doors: watch::Receiver<Arc<Door>>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Either<Ready<Result<S::Response, S::Error>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let door = Arc::clone(&self.doors.borrow());
+        let nameless = wire::Peer::default();
+        let peer = request.extensions().get().unwrap_or(&nameless);
+        match door.enter(request.uri().path(), peer, request.headers()) {
+            Ok(caller) => {
+                // What services do must not depend on a token.
+                request.headers_mut().remove(AUTHORIZATION);
+                request.extensions_mut().insert(caller);
+                Either::Right(self.inner.call(request))
+            }
+            Err(status) => Either::Left(ready(Ok(status.into_http()))),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The gRPC front and who is let in there, and how commands get in.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use samspor_grpc::Role;
+use samspor_grpc::door::{Identity, Known};
+
+use super::at::At;
+use super::links::unique;
+use super::resolve::Resolver;
+use super::{Client, Door, Grpc, Tokens, file};
+
+impl Resolver {
+    pub(super) fn grpc(&mut self, grpc: &file::Grpc) -> Option<Grpc> {
+        let listen = self.listen(grpc);
+        let tls = grpc.tls.as_ref().map(|tls| {
+            let keys = [("key_file", &tls.key_file), ("key_env", &tls.key_env)];
+            let key = self.secret(tls.span(), keys);
+            let client_ca = tls.client_ca_file.as_ref().map(|file| self.path(file));
+            Some(((self.path(&tls.certificate_file), key?), client_ca))
+        });
+        let tokens = grpc.tokens.as_ref().map(|tokens| Tokens {
+            keys_file: self.path(&tokens.keys_file),
+            issuer: (*tokens.issuer).clone(),
+            audience: (*tokens.audience).clone(),
+            leeway: Duration::from_secs(self.reading.number(&tokens.leeway_s)),
+        });
+        if let Some(tls) = grpc.tls.as_ref().filter(|tls| tls.client_ca_file.is_none() && tokens.is_none()) {
+            self.reading
+                .fault(tls.span(), "no caller could be known: there is neither `client_ca_file` nor [grpc.tokens]")
+                .help("name the authority that signs callers' certificates, or the keys of their tokens");
+        }
+        let has_door = grpc.tls.is_some() || grpc.tokens.is_some();
+        if let Some(caller) = grpc.callers.first().filter(|_| !has_door) {
+            let message = "nothing would tell this caller from another: there is neither [grpc.tls] nor [grpc.tokens]";
+            self.reading.fault(caller.span(), message);
+        }
+        let section = grpc.tls.as_ref().map(At::span).or(grpc.tokens.as_ref().map(At::span));
+        if let Some(section) = section.filter(|_| grpc.callers.is_empty()) {
+            self.reading
+                .fault(section, "nobody could call: there are no [[grpc.callers]]")
+                .help("name each caller with its certificate or token and its roles");
+        }
+        unique("caller", grpc.callers.iter().map(|caller| &caller.name), &mut self.reading);
+        let identities = |of: fn(&file::GrpcCaller) -> Option<&At<String>>| grpc.callers.iter().filter_map(move |c| of(c));
+        unique("caller", identities(|caller| caller.certificate.as_ref()), &mut self.reading);
+        unique("caller", identities(|caller| caller.token.as_ref()), &mut self.reading);
+        let callers: Option<Vec<Known>> = grpc.callers.iter().map(|caller| self.caller(grpc, caller)).collect();
+        let (tls, callers) = (tls.map_or(Some(None), |tls| tls.map(Some)), callers?);
+        Some(Grpc { listen: listen?, door: has_door.then_some(Door { tls: tls?, tokens, callers }) })
+    }
+
+    fn listen(&mut self, grpc: &file::Grpc) -> Option<SocketAddr> {
+        let Ok(address) = grpc.listen.parse::<SocketAddr>() else {
+            self.reading.fault(grpc.listen.span(), "this is not an address and port such as 127.0.0.1:50461");
+            return None;
+        };
+        if !address.ip().to_canonical().is_loopback() && grpc.tls.is_none() {
+            self.reading
+                .fault(grpc.listen.span(), "this can be reached from other machines, and there is no [grpc.tls]")
+                .help("listen on 127.0.0.1 or [::1], or give the front a certificate");
+            return None;
+        }
+        Some(address)
+    }
+
+    fn caller(&mut self, grpc: &file::Grpc, caller: &At<file::GrpcCaller>) -> Option<Known> {
+        let name = self.reading.text(&caller.name);
+        let identity = match (&caller.certificate, &caller.token) {
+            (Some(name), None) => {
+                let known = ["uri:", "dns:", "subject:"];
+                if grpc.tls.as_ref().is_none_or(|tls| tls.client_ca_file.is_none()) {
+                    let message = "callers with certificates need `client_ca_file` in [grpc.tls]";
+                    self.reading.fault(name.span(), message);
+                    None
+                } else if known.iter().all(|kind| name.strip_prefix(kind).is_none_or(str::is_empty)) {
+                    let message = "this names no part of a certificate: it begins with `uri:`, `dns:` or `subject:`";
+                    self.reading.fault(name.span(), message);
+                    None
+                } else {
+                    Some(Identity::Certificate((**name).clone()))
+                }
+            }
+            (None, Some(subject)) => {
+                if grpc.tokens.is_none() {
+                    self.reading.fault(subject.span(), "callers with tokens need [grpc.tokens]");
+                }
+                Some(Identity::Token((**subject).clone()))
+            }
+            (Some(_), Some(token)) => {
+                self.reading.fault(token.span(), "`certificate` and `token` exclude each other; make two callers of it");
+                None
+            }
+            (None, None) => {
+                self.reading.fault(caller.span(), "missing key: one of `certificate` and `token`");
+                None
+            }
+        };
+        if caller.roles.is_empty() {
+            self.reading.fault(caller.roles.span(), "a caller without a role may do nothing");
+        }
+        let role = |role: &file::Role| match role {
+            file::Role::Intake => Role::Intake,
+            file::Role::Registrar => Role::Registrar,
+            file::Role::Ledger => Role::Ledger,
+            file::Role::Lis => Role::Lis,
+            file::Role::Operator => Role::Operator,
+            file::Role::Auditor => Role::Auditor,
+        };
+        let roles: BTreeSet<Role> = caller.roles.iter().map(role).collect();
+        Some(Known { name: name?.to_string(), identity: identity?, roles })
+    }
+
+    pub(super) fn client(&mut self, client: &file::Client) -> Client {
+        let url = client.url.as_ref().map(|url| {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                self.reading.fault(url.span(), "this is no URL: it begins with `https://`, or with `http://` on this machine");
+            }
+            (**url).clone()
+        });
+        let keys = [("client_key_file", &client.client_key_file), ("client_key_env", &client.client_key_env)];
+        let certificate = self.certified(client.client_cert_file.as_ref(), keys).flatten();
+        let token = [("token_file", &client.token_file), ("token_env", &client.token_env)];
+        let at = token.iter().find_map(|(_, key)| key.as_ref().map(At::span));
+        let token = at.and_then(|at| self.secret(at, token));
+        Client { url, ca_file: client.ca_file.as_ref().map(|file| self.path(file)), certificate, token }
+    }
+}
