@@ -56,8 +56,13 @@ impl Caller {
         Self { name: Arc::from("anyone"), roles: Role::ALL.into() }
     }
 
-    /// Who makes a call.
+    /// One of whom nothing is known, and who may do nothing.
+    pub(crate) fn nobody() -> Self {
+        Self { name: Arc::from("nobody"), roles: BTreeSet::new() }
+    }
+
+    /// Who makes a call. A call that passed no door is nobody's, so that a service that is put up past it is of no use.
     pub(crate) fn of<T>(request: &Request<T>) -> Self {
-        request.extensions().get().cloned().unwrap_or_else(Self::anyone)
+        request.extensions().get().cloned().unwrap_or_else(Self::nobody)
     }
 }

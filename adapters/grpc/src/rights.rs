@@ -61,3 +61,62 @@ pub(crate) fn name(path: &str) -> &'static str {
 
 // The roles that no method names yet are those of services to come.
 const _: [Role; 2] = [Ledger, Lis];
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Where the page's matrix begins and ends.
+    const BEGIN: &str = "<!-- The matrix is made from adapters/grpc/src/rights.rs by a test; UPDATE_DOCS=1 makes it write this file. -->\n";
+    const END: &str = "\n<!-- Here the matrix ends. -->\n";
+
+    fn matrix() -> String {
+        let mut text = String::from("| method |");
+        Role::ALL.iter().for_each(|role| drop(write!(text, " {} |", role.word())));
+        text.push_str("\n|---|");
+        Role::ALL.iter().for_each(|_| text.push_str("---|"));
+        for (method, right) in METHODS {
+            let Right::Roles(roles) = right else { continue };
+            let _ = write!(text, "\n| `{method}` |");
+            for role in Role::ALL {
+                let _ = write!(text, " {} |", if roles.contains(&role) { "yes" } else { "–" });
+            }
+        }
+        text.push('\n');
+        text
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the one who runs the test says so by a variable")]
+    fn the_page_says_what_the_table_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/authorisation.md");
+        let page = std::fs::read_to_string(&path).expect("the page");
+        let (before, rest) = page.split_once(BEGIN).expect("where the matrix begins");
+        let (_, after) = rest.split_once(END).expect("where the matrix ends");
+        let right = format!("{before}{BEGIN}\n{}{END}{after}", matrix());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &right).expect("written");
+        }
+        let said = std::fs::read_to_string(&path).expect("the page");
+        assert!(
+            said == right,
+            "docs/authorisation.md is not what the table says: run `UPDATE_DOCS=1 cargo test -p samspor-grpc --lib \
+             the_page_says_what_the_table_says` and commit it"
+        );
+    }
+
+    #[test]
+    fn a_method_stands_once_and_a_path_is_found_whole_or_not_at_all() {
+        let mut names: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METHODS.len());
+        assert_eq!(of("/samspor.v1.AdminService/Pause"), Some(Roles(&[Operator])));
+        for path in ["samspor.v1.AdminService/Pause", "/samspor.v1.AdminService/Pause/", "//samspor.v1.AdminService/Pause", "/", ""] {
+            assert_eq!(of(path), None, "{path}");
+        }
+    }
+}

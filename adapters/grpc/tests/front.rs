@@ -1,5 +1,6 @@
 //! The front over real connections, to a real engine and store.
 
+mod door;
 mod gateway;
 mod peer;
 mod quarantine;

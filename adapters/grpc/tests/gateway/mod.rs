@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use samspor_domain::store::Read;
 use samspor_domain::{Charts, CitizenRef, Clock, Cpr, Message, Posting, SourceName, Text};
 use samspor_engine::{Became, Core, Gateway, Handle, Prepared, Status};
-use samspor_grpc::{Server, Settings};
+use samspor_grpc::{Door, Server, Settings};
 use samspor_sqlite::Sqlite;
 use samspor_vault::{Master, Vault};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Within this everything ends, or a test fails.
@@ -94,9 +95,18 @@ impl Front {
 
 /// Runs a test against a front, stops that and the engine, and checks that both end.
 pub(crate) async fn with_front<T>(settings: Settings, test: impl AsyncFnOnce(&Front) -> T) -> T {
+    with_door(settings, watch::channel(Arc::new(Door::open())).1, test).await
+}
+
+/// The same behind a door.
+pub(crate) async fn with_door<T>(
+    settings: Settings,
+    doors: watch::Receiver<Arc<Door>>,
+    test: impl AsyncFnOnce(&Front) -> T,
+) -> T {
     let directory = tempfile::tempdir().expect("a directory");
     let gateway = start(directory.path());
-    let server = Server::new(settings, gateway.handle(), gateway.status());
+    let server = Server::new(settings, gateway.handle(), gateway.status()).behind(doors);
     let bound = server.bind().await.expect("a free port");
     let address = bound.local_addr();
     let front = Front { address, url: format!("http://{address}"), directory, gateway };
