@@ -4,11 +4,13 @@
 //! calls yet.
 
 mod admin;
+mod caller;
 mod change;
 pub mod client;
 mod conflicts;
 mod delivery;
 mod facts;
+mod feed;
 mod health;
 mod private;
 mod put;
@@ -21,6 +23,7 @@ mod server;
 mod wire;
 
 pub use admin::Reload;
+pub use caller::{Caller, Role};
 pub use put::Method;
 pub use records::Encoder;
 pub use server::{Bound, Error, SOURCE, Server, Settings};
