@@ -20,9 +20,7 @@ use crate::feed::stream::Bounds;
 use crate::refusal;
 use crate::server::Settings;
 use crate::v1::feed_service_server::FeedService;
-use crate::v1::{
-    ExpectedSum, GetExpectedRequest, GetExpectedResponse, SubscribeRequest, SubscribeResponse,
-};
+use crate::v1::{ExpectedSum, GetExpectedRequest, GetExpectedResponse, SubscribeRequest, SubscribeResponse};
 
 /// The service.
 pub(crate) struct Feed {
@@ -89,8 +87,7 @@ impl FeedService for Feed {
         let reader = Reader { name, audience: start.audience, filter: start.filter };
         let begun = Subscription::begin(&self.handle, reader, &start.cursor).await;
         let subscription = begun.map_err(|error| refused(&error))?;
-        let answers =
-            stream::answers(subscription, requests, &self.bounds, self.stopping.clone(), place);
+        let answers = stream::answers(subscription, requests, &self.bounds, self.stopping.clone(), place);
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -173,12 +173,7 @@ impl Read for Sqlite {
         self.all(&record_where("f.posting = ? ORDER BY f.revision"), [posting.0], code::record)
     }
 
-    fn newest_between(
-        &mut self,
-        after: Seq,
-        until: Seq,
-        limit: usize,
-    ) -> Result<Vec<(FeedRow, PostingRow)>> {
+    fn newest_between(&mut self, after: Seq, until: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>> {
         let sql = format!(
             "SELECT {}, {} FROM feed f JOIN posting p ON p.no = f.posting {} WHERE f.seq > ? AND f.seq <= ? AND NOT \
              EXISTS (SELECT 1 FROM feed n WHERE n.posting = f.posting AND n.revision > f.revision) ORDER BY f.seq \

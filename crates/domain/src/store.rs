@@ -436,12 +436,7 @@ pub trait Read: Send + ReadQuarantine + ReadForward {
         self.newest_between(after, Seq(i64::MAX), limit)
     }
     /// The same of the records up to `until`, that one among them. It looks at no others.
-    fn newest_between(
-        &mut self,
-        after: Seq,
-        until: Seq,
-        limit: usize,
-    ) -> Result<Vec<(FeedRow, PostingRow)>>;
+    fn newest_between(&mut self, after: Seq, until: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
     /// How many records above `after` are their posting's newest.
     fn count_newest_after(&mut self, after: Seq) -> Result<i64>;
     /// The last number that a record was given.

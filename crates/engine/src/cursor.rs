@@ -26,7 +26,9 @@ const SAID_BYTES: usize = 1 + 16 + 8 + 8 + 8 + 8 + 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
     /// It was changed on its way, or made under other keys.
-    #[error("the cursor is none that this gateway gave: give back the text of a cursor as it came, or begin anew")]
+    #[error(
+        "the cursor is none that this gateway gave: give back the text of a cursor as it came, or begin anew"
+    )]
     Malformed,
     /// Another reader got it, whose pseudonyms are not this one's.
     #[error("the cursor was given to a reader of another name: read under that name, or begin anew")]
@@ -164,14 +166,7 @@ mod tests {
     }
 
     fn place() -> Place {
-        Place {
-            epoch: [1; 16],
-            seq: Seq(7),
-            begun: Seq(3),
-            reader: [2; 8],
-            filter: [3; 8],
-            chain: [4; 32],
-        }
+        Place { epoch: [1; 16], seq: Seq(7), begun: Seq(3), reader: [2; 8], filter: [3; 8], chain: [4; 32] }
     }
 
     #[test]

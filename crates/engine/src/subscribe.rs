@@ -175,10 +175,7 @@ fn prints(vault: &Vault, reader: &Reader) -> ([u8; 8], [u8; 8]) {
 }
 
 /// Reads as of one moment.
-fn at_once<T>(
-    read: &mut dyn Read,
-    ask: impl FnOnce(&mut dyn Read) -> StoreResult<T>,
-) -> StoreResult<T> {
+fn at_once<T>(read: &mut dyn Read, ask: impl FnOnce(&mut dyn Read) -> StoreResult<T>) -> StoreResult<T> {
     read.hold()?;
     let answer = ask(read);
     let released = read.release();
