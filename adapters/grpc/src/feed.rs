@@ -37,7 +37,7 @@ impl Feed {
         let bounds = Bounds {
             keep_alive: settings.feed_keep_alive,
             first_request: settings.first_request_timeout,
-            age: settings.max_connection_age,
+            age: settings.max_feed_age,
         };
         Self { handle, bounds, places: Arc::new(Semaphore::new(settings.max_feed_readers)), stopping }
     }

@@ -56,6 +56,8 @@ pub struct Settings {
     pub max_connection_age: Duration,
     /// Readers of the feed at once, over all connections.
     pub max_feed_readers: usize,
+    /// How long a reader's stream may be open; then it subscribes again, on another connection where there is a newer one.
+    pub max_feed_age: Duration,
     /// How often a reader of the feed that gets nothing is told so.
     pub feed_keep_alive: Duration,
     /// How long a caller that opens a stream may take to say what it wants.
@@ -78,6 +80,7 @@ impl Settings {
             keep_alive_timeout: Duration::from_secs(10),
             max_connection_age: Duration::from_secs(60 * 60),
             max_feed_readers: 2_000,
+            max_feed_age: Duration::from_secs(60 * 60),
             feed_keep_alive: Duration::from_secs(15),
             first_request_timeout: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(5),
