@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use samspor_grpc::client::{Channel, RegistryServiceClient};
+use samspor_grpc::client::{Channel, RegistryServiceClient, connect};
 use samspor_grpc::v1;
 use samspor_harness::gateway::Running;
 use samspor_harness::rabbitmq;
@@ -18,7 +18,7 @@ use crate::deployment::{Deployment, LIMIT, Result};
 use crate::operations::{reach, send};
 
 /// Postings, of which each is tagged twice.
-const POSTINGS: usize = 300;
+const POSTINGS: usize = 150;
 const SEED: u64 = 20_260_323;
 /// Debian's own, for which its packages are.
 const PYTHON: &str = "/usr/bin/python3";
@@ -128,14 +128,14 @@ async fn a_client_in_python_that_is_killed_again_and_again_has_each_effect_once(
         while client.has().unwrap_or_default() != all(version, is_tagged) {
             client.run_and_kill(chance.random_range(1..9)).await?;
             kills += 1;
-            if kills == 5 {
+            if kills == 2 {
                 assert!(running.stop().await?.success());
                 running = deployment.start().await?;
-                channel = reach_again(&address).await?;
+                channel = reach_again(&address, &mut running).await?;
             }
             assert!(kills < 5_000, "it comes to an end");
         }
-        assert!(kills > 5, "it is killed in the middle");
+        assert!(kills > 2, "it is killed in the middle");
         client.run_once().await?;
         assert_eq!(client.has()?, all(version, is_tagged));
     }
@@ -153,6 +153,14 @@ async fn a_client_in_python_that_is_killed_again_and_again_has_each_effect_once(
     Ok(())
 }
 
-async fn reach_again(address: &str) -> Result<Channel> {
-    Ok(samspor_grpc::client::connect(&format!("http://{address}")).await?)
+/// Waits until it listens again.
+async fn reach_again(address: &str, running: &mut Running) -> Result<Channel> {
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        if let Ok(channel) = connect(&format!("http://{address}")).await {
+            return Ok(channel);
+        }
+        running.still_runs()?;
+        assert!(tokio::time::Instant::now() < deadline, "the front does not listen");
+    }
 }

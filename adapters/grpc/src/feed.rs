@@ -87,7 +87,7 @@ impl FeedService for Feed {
         let reader = Reader { name, audience: start.audience, filter: start.filter };
         let begun = Subscription::begin(&self.handle, reader, &start.cursor).await;
         let subscription = begun.map_err(|error| refused(&error))?;
-        let answers = stream::answers(subscription, requests, &self.bounds, self.stopping.clone(), place);
+        let answers = stream::answers(subscription, requests, self.bounds, self.stopping.clone(), place);
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -25,7 +25,7 @@ const BATCH: u32 = 128;
 const PASSING: Duration = Duration::from_secs(1);
 
 /// How long things may take.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Between two messages to a reader.
     pub(super) keep_alive: Duration,
@@ -39,7 +39,7 @@ pub(super) struct Bounds {
 pub(super) fn answers(
     subscription: Subscription,
     requests: Streaming<SubscribeRequest>,
-    bounds: &Bounds,
+    bounds: Bounds,
     stopping: CancellationToken,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<SubscribeResponse, Status>> + Send + 'static {
@@ -167,5 +167,23 @@ impl Serving {
             records: page.records.into_iter().map(record).collect(),
         };
         SubscribeResponse { response: Some(Response::Batch(batch)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large what a function gives is.
+    fn size<A, B, C, D, E, T>(_: impl Fn(A, B, C, D, E) -> T) -> usize {
+        size_of::<T>()
+    }
+
+    /// What the documentation says of a reader without credit. On top of it come its name and the words of its filter.
+    #[test]
+    fn a_stream_holds_less_than_four_kilobytes() {
+        let bytes = size(answers);
+        println!("{bytes} bytes");
+        assert!(bytes < 4_096, "{bytes}");
     }
 }

@@ -1,5 +1,7 @@
 //! Readers of the feed over real connections: credit, proof, keep-alives, and every way in which a stream ends.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
