@@ -407,7 +407,7 @@ async fn there_are_only_so_many_readers_and_each_says_what_it_wants() {
     with_front(Settings { max_feed_readers: 1, first_request_timeout: soon, ..quiet() }, async |front| {
         let channel = channel(front).await;
         let mut client = FeedServiceClient::new(channel.clone());
-        let silent = client.subscribe(stream::pending()).await.err().expect("it is refused");
+        let silent = client.subscribe(stream::pending()).await.expect_err("it is refused");
         assert_eq!((silent.code(), reason(&silent).1.as_str()), (Code::DeadlineExceeded, "NO_REQUEST"));
         let reader = Reader::begin(&channel, start("")).await;
         let refused = refusal(Reader::try_begin(&channel, begins(start(""))).await);
