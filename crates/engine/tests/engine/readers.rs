@@ -223,7 +223,9 @@ async fn whenever_it_is_cut_off_and_whatever_is_purged_a_reader_has_what_is_tagg
             corpus.items.extend(lost);
         }
         let mut stage = Stage::new();
-        let open = |stage: &mut Stage| stage.open(corpus.charts[0].clone(), 7, days);
+        // Purging takes a slice at a time too.
+        let slice = if days.is_some() { 1_000 } else { 7 };
+        let open = |stage: &mut Stage| stage.open(corpus.charts[0].clone(), slice, days);
         open(&mut stage);
         let mut gateway = start(&mut stage);
         let mut order: Vec<usize> = (0..corpus.items.len()).collect();
@@ -248,6 +250,8 @@ async fn whenever_it_is_cut_off_and_whatever_is_purged_a_reader_has_what_is_tagg
             });
             let handle = gateway.handle();
             handle.take_in(prepared.collect()).await.expect("it is taken in");
+            // When this is answered, all is purged that may be since then.
+            handle.take_in(Vec::new()).await.expect("it is taken in");
             for reader in &mut readers {
                 for _ in 0..chance.count(0, 3) {
                     let (most, keeps) = (chance.count(1, 6), chance.percent(85));
