@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "samspor/v1/admin.proto",
         "samspor/v1/change.proto",
         "samspor/v1/delivery.proto",
+        "samspor/v1/feed.proto",
         "samspor/v1/quarantine.proto",
         "samspor/v1/records.proto",
         "samspor/v1/registry.proto",

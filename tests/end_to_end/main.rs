@@ -5,6 +5,7 @@ mod conflicts;
 mod deployment;
 mod distributor;
 mod faults;
+mod feed;
 mod folders;
 mod formats;
 mod forward;

@@ -29,14 +29,14 @@ fn edit(deployment: &Deployment, from: &str, to: &str) -> Result<()> {
 }
 
 /// Waits until the front listens, and lets the commands find it by the configuration.
-async fn reach(deployment: &Deployment, running: &mut Running) -> Result<Channel> {
+pub(crate) async fn reach(deployment: &Deployment, running: &mut Running) -> Result<Channel> {
     let address = front(deployment, running).await?;
     edit(deployment, "127.0.0.1:0", &address)?;
     Ok(connect(&format!("http://{address}")).await?)
 }
 
 /// A solution that takes every posting of an account, and postings of it.
-async fn send(deployment: &Deployment, postings: usize) -> Result<()> {
+pub(crate) async fn send(deployment: &Deployment, postings: usize) -> Result<()> {
     let json = |message: Value| Message::new("application/json", message.to_string());
     let solution = json!({"type": "solution", "id": "sb", "version": 1, "name": "SB", "claims": [{"account": "5.28.21"}]});
     deployment.client.publish(&format!("{QUEUE}registry"), [json(solution)]).await?;

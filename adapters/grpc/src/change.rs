@@ -64,7 +64,7 @@ fn change(held: Held) -> HeldChange {
 }
 
 /// Sums may be longer than amounts may.
-fn kroner(ore: i128) -> String {
+pub(crate) fn kroner(ore: i128) -> String {
     let sign = if ore < 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", ore.unsigned_abs() / 100, ore.unsigned_abs() % 100)
 }

@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 pub use crate::v1::admin_service_client::AdminServiceClient;
 pub use crate::v1::change_service_client::ChangeServiceClient;
 pub use crate::v1::delivery_service_client::DeliveryServiceClient;
+pub use crate::v1::feed_service_client::FeedServiceClient;
 pub use crate::v1::quarantine_service_client::QuarantineServiceClient;
 pub use crate::v1::registry_service_client::RegistryServiceClient;
 pub use tonic::transport::Channel;

@@ -11,6 +11,7 @@ mod conflicts;
 mod delivery;
 pub mod door;
 mod facts;
+mod feed;
 mod health;
 mod private;
 mod put;

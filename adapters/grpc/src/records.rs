@@ -21,12 +21,17 @@ impl Encode for Encoder {
     }
 
     fn encode(&self, record: &Record) -> Bytes {
-        let kind = match record {
-            Record::Ledger(record) => Kind::Ledger(ledger(record)),
-            Record::Lis(record) => Kind::Lis(lis(record)),
-        };
-        Bytes::from(TargetRecord { record: Some(kind) }.encode_to_vec())
+        Bytes::from(target_record(record).encode_to_vec())
     }
+}
+
+/// A record as targets and readers of the feed get it.
+pub(crate) fn target_record(record: &Record) -> TargetRecord {
+    let kind = match record {
+        Record::Ledger(record) => Kind::Ledger(ledger(record)),
+        Record::Lis(record) => Kind::Lis(lis(record)),
+    };
+    TargetRecord { record: Some(kind) }
 }
 
 fn ledger(record: &domain::LedgerRecord) -> LedgerRecord {

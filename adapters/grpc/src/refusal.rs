@@ -1,7 +1,7 @@
 //! What a caller is told when a call does nothing: `google.rpc.Status` with details that stay the same.
 
 use samspor_domain::{Fault, Reason};
-use samspor_engine::Unavailable;
+use samspor_engine::{CursorError, Unavailable};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -36,6 +36,48 @@ pub(crate) fn quarantined(fault: &Fault) -> Status {
 /// A store that did not take it, or did not answer.
 pub(crate) fn unavailable(error: &Unavailable) -> Status {
     Status::with_error_details(Code::Unavailable, error.to_string(), info("STORE_UNAVAILABLE"))
+}
+
+/// A cursor that the feed cannot be read on from.
+pub(crate) fn cursor(error: CursorError) -> Status {
+    let (code, reason) = match error {
+        CursorError::Malformed => (Code::InvalidArgument, "CURSOR_MALFORMED"),
+        CursorError::OfAnotherReader => (Code::InvalidArgument, "CURSOR_OF_ANOTHER_READER"),
+        CursorError::OfAnotherFilter => (Code::InvalidArgument, "CURSOR_OF_ANOTHER_FILTER"),
+        CursorError::OfAnotherEpoch => (Code::FailedPrecondition, "CURSOR_OF_ANOTHER_EPOCH"),
+        CursorError::Ahead => (Code::OutOfRange, "CURSOR_AHEAD"),
+        CursorError::TooOld => (Code::OutOfRange, "CURSOR_TOO_OLD"),
+    };
+    Status::with_error_details(code, error.to_string(), info(reason))
+}
+
+/// A caller whose roles do not allow it.
+pub(crate) fn not_allowed(message: &str) -> Status {
+    Status::with_error_details(Code::PermissionDenied, message, info("ROLE_MISSING"))
+}
+
+/// More readers of the feed than there may be.
+pub(crate) fn too_many_readers() -> Status {
+    let message = "as many readers of the feed as there may be are there already; try again later";
+    Status::with_error_details(Code::ResourceExhausted, message, info("TOO_MANY_READERS"))
+}
+
+/// A stream whose first request did not come.
+pub(crate) fn no_request() -> Status {
+    let message = "the first request, which says what to read, did not come in time";
+    Status::with_error_details(Code::DeadlineExceeded, message, info("NO_REQUEST"))
+}
+
+/// A stream that ends because the gateway does.
+pub(crate) fn stopping() -> Status {
+    let message = "the gateway is stopping; subscribe again with the last cursor";
+    Status::with_error_details(Code::Unavailable, message, info("STOPPING"))
+}
+
+/// A stream that was open for as long as one may be.
+pub(crate) fn aged() -> Status {
+    let message = "the stream was open for as long as one may be; subscribe again with the last cursor";
+    Status::with_error_details(Code::Unavailable, message, info("STREAM_AGED"))
 }
 
 /// What is asked about is not there.

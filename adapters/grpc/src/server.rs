@@ -17,12 +17,14 @@ use crate::admin::{Admin, Reload};
 use crate::change::Change;
 use crate::delivery::Delivery;
 use crate::door::{Door, Guard};
+use crate::feed::Feed;
 use crate::health::Health;
 use crate::quarantine::Quarantine;
 use crate::registry::Registry;
 use crate::v1::admin_service_server::AdminServiceServer;
 use crate::v1::change_service_server::ChangeServiceServer;
 use crate::v1::delivery_service_server::DeliveryServiceServer;
+use crate::v1::feed_service_server::FeedServiceServer;
 use crate::v1::quarantine_service_server::QuarantineServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
 use crate::{DESCRIPTORS, wire};
@@ -53,6 +55,14 @@ pub struct Settings {
     pub keep_alive_timeout: Duration,
     /// After this a connection takes no further calls; clients then make another one.
     pub max_connection_age: Duration,
+    /// Readers of the feed at once, over all connections.
+    pub max_feed_readers: usize,
+    /// How long a reader's stream may be open; then it subscribes again, on another connection where there is a newer one.
+    pub max_feed_age: Duration,
+    /// How often a reader of the feed that gets nothing is told so.
+    pub feed_keep_alive: Duration,
+    /// How long a caller that opens a stream may take to say what it wants.
+    pub first_request_timeout: Duration,
     /// How long callers may take to finish when the front stops. Then their connections are cut.
     pub drain_deadline: Duration,
 }
@@ -70,6 +80,10 @@ impl Settings {
             keep_alive_interval: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(10),
             max_connection_age: Duration::from_secs(60 * 60),
+            max_feed_readers: 2_000,
+            max_feed_age: Duration::from_secs(60 * 60),
+            feed_keep_alive: Duration::from_secs(15),
+            first_request_timeout: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(5),
         }
     }
@@ -193,6 +207,7 @@ impl Bound {
         let source = SourceName::new(SOURCE).expect("a name of four bytes");
         let change = Change { handle: handle.clone() };
         let delivery = Delivery { handle: handle.clone() };
+        let feed = Feed::new(handle.clone(), &settings, stopping.clone());
         let quarantine = Quarantine { handle: handle.clone(), show };
         let registry = Registry { handle, source };
         let health = Health { parts: status.watch(), stopping: stopping.clone() };
@@ -217,6 +232,7 @@ impl Bound {
             .add_service(
                 DeliveryServiceServer::new(delivery).max_decoding_message_size(settings.max_message_bytes),
             )
+            .add_service(FeedServiceServer::new(feed).max_decoding_message_size(settings.max_message_bytes))
             .add_service(
                 QuarantineServiceServer::new(quarantine)
                     .max_decoding_message_size(settings.max_message_bytes),

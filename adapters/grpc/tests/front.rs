@@ -1,6 +1,7 @@
 //! The front over real connections, to a real engine and store.
 
 mod door;
+mod feed;
 mod gateway;
 mod peer;
 mod quarantine;
@@ -379,6 +380,7 @@ async fn reflection_lists_and_describes_the_services() {
                 "samspor.v1.AdminService",
                 "samspor.v1.ChangeService",
                 "samspor.v1.DeliveryService",
+                "samspor.v1.FeedService",
                 "samspor.v1.QuarantineService",
                 "samspor.v1.RegistryService",
             ]

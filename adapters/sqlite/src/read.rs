@@ -173,16 +173,17 @@ impl Read for Sqlite {
         self.all(&record_where("f.posting = ? ORDER BY f.revision"), [posting.0], code::record)
     }
 
-    fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>> {
+    fn newest_between(&mut self, after: Seq, until: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>> {
         let sql = format!(
-            "SELECT {}, {} FROM feed f JOIN posting p ON p.no = f.posting {} WHERE f.seq > ? AND NOT EXISTS \
-             (SELECT 1 FROM feed n WHERE n.posting = f.posting AND n.revision > f.revision) ORDER BY f.seq LIMIT ?",
+            "SELECT {}, {} FROM feed f JOIN posting p ON p.no = f.posting {} WHERE f.seq > ? AND f.seq <= ? AND NOT \
+             EXISTS (SELECT 1 FROM feed n WHERE n.posting = f.posting AND n.revision > f.revision) ORDER BY f.seq \
+             LIMIT ?",
             code::RECORD,
             code::POSTING,
             code::PERSONS,
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(&sql, params![after.0, limit], |row| {
+        self.all(&sql, params![after.0, until.0, limit], |row| {
             Ok((code::record(row)?, code::posting(row, code::RECORD_COLUMNS)?))
         })
     }

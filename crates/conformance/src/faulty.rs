@@ -167,7 +167,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn purged(&mut self, source: SourceNo, id: &Pseudonym) -> Result<Option<Pseudonym>>;
         fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>>;
         fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>>;
-        fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
+        fn newest_between(&mut self, after: Seq, until: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
         fn count_newest_after(&mut self, after: Seq) -> Result<i64>;
         fn last_seq(&mut self) -> Result<Seq>;
         fn cursor(&mut self, target: &Text) -> Result<Seq>;

@@ -430,8 +430,13 @@ pub trait Read: Send + ReadQuarantine + ReadForward {
     fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>>;
     /// All feed records of a posting, oldest first.
     fn records_of(&mut self, posting: PostingNo) -> Result<Vec<FeedRow>>;
-    /// Records above `after` that are their posting's newest, in order, at most `limit`, with their postings.
-    fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
+    /// Records above `after` that are their posting's newest, in order, at most `limit`, with their postings. Where many
+    /// are superseded, it looks at far more than it answers.
+    fn newest_after(&mut self, after: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>> {
+        self.newest_between(after, Seq(i64::MAX), limit)
+    }
+    /// The same of the records up to `until`, that one among them. It looks at no others.
+    fn newest_between(&mut self, after: Seq, until: Seq, limit: usize) -> Result<Vec<(FeedRow, PostingRow)>>;
     /// How many records above `after` are their posting's newest.
     fn count_newest_after(&mut self, after: Seq) -> Result<i64>;
     /// The last number that a record was given.

@@ -10,6 +10,7 @@ use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reas
 use samspor_vault::{Purpose, Vault};
 
 use crate::books::Advance;
+use crate::cursor::{self, Epoch};
 use crate::forward::{self, Lines};
 use crate::halve::{Tried, broke};
 use crate::intake::Prepared;
@@ -82,6 +83,8 @@ pub struct Core {
     pub(crate) withdrawals: Withdrawals,
     /// Above which revision the first of a posting is.
     pub(crate) floor: i64,
+    /// Which of the lives of the feed this is; cursors hold in one of them only.
+    pub(crate) epoch: Epoch,
     /// The store may say that answers are by other charts than these. The next transaction says it again.
     pub(crate) charts_in_doubt: bool,
     /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
@@ -115,6 +118,7 @@ impl Core {
         let last = last_instant(&mut *store)?;
         let (scrubbing, lines) = (Scrubbing::load(&mut *store)?, forward::lines(&mut *store)?);
         let floor = restore::floor(&mut *store)?;
+        let epoch = cursor::epoch(&mut *store)?;
         let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
@@ -133,11 +137,13 @@ impl Core {
             tracing: Noting::default(),
             withdrawals: Withdrawals::default(),
             floor,
+            epoch,
             charts_in_doubt,
             must_undo,
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
+            cursor::note_epoch(&mut *core.store, epoch)?;
             core.add_up_tagged()?;
             core.note_charts_and_rules()
         })?;

@@ -6,10 +6,9 @@ use samspor_domain::store::{Read, Result};
 use samspor_domain::{Cause, Seq, Text};
 
 use crate::core::Core;
+use crate::cursor::{EPOCH, Epoch};
 use crate::status::target_part;
 
-/// The store's value by which cursors of the feed know whether they are of it: 16 random bytes.
-const EPOCH: &str = "feed-epoch";
 /// The store's value of the revision above which this store's first ones are.
 const FLOOR: &str = "revision-floor";
 
@@ -45,7 +44,7 @@ impl Core {
     ///
     /// # Errors
     /// The store does not take it.
-    pub fn begin_epoch(&mut self, epoch: [u8; 16], targets: &[Text]) -> Result<i64> {
+    pub fn begin_epoch(&mut self, epoch: Epoch, targets: &[Text]) -> Result<i64> {
         let mut known: Vec<Text> = targets.to_vec();
         known.extend(self.store.cursors()?.into_iter().map(|(name, _)| name));
         known.extend(self.store.forwardings()?.into_iter().map(|line| line.target));
@@ -57,7 +56,7 @@ impl Core {
             core.store.set_meta(EPOCH, &epoch)?;
             core.store.set_meta(FLOOR, &floor.to_be_bytes())
         })?;
-        self.floor = floor;
+        (self.epoch, self.floor) = (epoch, floor);
         Ok(floor)
     }
 

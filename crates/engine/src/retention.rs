@@ -17,7 +17,7 @@ use samspor_domain::{
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Became, Core, conflict};
-use crate::kept;
+use crate::{cursor, kept};
 
 /// The store's value that says how far purging came.
 const PROGRESS: &str = "purging";
@@ -93,6 +93,8 @@ struct Slice {
     persons: BTreeSet<PersonNo>,
     /// How many these may be.
     most_persons: usize,
+    /// The last feed record that went with its posting.
+    last_record: Seq,
 }
 
 impl Slice {
@@ -157,7 +159,9 @@ impl Core {
         let progress = Progress::load(&mut *self.store)?;
         let (left, most_persons) = (self.slice(), self.store.persons_at_once()?);
         let (put_off, persons) = (false, BTreeSet::new());
-        let mut slice = Slice { progress: progress.clone(), until, left, put_off, persons, most_persons };
+        let last_record = Seq::default();
+        let mut slice =
+            Slice { progress: progress.clone(), until, left, put_off, persons, most_persons, last_record };
         let erased = self.store.erase_quarantine(until, slice.left)?;
         if erased > 0 {
             self.erased()?;
@@ -167,6 +171,7 @@ impl Core {
         self.purge_postings(&mut slice)?;
         // Once for each, when all that named them is gone.
         self.store.drop_unused(&slice.persons.iter().copied().collect::<Vec<_>>())?;
+        cursor::note_purged(&mut *self.store, slice.last_record)?;
         if slice.progress != progress || !self.retention.begun {
             self.purging_came(&slice.progress)?;
         }
@@ -446,6 +451,8 @@ impl Core {
     fn purge_posting(&mut self, row: &PostingRow, slice: &mut Slice) -> Result<()> {
         self.remember_purged(row.source, &row.posting)?;
         self.unhand(row)?;
+        let newest = self.store.newest_record(row.no)?.map(|record| record.seq);
+        slice.last_record = slice.last_record.max(newest.unwrap_or_default());
         slice.persons.extend(self.store.delete_posting(row.no)?);
         slice.left -= 1;
         self.erased()

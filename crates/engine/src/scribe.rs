@@ -27,12 +27,26 @@ pub enum Audience {
     Lis,
 }
 
+/// A record as a reader may see it, before it is written.
+pub(crate) struct Described {
+    /// What stands in the books when it is delivered.
+    handing: Handing,
+    /// Its stable id.
+    pub(crate) message_id: String,
+    /// What it says.
+    pub(crate) record: Record,
+    /// The topics that its posting left, in the order in which it had them: the solution and the area of each.
+    left: Vec<(Text, Text)>,
+}
+
 /// What a target gets.
 enum Writes {
     /// The feed's records.
     Records(Audience, Arc<dyn Encode>),
     /// The postings of a source as they came.
     Bodies(SourceName, Arc<dyn Carry>),
+    /// Nothing is written: the reader takes the records themselves.
+    Nothing(Audience),
 }
 
 /// Writes what one target gets: the feed's records, or postings as they came.
@@ -55,6 +69,12 @@ impl Scribe {
         Self { vault, writes, filter, pseudonyms, sources: BTreeMap::new() }
     }
 
+    /// A scribe for whoever reads the feed itself, under a name that a target may have as well: pseudonyms are the same then.
+    pub(crate) fn reading(vault: Arc<Vault>, reader: &Text, audience: Audience, filter: TagFilter) -> Self {
+        let pseudonyms = vault.target(reader);
+        Self { vault, writes: Writes::Nothing(audience), filter, pseudonyms, sources: BTreeMap::new() }
+    }
+
     /// A scribe for the target of that name, to which a source's postings pass on.
     #[must_use]
     pub fn forwarding(vault: Arc<Vault>, target: &Text, source: SourceName, carrier: Arc<dyn Carry>) -> Self {
@@ -66,7 +86,7 @@ impl Scribe {
     /// Whose postings pass on, if that is what the target gets.
     pub(crate) fn forwards(&self) -> Option<&SourceName> {
         match &self.writes {
-            Writes::Records(..) => None,
+            Writes::Records(..) | Writes::Nothing(_) => None,
             Writes::Bodies(source, ..) => Some(source),
         }
     }
@@ -74,7 +94,7 @@ impl Scribe {
     /// Whether what it passes on has room for the tags of a solution, as far as that can be known.
     pub(crate) fn has_room_for(&self, solution: &Text) -> bool {
         match &self.writes {
-            Writes::Records(..) => true,
+            Writes::Records(..) | Writes::Nothing(_) => true,
             Writes::Bodies(_, carrier) => carrier.has_room_for(solution),
         }
     }
@@ -147,14 +167,30 @@ impl Scribe {
     }
 
     /// The messages of a feed record: one, or for readers by topic also an `untag` under each topic that it left; and
-    /// what stands in the books when they are delivered. None of a record that the filter lets pass by: the target has
-    /// nothing of its posting. What it is to have no longer is an `untag`, which tells nothing of the tag that there is.
+    /// what stands in the books when they are delivered. None of a record that the filter lets pass by.
     fn records(
         &mut self,
         reader: &mut dyn Read,
         row: &FeedRow,
         posting: &PostingRow,
     ) -> Result<Option<(Handing, Vec<Outgoing>)>> {
+        let Some(described) = self.describe(reader, row, posting)? else { return Ok(None) };
+        let Described { handing, message_id, record, left } = described;
+        let messages = match record {
+            Record::Lis(record) => self.by_topic(&message_id, record, left),
+            Record::Ledger(_) => vec![self.outgoing(message_id, None, &record)],
+        };
+        Ok(Some((handing, messages)))
+    }
+
+    /// A feed record as the reader may see it; none of a record that the filter lets pass by: the reader has nothing of its
+    /// posting. What it is to have no longer is an `untag`, which tells nothing of the tag that there is.
+    pub(crate) fn describe(
+        &mut self,
+        reader: &mut dyn Read,
+        row: &FeedRow,
+        posting: &PostingRow,
+    ) -> Result<Option<Described>> {
         let mut revision = kept::open_revision(&self.vault, row)?
             .ok_or_else(|| StoreError::Damaged("a newest feed record is empty".into()))?;
         match self.filter.fit(&revision) {
@@ -174,11 +210,20 @@ impl Scribe {
             is_short: false,
             receipt: None,
         };
-        let messages = match self.writes {
-            Writes::Records(Audience::Lis, _) => self.to_lis(source, row, posting, revision),
-            _ => vec![self.to_ledger(source, row, posting, revision)],
+        let mut left: Vec<(Text, Text)> = Vec::new();
+        for key in &revision.left {
+            let topic = (key.solution.clone(), key.area.clone());
+            if !left.contains(&topic) {
+                left.push(topic);
+            }
+        }
+        let (message_id, record) = match self.writes {
+            Writes::Records(Audience::Lis, _) | Writes::Nothing(Audience::Lis) => {
+                self.for_lis(source, row, posting, revision)
+            }
+            _ => for_ledger(source, row, posting, revision),
         };
-        Ok(Some((handing, messages)))
+        Ok(Some(Described { handing, message_id, record, left }))
     }
 
     /// A posting's source, and the keyed hash of its id.
@@ -201,45 +246,20 @@ impl Scribe {
         Ok((name.clone(), keys.text("posting", posting.posting.id.as_str())))
     }
 
-    fn to_ledger(
+    fn for_lis(
         &self,
         source: SourceName,
         row: &FeedRow,
         posting: &PostingRow,
         revision: Revision,
-    ) -> Outgoing {
-        let said = &posting.posting;
-        let message_id = format!("{source}:{}:{}", said.id, row.revision);
-        let record = LedgerRecord {
-            source,
-            posting: said.id.clone(),
-            revision: row.revision,
-            change: revision.change(),
-            date: said.date,
-            account: said.account,
-            amount: said.amount,
-            voucher: said.voucher.clone(),
-            tag: revision.tag,
-            cause: row.cause,
-            registered: row.registered,
-        };
-        self.outgoing(message_id, None, &Record::Ledger(record))
-    }
-
-    fn to_lis(
-        &self,
-        source: SourceName,
-        row: &FeedRow,
-        posting: &PostingRow,
-        revision: Revision,
-    ) -> Vec<Outgoing> {
+    ) -> (String, Record) {
         let said = &posting.posting;
         // Posting ids are unique in their source only; a source's name holds no NUL that could blur the two.
         let pseudonym = self.pseudonyms.text("posting", &format!("{source}\0{}", said.id));
         let message_id = format!("{source}:{}:{}", hex(&pseudonym.0), row.revision);
         let month: Date = said.date.first_of_month();
         let family = revision.tag.as_ref().and_then(|tag| tag.family.as_ref());
-        let tagged = LisRecord {
+        let record = LisRecord {
             source,
             posting: pseudonym,
             family: family.map(|family| self.pseudonyms.text("family", family.as_str())),
@@ -252,33 +272,56 @@ impl Scribe {
             amount: said.amount,
             tag: revision.tag,
         };
+        (message_id, Record::Lis(record))
+    }
+
+    /// What readers by topic get of a record: an `untag` under each topic that its posting left, and the tag under its own.
+    fn by_topic(&self, message_id: &str, tagged: LisRecord, left: Vec<(Text, Text)>) -> Vec<Outgoing> {
         let now = tagged.tag.as_ref().map(|tag| (tag.solution.clone(), tag.area.clone()));
-        let mut left: Vec<(Text, Text)> = Vec::new();
-        for key in revision.left {
-            let topic = (key.solution, key.area);
-            if now.as_ref() != Some(&topic) && !left.contains(&topic) {
-                left.push(topic);
-            }
-        }
         // A reader of several topics gets the `untag` first, and at the same revision a `tag` goes before an `untag`.
         let untagged =
             LisRecord { change: Change::Untag, family: None, citizen: None, tag: None, ..tagged.clone() };
         let untagged = Record::Lis(untagged);
+        let left = left.into_iter().filter(|topic| now.as_ref() != Some(topic));
         let mut messages: Vec<Outgoing> =
-            left.into_iter().map(|topic| self.outgoing(message_id.clone(), Some(topic), &untagged)).collect();
+            left.map(|topic| self.outgoing(message_id.to_owned(), Some(topic), &untagged)).collect();
         if now.is_some() {
-            messages.push(self.outgoing(message_id, now, &Record::Lis(tagged)));
+            messages.push(self.outgoing(message_id.to_owned(), now, &Record::Lis(tagged)));
         }
         messages
     }
 
     fn outgoing(&self, message_id: String, topic: Option<(Text, Text)>, record: &Record) -> Outgoing {
         let Writes::Records(_, encoder) = &self.writes else {
-            unreachable!("a target that forwards reads no records")
+            unreachable!("only what gets records as messages has them written")
         };
         let body = encoder.encode(record);
         Outgoing { message_id, topic, content_type: encoder.content_type().into(), body, trace: None }
     }
+}
+
+fn for_ledger(
+    source: SourceName,
+    row: &FeedRow,
+    posting: &PostingRow,
+    revision: Revision,
+) -> (String, Record) {
+    let said = &posting.posting;
+    let message_id = format!("{source}:{}:{}", said.id, row.revision);
+    let record = LedgerRecord {
+        source,
+        posting: said.id.clone(),
+        revision: row.revision,
+        change: revision.change(),
+        date: said.date,
+        account: said.account,
+        amount: said.amount,
+        voucher: said.voucher.clone(),
+        tag: revision.tag,
+        cause: row.cause,
+        registered: row.registered,
+    };
+    (message_id, Record::Ledger(record))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::blocking;
 use crate::books::Advance;
 use crate::core::{Became, Core};
+use crate::cursor::Epoch;
 use crate::halve::Tried;
 use crate::intake::{Intakes, Prepared};
 use crate::log::Log;
@@ -80,7 +81,10 @@ enum Command {
 pub struct Handle {
     // Dropped first: the writer ends with the last of the senders, and closes the store as the last one.
     reader: Arc<Mutex<Box<dyn Read>>>,
+    /// Those who read the feed wait for each other, and nobody else waits for them.
+    feed_reader: Arc<Mutex<Box<dyn Read>>>,
     vault: Arc<Vault>,
+    pub(crate) epoch: Epoch,
     commands: mpsc::Sender<Command>,
     /// How far the feed reaches, and how far the logs of what passes on.
     newest: [watch::Receiver<Seq>; 2],
@@ -119,7 +123,23 @@ impl Handle {
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let (mut reader, vault) = (Arc::clone(&self.reader).lock_owned().await, Arc::clone(&self.vault));
+        self.ask(&self.reader, ask).await
+    }
+
+    /// The same for those who read the feed: they are many, and in no hurry.
+    pub(crate) async fn read_feed<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.ask(&self.feed_reader, ask).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        reader: &Arc<Mutex<Box<dyn Read>>>,
+        ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (mut reader, vault) = (Arc::clone(reader).lock_owned().await, Arc::clone(&self.vault));
         let answer = blocking::start(async move { ask(&mut **reader, &vault) }).await;
         let because = |why| Unavailable { did_not: DID_NOT_ANSWER, why };
         match answer {
@@ -199,6 +219,11 @@ impl Handle {
         retention::until(days?, self.now())
     }
 
+    /// The keys, for what is made of them without the store.
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
     /// What is measured of the hot path.
     #[must_use]
     pub fn measures(&self) -> &Measures {
@@ -249,9 +274,12 @@ impl Writer {
         let retention_days = watch::Sender::new(core.retention.days);
         let vault = Arc::clone(&core.keyring.vault);
         let reader = Arc::new(Mutex::new(core.store().reader()?));
+        let feed_reader = Arc::new(Mutex::new(core.store().reader()?));
         let handle = Handle {
             reader,
+            feed_reader,
             vault,
+            epoch: core.epoch,
             commands: send,
             newest: newest.each_ref().map(watch::Sender::subscribe),
             retention_days: retention_days.subscribe(),

@@ -3,6 +3,7 @@
 //! Every key is derived from one master secret with HKDF-SHA-256 (RFC 5869), each under a label of its own. Pseudonyms
 //! are HMAC-SHA-256 (RFC 2104), cut to 16 bytes. Sealing is AES-256-GCM (NIST SP 800-38D) with a random nonce.
 
+mod marks;
 mod pseudonyms;
 mod sealing;
 
@@ -13,6 +14,7 @@ use samspor_domain::{SourceName, Text};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+pub use marks::{MARK_BYTES, Marks};
 pub use pseudonyms::Pseudonyms;
 pub use sealing::{OpenError, Purpose};
 
@@ -71,6 +73,12 @@ impl Vault {
     #[must_use]
     pub fn target(&self, name: &Text) -> Pseudonyms {
         Pseudonyms::new(&derive(&self.root, &["target", name.as_str()]))
+    }
+
+    /// The marks by which the cursors of the feed's readers are known.
+    #[must_use]
+    pub fn cursors(&self) -> Marks {
+        Marks::new(&derive(&self.root, &["feed-cursor"]))
     }
 
     /// A value by which a store knows whether it was made with the same master secret. It tells nothing of it.

@@ -22,7 +22,7 @@ use crate::supervision::settings;
 
 const THEN: &str = "2026-03-10T08:00:00Z";
 
-struct Stands;
+pub(crate) struct Stands;
 
 impl samspor_domain::Clock for Stands {
     fn now(&self) -> jiff::Timestamp {
@@ -76,12 +76,12 @@ fn outlet(stage: &Stage, name: &str, audience: Audience, filter: TagFilter, keep
 }
 
 /// The filter keys that the journal's tags have now.
-fn keys(stage: &mut Stage) -> Vec<FilterKey> {
+pub(crate) fn keys(stage: &mut Stage) -> Vec<FilterKey> {
     stage.journal().iter().filter_map(|(_, tag)| tag.as_ref()).map(FilterKey::from).collect()
 }
 
 /// A filter with one list or several, of words that occur.
-fn filter(keys: &[FilterKey], chance: &mut Chance) -> TagFilter {
+pub(crate) fn filter(keys: &[FilterKey], chance: &mut Chance) -> TagFilter {
     let mut words = |percent: u32| {
         let mut some: Vec<FilterKey> = Vec::new();
         if chance.percent(percent) {

@@ -19,6 +19,7 @@ mod missing;
 mod panics;
 mod put_off;
 mod quarantine;
+mod readers;
 mod released;
 mod restoring;
 mod retention;
