@@ -71,6 +71,7 @@ impl Running {
         let made = wiring::made(&config).map_err(one)?;
         let (changes, plan) = self.plan(&config, &made).map_err(one)?;
         self.control.take_over(plan).await.map_err(|error| one(error.into()))?;
+        self.control.set_callers(wiring::callers(&config));
         (self.config, self.made) = (config, made);
         Ok(changes)
     }
@@ -118,8 +119,11 @@ impl Running {
         }
         changes.removed = self.made.keys().filter(|part| !made.contains_key(*part)).cloned().collect();
         let old = &self.config;
+        let callers =
+            |config: &Config| config.grpc.as_ref().map(|grpc| grpc.callers.clone()).unwrap_or_default();
         let settings = [
             ("charts", old.charts != config.charts),
+            ("grpc.sources", callers(old) != callers(config)),
             ("journal.retention_days", old.journal.retention_days != config.journal.retention_days),
             ("engine.brake_postings", old.engine.brake_postings != config.engine.brake_postings),
             ("engine.slice_postings", old.engine.slice_postings != config.engine.slice_postings),

@@ -124,6 +124,7 @@ async fn bind(config: &Config, gateway: &Gateway, ask: mpsc::Sender<Reload>) -> 
     // Callers who do not finish leave half of the time to the rest.
     let drain_deadline = usual.drain_deadline.min(config.engine.shutdown_deadline / 2);
     let settings = samspor_grpc::Settings { drain_deadline, ..usual };
+    gateway.control().set_callers(wiring::callers(config));
     let server = Server::new(settings, gateway.handle(), gateway.status());
     let server = server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask);
     let bound = server.bind().await?;

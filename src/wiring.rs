@@ -17,8 +17,8 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Carries, Config, Distributor, Encoding, Format, Forward, Http, Payload, Queue,
-    QueueType, Route, Source, SourceWay, Target, TargetFormat, Topology, Way,
+    Amqp, Audience, Broker, Caller, Carries, Config, Distributor, Encoding, Format, Forward, Http, MaySend,
+    Payload, Queue, QueueType, Route, Source, SourceWay, Target, TargetFormat, Topology, Way,
 };
 use crate::open::MachineClock;
 
@@ -67,12 +67,24 @@ pub(crate) fn intake(source: &Source) -> Intake {
     Intake {
         source: source.name.clone(),
         decoder,
-        may_send: Permissions {
-            postings: source.may_send.postings,
-            facts: source.may_send.facts.clone(),
-            receipts_of: source.may_send.receipts_of.clone(),
-        },
+        may_send: permissions(&source.may_send),
         max_body_bytes: source.max_body_bytes,
+    }
+}
+
+/// How a caller's messages are read.
+pub(crate) fn callers(config: &Config) -> Vec<Intake> {
+    let callers = config.grpc.iter().flat_map(|grpc| &grpc.callers);
+    let intake = |caller: &Caller| samspor_grpc::intake(caller.name.clone(), permissions(&caller.may_send));
+    // What registrars put is decoded again too, should it ever lie in quarantine.
+    callers.map(intake).chain([samspor_grpc::registrar()]).collect()
+}
+
+fn permissions(may_send: &MaySend) -> Permissions {
+    Permissions {
+        postings: may_send.postings,
+        facts: may_send.facts.clone(),
+        receipts_of: may_send.receipts_of.clone(),
     }
 }
 

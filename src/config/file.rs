@@ -77,8 +77,8 @@ pub(super) struct Vault {
     pub(super) master_key_env: Option<At<String>>,
 }
 
-/// The gRPC front, by which callers put solutions, enrolments and consents. Without this section there is
-/// none.
+/// The gRPC front, by which callers put solutions, enrolments and consents, and systems send their messages;
+/// `docs/api.md` says how. Without this section there is none.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [grpc]")]
@@ -86,6 +86,26 @@ pub(super) struct Grpc {
     /// The address and port to listen on, such as `127.0.0.1:50461`. Only this machine's own addresses are
     /// allowed, since the front knows no callers yet.
     pub(super) listen: At<String>,
+    /// The systems that send their messages over gRPC.
+    #[serde(default)]
+    pub(super) sources: Vec<GrpcSource>,
+}
+
+/// The systems that send their messages over gRPC (`IntakeService`), one section each. Each message names the source that
+/// sends it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [[grpc.sources]]")]
+pub(super) struct GrpcSource {
+    /// Its name, 1 to 120 bytes, which no section of `[[sources]]` has. Postings, cases and grants are named in it, and its
+    /// pseudonyms are made with it: another name makes another source. A system that goes over from a queue to gRPC
+    /// keeps its name, and its section moves here.
+    pub(super) name: At<String>,
+    /// The message types that it may send; any other goes to quarantine as `not-permitted`. Without it:
+    /// `posting`, `case`, `grant`, `payment` and `progress`. A `receipt` needs `receipts_of`.
+    pub(super) may_send: Option<At<Vec<At<String>>>>,
+    /// The target whose receipts come from here. Without `may_send` such a source sends receipts and nothing else.
+    pub(super) receipts_of: Option<At<String>>,
 }
 
 /// The metrics, which Prometheus reads by HTTP at `/metrics`; `docs/observability.md` lists them. Without this section

@@ -4,6 +4,7 @@
 //! secret, and reports every problem at its place. What remains are types in which nothing is unresolved.
 
 mod at;
+mod callers;
 mod charts;
 mod content_types;
 mod distributor;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
 
+pub(crate) use callers::Caller;
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
 pub(crate) use formats::load as load_format;
 pub(crate) use forward::{Carries, Forward};
@@ -92,6 +94,8 @@ pub(crate) struct Vault {
 pub(crate) struct Grpc {
     /// A loopback address.
     pub(crate) listen: SocketAddr,
+    /// The systems that send over it.
+    pub(crate) callers: Vec<Caller>,
 }
 
 /// The metrics.

@@ -11,8 +11,8 @@ use samspor_domain::Text;
 use super::at::{At, Number};
 use super::reading::{Reading, read};
 use super::{
-    Broker, Config, Engine, Grpc, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts,
-    distributor, file, links,
+    Broker, Config, Engine, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts, distributor,
+    file, links,
 };
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
@@ -61,14 +61,15 @@ impl Resolver {
             let rules = charts.0.values().flat_map(|chart| &chart.rules);
             self.areas = rules.map(|rule| rule.area.clone()).collect();
         }
-        links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
+        let callers = file.grpc.as_ref().map_or(&[][..], |grpc| &grpc.sources);
+        links::check(&self.base, (&file.sources, callers), &file.targets, &mut self.reading);
         Config {
             path: path.to_owned(),
             charts_dir,
             charts,
             store: file.store.map(|store| Store { dir: self.path(&store.dir) }),
             vault: file.vault.and_then(|vault| self.vault(&vault)),
-            grpc: file.grpc.and_then(|grpc| self.grpc(&grpc.listen)),
+            grpc: file.grpc.and_then(|grpc| self.grpc(&grpc)),
             metrics: file.metrics.and_then(|metrics| self.metrics(&metrics.listen)),
             traces: file.traces.and_then(|traces| self.traces(&traces)),
             engine: Engine {
@@ -186,23 +187,6 @@ impl Resolver {
                 None
             }
         }
-    }
-
-    fn grpc(&mut self, listen: &At<String>) -> Option<Grpc> {
-        let Ok(address) = listen.parse::<SocketAddr>() else {
-            self.reading.fault(listen.span(), "this is not an address and port such as 127.0.0.1:50461");
-            return None;
-        };
-        if !address.ip().is_loopback() {
-            self.reading
-                .fault(
-                    listen.span(),
-                    "this can be reached from other machines, and the gRPC front knows no callers yet",
-                )
-                .help("listen on 127.0.0.1 or [::1]");
-            return None;
-        }
-        Some(Grpc { listen: address })
     }
 
     fn metrics(&mut self, listen: &At<String>) -> Option<Metrics> {

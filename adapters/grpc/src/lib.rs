@@ -7,9 +7,15 @@ mod admin;
 mod change;
 pub mod client;
 mod conflicts;
+mod deadline;
 mod delivery;
+mod ending;
 mod facts;
 mod health;
+mod intake;
+mod listing;
+mod message;
+mod plans;
 mod private;
 mod put;
 mod quarantine;
@@ -17,12 +23,16 @@ mod reading;
 mod records;
 mod refusal;
 mod registry;
+mod sent;
 mod server;
 mod wire;
+mod writing;
 
 pub use admin::Reload;
+pub use message::{CONTENT_TYPE, Decoder, intake};
 pub use put::Method;
 pub use records::Encoder;
+pub use registry::registrar;
 pub use server::{Bound, Error, SOURCE, Server, Settings};
 
 /// The messages and services of `samspor.v1`, generated from `proto/`.

@@ -378,6 +378,7 @@ async fn reflection_lists_and_describes_the_services() {
                 "samspor.v1.AdminService",
                 "samspor.v1.ChangeService",
                 "samspor.v1.DeliveryService",
+                "samspor.v1.IntakeService",
                 "samspor.v1.QuarantineService",
                 "samspor.v1.RegistryService",
             ]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use samspor_domain::store::{Read, Seq, StoreError};
 use samspor_domain::{Clock, FactNo, SourceName, Text};
 use samspor_vault::Vault;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +19,7 @@ use crate::intake::{Intakes, Prepared};
 use crate::log::Log;
 use crate::measure::Measures;
 use crate::missing::Misunderstood;
+use crate::readers::Readers;
 use crate::retention;
 use crate::scrub::HeldUp;
 use crate::status::{Condition, Status};
@@ -79,7 +80,7 @@ enum Command {
 #[derive(Clone)]
 pub struct Handle {
     // Dropped first: the writer ends with the last of the senders, and closes the store as the last one.
-    reader: Arc<Mutex<Box<dyn Read>>>,
+    readers: Arc<Readers>,
     vault: Arc<Vault>,
     commands: mpsc::Sender<Command>,
     /// How far the feed reaches, and how far the logs of what passes on.
@@ -113,15 +114,17 @@ impl Handle {
         self.hand_over(items).await.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
-    /// Asks the store, beside the writer. Those who ask wait for each other; the writer waits
+    /// Asks the store, beside the writer. A few are answered at once, and more wait; the writer waits
     /// for them only where it scrubs the store's log.
     pub async fn read<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let (mut reader, vault) = (Arc::clone(&self.reader).lock_owned().await, Arc::clone(&self.vault));
-        let answer = blocking::start(async move { ask(&mut **reader, &vault) }).await;
         let because = |why| Unavailable { did_not: DID_NOT_ANSWER, why };
+        let reader = self.readers.take().await;
+        let mut reader = reader.ok_or_else(|| because("it is closed; please report it".into()))?;
+        let vault = Arc::clone(&self.vault);
+        let answer = blocking::start(async move { ask(&mut **reader, &vault) }).await;
         match answer {
             Ok(answer) => answer.map_err(|error| because(explain(&error))),
             Err(_) => Err(because("reading broke; please report it".into())),
@@ -248,9 +251,9 @@ impl Writer {
         let newest = core.ends()?.map(watch::Sender::new);
         let retention_days = watch::Sender::new(core.retention.days);
         let vault = Arc::clone(&core.keyring.vault);
-        let reader = Arc::new(Mutex::new(core.store().reader()?));
+        let readers = Arc::new(Readers::new(core.store())?);
         let handle = Handle {
-            reader,
+            readers,
             vault,
             commands: send,
             newest: newest.each_ref().map(watch::Sender::subscribe),
