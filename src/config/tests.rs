@@ -291,7 +291,7 @@ fn names_are_unique_and_bounded_and_queues_have_one_end() {
         ("\"sapa\"", "\"opus\"", "23:8: there are two sources of this name"),
         ("\"lis\"", "\"ledger\"", "43:8: there are two targets of this name"),
         ("\"opus\"", &format!("\"{long}\""), "17:8: this must be 1 to 120 bytes long, and has 121"),
-        ("\"opus\"", "\"grpc\"", "17:8: the gateway counts what comes over gRPC under this name"),
+        ("\"opus\"", "\"grpc\"", "17:8: the gateway counts what registrars put over gRPC under this name"),
         ("\"opus\"", "\"\"", "17:8: this must be 1 to 120 bytes long, and has 0"),
         (
             "\"events\"",

@@ -1,8 +1,12 @@
 //! The front over real connections, to a real engine and store.
 
 mod gateway;
+mod intake;
+mod mirror;
 mod peer;
 mod quarantine;
+mod reading;
+mod registry;
 
 use std::time::Duration;
 
