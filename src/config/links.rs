@@ -451,7 +451,7 @@ fn receipts(
     let of_sources = sources.iter().filter_map(|source| source.receipts_of.as_ref());
     let all: Vec<_> =
         of_sources.chain(callers.iter().filter_map(|caller| caller.receipts_of.as_ref())).collect();
-    for of in &all {
+    for &of in &all {
         match targets.iter().find(|target| *target.name == **of) {
             None => {
                 reading.fault(of.span(), format!("there is no target `{}`", **of));

@@ -63,3 +63,44 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tonic::Code;
+
+    use super::*;
+
+    /// Answers nothing, ever.
+    struct Silent;
+
+    impl Service<Request<()>> for Silent {
+        type Response = Response<Body>;
+        type Error = std::convert::Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Self::Error>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            Box::pin(pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_call_is_bounded_but_the_stream_that_is_answered_at_its_end() {
+        let limit = Duration::from_secs(30);
+        let call = |path: &str| {
+            let request = Request::builder().uri(path).body(()).unwrap_or_else(|error| panic!("{error}"));
+            Deadline { limit }.layer(Silent).call(request)
+        };
+        let answer =
+            call("/samspor.v1.IntakeService/SubmitMessage").await.unwrap_or_else(|error| match error {});
+        let status = tonic::Status::from_header_map(answer.headers());
+        assert_eq!(status.map(|status| status.code()), Some(Code::DeadlineExceeded));
+        let stream = tokio::time::timeout(limit * 1000, call(STREAM)).await;
+        assert!(stream.is_err(), "a stream goes on");
+    }
+}
