@@ -1,14 +1,15 @@
 //! What callers put, read as facts: one way for each request, whether it came over a connection or is fuzzed.
 
-use samspor_domain::{Fault, Kind, Message, State};
+use prost::Message as _;
+use samspor_domain::{Fault, Kind, Message, SourceName, State};
 
 use crate::reading::{self, Place, Read};
 use crate::v1::{
     DeleteFactRequest, PutBudgetRequest, PutConsentRequest, PutControlTotalRequest, PutEnrolmentRequest,
     PutEstimateRequest, PutIdentityRequest, PutInvestmentCaseRequest, PutSolutionRequest, PutSplitRequest,
-    PutTargetGoalRequest, WithdrawConsentRequest,
+    PutTargetGoalRequest, SubmitMessageRequest, WithdrawConsentRequest,
 };
-use crate::{facts, plans, refusal};
+use crate::{facts, message, plans, refusal};
 
 /// A request that is a fact.
 pub(crate) trait Put: prost::Message + Default {
@@ -52,9 +53,10 @@ impl Put for WithdrawConsentRequest {
     }
 }
 
-/// The requests of `samspor.v1.RegistryService` that put a fact.
+/// The requests that bring a message: those of `samspor.v1.RegistryService` that put a fact, and
+/// `IntakeService/SubmitMessage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are the service's methods")]
+#[expect(missing_docs, reason = "they are the services' methods")]
 pub enum Method {
     PutSolution,
     PutEnrolment,
@@ -68,11 +70,12 @@ pub enum Method {
     PutControlTotal,
     DeleteFact,
     WithdrawConsent,
+    SubmitMessage,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PutSolution,
         Self::PutEnrolment,
         Self::PutConsent,
@@ -85,9 +88,10 @@ impl Method {
         Self::PutControlTotal,
         Self::DeleteFact,
         Self::WithdrawConsent,
+        Self::SubmitMessage,
     ];
 
-    /// Reads the bytes of a request as the front does: the fact, or every fault of it. `None` where the bytes are no such
+    /// Reads the bytes of a request as the front does: the message, or every fault of it. `None` where the bytes are no such
     /// message.
     #[must_use]
     pub fn read(self, bytes: &[u8]) -> Option<Result<Message, Vec<Fault>>> {
@@ -104,8 +108,16 @@ impl Method {
             Self::PutControlTotal => read::<PutControlTotalRequest>(bytes),
             Self::DeleteFact => read::<DeleteFactRequest>(bytes),
             Self::WithdrawConsent => read::<WithdrawConsentRequest>(bytes),
+            Self::SubmitMessage => submitted(bytes),
         }
     }
+}
+
+fn submitted(bytes: &[u8]) -> Option<Result<Message, Vec<Fault>>> {
+    let request = SubmitMessageRequest::decode(bytes).ok()?;
+    // Another one than it may name: here nobody may send as any.
+    let source = SourceName::new("source").ok()?;
+    Some(message::read(&source, &request.message.unwrap_or_default()))
 }
 
 fn read<P: Put>(bytes: &[u8]) -> Option<Result<Message, Vec<Fault>>> {

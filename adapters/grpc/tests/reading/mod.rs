@@ -18,12 +18,12 @@ fn ask() -> GetFactRequest {
 fn holders(
     front: &crate::gateway::Front,
     many: usize,
-) -> (Vec<mpsc::Sender<()>>, impl Future<Output = ()> + use<>) {
+) -> (Vec<mpsc::SyncSender<()>>, impl Future<Output = ()> + use<>) {
     let (begun, mut all_begun) = tokio::sync::mpsc::channel(many);
     let mut ends = Vec::new();
     let mut asked = Vec::new();
     for _ in 0..many {
-        let (end, ended) = mpsc::channel::<()>();
+        let (end, ended) = mpsc::sync_channel::<()>(1);
         ends.push(end);
         let (handle, begun) = (front.handle(), begun.clone());
         asked.push(async move {

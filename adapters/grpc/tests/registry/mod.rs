@@ -32,7 +32,9 @@ async fn what_solutions_are_planned_and_checked_against_is_put_and_shown_as_it_w
         let mut registry = registry(front).await;
         macro_rules! put {
             ($method:ident, $request:ident { $field:ident: $message:ident { $($name:ident: $value:expr),* } }, $kind:ident, $sent:ident) => {{
-                let message = v1::$message { id: "X-1".into(), version: 1, $($name: $value,)* ..Default::default() };
+let mut message = v1::$message::default();
+                (message.id, message.version) = ("X-1".into(), 1);
+                $(message.$name = $value;)*
                 for expected in [Outcome::Fact, Outcome::Duplicate] {
                     let request = v1::$request { $field: Some(message.clone()) };
                     assert_eq!(registry.$method(request).await.expect("put").into_inner().outcome(), expected);
