@@ -217,12 +217,13 @@ impl RegistryService for Registry {
         let (filter, size, mut after) = read.map_err(|faults| refusal::invalid(&faults))?;
         let references = listing::references(request.show_references);
         let mut response = ListFactsResponse::default();
-        let mut bytes = 0;
+        // A page of few costs few; where the filter lets few through, more are looked through at a time.
+        let (mut bytes, mut slice) = (0, SLICE.min(size + 1));
         loop {
             let (kind, from) = (filter.kind, listing::after(after));
             let found = self
                 .handle
-                .read(move |reader, vault| samspor_engine::facts_after(reader, vault, kind, from, SLICE));
+                .read(move |reader, vault| samspor_engine::facts_after(reader, vault, kind, from, slice));
             let found = found.await.map_err(|error| refusal::unavailable(&error))?;
             for fact in &found {
                 if response.facts.len() >= size || bytes >= listing::PAGE_BYTES {
@@ -236,9 +237,10 @@ impl RegistryService for Registry {
                     response.facts.push(shown);
                 }
             }
-            if found.len() < SLICE {
+            if found.len() < slice {
                 return Ok(Response::new(response));
             }
+            slice = SLICE;
         }
     }
 

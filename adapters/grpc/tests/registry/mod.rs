@@ -165,7 +165,7 @@ async fn pages_hold_every_fact_once_whatever_their_size_and_filter() {
             (Some("few"), false, all(|n| n != 3 && n % 7 == 3)),
             (Some("none"), false, vec![]),
         ] {
-            for page_size in [0, 1, 61, 429, 430, 500] {
+            for page_size in [0, 7, 61, 199, 429, 430, 500] {
                 let (mut seen, mut page_token) = (Vec::new(), String::new());
                 loop {
                     let request = v1::ListFactsRequest {
@@ -295,6 +295,11 @@ async fn what_is_newest_is_ended_and_nothing_comes_between() {
         assert!(
             not.into_iter().filter_map(Result::err).all(|status| newest(&status).as_deref() == Some("3"))
         );
+
+        // Nor is anything done from one that is older still.
+        let status =
+            registry.end_enrolment(end(1, "2026-06-30")).await.expect_err("another version is newest");
+        assert_eq!((status.code(), newest(&status).as_deref()), (Code::Aborted, Some("3")));
 
         let deletion =
             v1::DeleteFactRequest { kind: FactKind::Enrolment.into(), id: "E-1".into(), version: 4 };
