@@ -19,7 +19,9 @@ pub(crate) async fn connect(config: &Config) -> Result<Way> {
             format!("{}://{}", if has_tls { "https" } else { "http" }, grpc.listen)
         }
         (None, None) => {
-            return Err(anyhow!("the configuration has neither [grpc] nor a `url` in [client], which are the way to the running gateway"));
+            return Err(anyhow!(
+                "the configuration has neither [grpc] nor a `url` in [client], which are the way to the running gateway"
+            ));
         }
     };
     let read = |path: &Path| {

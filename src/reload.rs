@@ -83,6 +83,7 @@ impl Running {
         let door = wiring::door(&config).map_err(one)?;
         self.control.take_over(plan).await.map_err(|error| one(error.into()))?;
         self.doors.send_replace(Arc::new(door));
+        self.control.set_callers(wiring::senders(&config));
         (self.config, self.made) = (config, made);
         Ok(changes)
     }
@@ -138,9 +139,12 @@ impl Running {
         changes.removed = self.made.keys().filter(|part| !made.contains_key(*part)).cloned().collect();
         let old = &self.config;
         let door = |config: &Config| config.grpc.as_ref().and_then(|grpc| grpc.door.clone());
+        let senders =
+            |config: &Config| config.grpc.as_ref().map(|grpc| grpc.senders.clone()).unwrap_or_default();
         let settings = [
             ("charts", old.charts != config.charts),
             ("grpc", door(old) != door(config)),
+            ("grpc.sources", senders(old) != senders(config)),
             ("journal.retention_days", old.journal.retention_days != config.journal.retention_days),
             ("engine.brake_postings", old.engine.brake_postings != config.engine.brake_postings),
             ("engine.slice_postings", old.engine.slice_postings != config.engine.slice_postings),

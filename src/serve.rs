@@ -136,8 +136,10 @@ async fn bind(
     // Callers who do not finish leave half of the time to the rest.
     let drain_deadline = usual.drain_deadline.min(config.engine.shutdown_deadline / 2);
     let settings = samspor_grpc::Settings { drain_deadline, ..usual };
+    gateway.control().set_callers(wiring::senders(config));
     let server = Server::new(settings, gateway.handle(), gateway.status());
-    let server = server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask).behind(doors);
+    let server =
+        server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask).behind(doors);
     let bound = server.bind().await?;
     match &grpc.door {
         Some(door) => {

@@ -10,9 +10,9 @@ use samspor_grpc::v1::{GetStatusRequest, GetStatusResponse, PartCondition, PartS
 use serde_json::{Value, json};
 
 use crate::admin::admin;
-use crate::gateway::{refused, runtime};
 use crate::cli::Status;
 use crate::config::{self, Config};
+use crate::gateway::{refused, runtime};
 
 /// Something is not up, or nobody answers.
 const NOT_UP: u8 = 6;

@@ -18,8 +18,8 @@ use samspor_vault::Vault;
 use secrecy::ExposeSecret;
 
 use crate::config::{
-    Amqp, Audience, Broker, Carries, Config, Distributor, Encoding, Format, Forward, Http, Payload, Queue,
-    QueueType, Route, Source, SourceWay, Target, TargetFormat, Topology, Way,
+    Amqp, Audience, Broker, Carries, Config, Distributor, Encoding, Format, Forward, Http, MaySend, Payload,
+    Queue, QueueType, Route, Sender, Source, SourceWay, Target, TargetFormat, Topology, Way,
 };
 use crate::open::MachineClock;
 
@@ -34,7 +34,9 @@ const PROBE: &str = "samspor check";
 
 /// The front's door, made of what its certificates and keys hold now.
 pub(crate) fn door(config: &Config) -> Result<Door> {
-    let Some(door) = config.grpc.as_ref().and_then(|grpc| grpc.door.as_ref()) else { return Ok(Door::open()) };
+    let Some(door) = config.grpc.as_ref().and_then(|grpc| grpc.door.as_ref()) else {
+        return Ok(Door::open());
+    };
     let tls = match &door.tls {
         Some(((certificate, key), client_ca)) => Some(samspor_grpc::tls::Settings {
             certificate: read(certificate)?,
@@ -91,12 +93,24 @@ pub(crate) fn intake(source: &Source) -> Intake {
     Intake {
         source: source.name.clone(),
         decoder,
-        may_send: Permissions {
-            postings: source.may_send.postings,
-            facts: source.may_send.facts.clone(),
-            receipts_of: source.may_send.receipts_of.clone(),
-        },
+        may_send: permissions(&source.may_send),
         max_body_bytes: source.max_body_bytes,
+    }
+}
+
+/// How a caller's messages are read.
+pub(crate) fn senders(config: &Config) -> Vec<Intake> {
+    let senders = config.grpc.iter().flat_map(|grpc| &grpc.senders);
+    let intake = |sender: &Sender| samspor_grpc::intake(sender.name.clone(), permissions(&sender.may_send));
+    // What registrars put is decoded again too, should it ever lie in quarantine.
+    senders.map(intake).chain([samspor_grpc::registrar()]).collect()
+}
+
+fn permissions(may_send: &MaySend) -> Permissions {
+    Permissions {
+        postings: may_send.postings,
+        facts: may_send.facts.clone(),
+        receipts_of: may_send.receipts_of.clone(),
     }
 }
 

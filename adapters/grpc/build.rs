@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "samspor/v1/change.proto",
         "samspor/v1/delivery.proto",
         "samspor/v1/feed.proto",
+        "samspor/v1/intake.proto",
         "samspor/v1/quarantine.proto",
         "samspor/v1/records.proto",
         "samspor/v1/registry.proto",
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("samspor.v1.descriptors"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
         // What these hold identifies a person. `private.rs` shows their form instead.
-        .skip_debug([".samspor.v1.CitizenReference", ".samspor.v1.SystemId"])
+        .skip_debug([".samspor.v1.CitizenReference", ".samspor.v1.Receipt", ".samspor.v1.SystemId"])
         .out_dir(out)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -14,7 +14,7 @@ use super::{Client, Door, Grpc, Tokens, file};
 
 impl Resolver {
     pub(super) fn grpc(&mut self, grpc: &file::Grpc) -> Option<Grpc> {
-        let listen = self.listen(grpc);
+        let (listen, senders) = (self.listen(grpc), self.senders(grpc));
         let tls = grpc.tls.as_ref().map(|tls| {
             let keys = [("key_file", &tls.key_file), ("key_env", &tls.key_env)];
             let key = self.secret(tls.span(), keys);
@@ -29,12 +29,16 @@ impl Resolver {
         });
         if let Some(tls) = grpc.tls.as_ref().filter(|tls| tls.client_ca_file.is_none() && tokens.is_none()) {
             self.reading
-                .fault(tls.span(), "no caller could be known: there is neither `client_ca_file` nor [grpc.tokens]")
+                .fault(
+                    tls.span(),
+                    "no caller could be known: there is neither `client_ca_file` nor [grpc.tokens]",
+                )
                 .help("name the authority that signs callers' certificates, or the keys of their tokens");
         }
         let has_door = grpc.tls.is_some() || grpc.tokens.is_some();
         if let Some(caller) = grpc.callers.first().filter(|_| !has_door) {
-            let message = "nothing would tell this caller from another: there is neither [grpc.tls] nor [grpc.tokens]";
+            let message =
+                "nothing would tell this caller from another: there is neither [grpc.tls] nor [grpc.tokens]";
             self.reading.fault(caller.span(), message);
         }
         let section = grpc.tls.as_ref().map(At::span).or(grpc.tokens.as_ref().map(At::span));
@@ -44,12 +48,15 @@ impl Resolver {
                 .help("name each caller with its certificate or token and its roles");
         }
         unique("caller", grpc.callers.iter().map(|caller| &caller.name), &mut self.reading);
-        let identities = |of: fn(&file::GrpcCaller) -> Option<&At<String>>| grpc.callers.iter().filter_map(move |c| of(c));
+        let identities =
+            |of: fn(&file::GrpcCaller) -> Option<&At<String>>| grpc.callers.iter().filter_map(move |c| of(c));
         unique("caller", identities(|caller| caller.certificate.as_ref()), &mut self.reading);
         unique("caller", identities(|caller| caller.token.as_ref()), &mut self.reading);
-        let callers: Option<Vec<Known>> = grpc.callers.iter().map(|caller| self.caller(grpc, caller)).collect();
+        let callers: Option<Vec<Known>> =
+            grpc.callers.iter().map(|caller| self.caller(grpc, caller)).collect();
         let (tls, callers) = (tls.map_or(Some(None), |tls| tls.map(Some)), callers?);
-        Some(Grpc { listen: listen?, door: has_door.then_some(Door { tls: tls?, tokens, callers }) })
+        let door = has_door.then_some(Door { tls: tls?, tokens, callers });
+        Some(Grpc { listen: listen?, door, senders: senders? })
     }
 
     fn listen(&mut self, grpc: &file::Grpc) -> Option<SocketAddr> {
@@ -59,7 +66,10 @@ impl Resolver {
         };
         if !address.ip().to_canonical().is_loopback() && grpc.tls.is_none() {
             self.reading
-                .fault(grpc.listen.span(), "this can be reached from other machines, and there is no [grpc.tls]")
+                .fault(
+                    grpc.listen.span(),
+                    "this can be reached from other machines, and there is no [grpc.tls]",
+                )
                 .help("listen on 127.0.0.1 or [::1], or give the front a certificate");
             return None;
         }
@@ -76,7 +86,8 @@ impl Resolver {
                     self.reading.fault(name.span(), message);
                     None
                 } else if known.iter().all(|kind| name.strip_prefix(kind).is_none_or(str::is_empty)) {
-                    let message = "this names no part of a certificate: it begins with `uri:`, `dns:` or `subject:`";
+                    let message =
+                        "this names no part of a certificate: it begins with `uri:`, `dns:` or `subject:`";
                     self.reading.fault(name.span(), message);
                     None
                 } else {
@@ -90,7 +101,10 @@ impl Resolver {
                 Some(Identity::Token((**subject).clone()))
             }
             (Some(_), Some(token)) => {
-                self.reading.fault(token.span(), "`certificate` and `token` exclude each other; make two callers of it");
+                self.reading.fault(
+                    token.span(),
+                    "`certificate` and `token` exclude each other; make two callers of it",
+                );
                 None
             }
             (None, None) => {
@@ -116,7 +130,10 @@ impl Resolver {
     pub(super) fn client(&mut self, client: &file::Client) -> Client {
         let url = client.url.as_ref().map(|url| {
             if !url.starts_with("https://") && !url.starts_with("http://") {
-                self.reading.fault(url.span(), "this is no URL: it begins with `https://`, or with `http://` on this machine");
+                self.reading.fault(
+                    url.span(),
+                    "this is no URL: it begins with `https://`, or with `http://` on this machine",
+                );
             }
             (**url).clone()
         });

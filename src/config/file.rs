@@ -84,8 +84,8 @@ pub(super) struct Vault {
     pub(super) master_key_env: Option<At<String>>,
 }
 
-/// The gRPC front, by which callers put solutions, enrolments and consents, and operators look after the gateway
-/// (`docs/authorisation.md`). Without this section there is none.
+/// The gRPC front, by which callers put solutions, enrolments and consents, systems send their messages, and operators look after
+/// the gateway. `docs/api.md` says how, `docs/authorisation.md` who may. Without this section there is none.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table [grpc]")]
@@ -101,6 +101,26 @@ pub(super) struct Grpc {
     /// Who may call, and what. Nobody else may.
     #[serde(default)]
     pub(super) callers: Vec<At<GrpcCaller>>,
+    /// The systems that send their messages over gRPC.
+    #[serde(default)]
+    pub(super) sources: Vec<GrpcSource>,
+}
+
+/// The systems that send their messages over gRPC (`IntakeService`), one section each. Each message names the source that
+/// sends it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [[grpc.sources]]")]
+pub(super) struct GrpcSource {
+    /// Its name, 1 to 120 bytes, which no section of `[[sources]]` has. Postings, cases and grants are named in it, and its
+    /// pseudonyms are made with it: another name makes another source. A system that goes over from a queue to gRPC
+    /// keeps its name, and its section moves here.
+    pub(super) name: At<String>,
+    /// The message types that it may send; any other goes to quarantine as `not-permitted`. Without it:
+    /// `posting`, `case`, `grant`, `payment` and `progress`. A `receipt` needs `receipts_of`.
+    pub(super) may_send: Option<At<Vec<At<String>>>>,
+    /// The target whose receipts come from here. Without `may_send` such a source sends receipts and nothing else.
+    pub(super) receipts_of: Option<At<String>>,
 }
 
 /// TLS at the front. All of it is read again at a reload, so that a renewed certificate needs no restart.

@@ -19,17 +19,9 @@ const MAX_AMQP_NAME_BYTES: usize = 255;
 
 impl Resolver {
     pub(super) fn source(&mut self, source: &file::Source) -> Option<Source> {
-        let name = self.reading.text(&source.name);
-        if source.name.contains(':') {
-            self.reading
-                .fault(
-                    source.name.span(),
-                    "a source's name holds no `:`, since one ends it in the ids of messages",
-                )
-                .help("take another character, such as `-`");
-        }
+        let name = self.source_name(&source.name);
         let format = self.format(source);
-        let may_send = self.may_send(source);
+        let may_send = self.may_send(source.receipts_of.as_ref(), source.may_send.as_ref());
         if let (Some(format), Some(may_send)) = (&format, &may_send) {
             self.permitted(source, format, may_send);
         }
@@ -38,6 +30,15 @@ impl Resolver {
         let content_types = self.reading.content_types(source);
         let (may_send, way) = (may_send?, way?);
         Some(Source { name: name?, format: format?, may_send, content_types, max_body_bytes, way })
+    }
+
+    pub(super) fn source_name(&mut self, name: &At<String>) -> Option<Text> {
+        if name.contains(':') {
+            self.reading
+                .fault(name.span(), "a source's name holds no `:`, since one ends it in the ids of messages")
+                .help("take another character, such as `-`");
+        }
+        self.reading.text(name)
     }
 
     fn source_way(&mut self, source: &file::Source, max_body_bytes: usize) -> Option<SourceWay> {
@@ -150,12 +151,16 @@ impl Resolver {
         types
     }
 
-    fn may_send(&mut self, source: &file::Source) -> Option<MaySend> {
-        let receipts_of = match &source.receipts_of {
+    /// What a source may send, by its `receipts_of` and its `may_send`.
+    pub(super) fn may_send(
+        &mut self,
+        receipts_of: Option<&At<String>>,
+        written: Option<&At<Vec<At<String>>>>,
+    ) -> Option<MaySend> {
+        let receipts_of = match receipts_of {
             Some(target) => Some(self.reading.text(target)?),
             None => None,
         };
-        let written = source.may_send.as_ref();
         let Some(written) = written else {
             let facts = Kind::ALL.into_iter().filter(|kind| kind.is_named_in_source()).collect();
             return Some(match receipts_of {
@@ -399,14 +404,20 @@ pub(super) fn message_type(text: &str) -> Option<String> {
 }
 
 /// Names that are there twice, and queues that sources and targets share.
-pub(super) fn check(base: &Path, sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
-    unique("source", sources.iter().map(|source| &source.name), reading);
+pub(super) fn check(
+    base: &Path,
+    (sources, callers): (&[file::Source], &[file::GrpcSource]),
+    targets: &[file::Target],
+    reading: &mut Reading,
+) {
+    let names = || sources.iter().map(|source| &source.name).chain(callers.iter().map(|caller| &caller.name));
+    unique("source", names(), reading);
+    for name in names().filter(|name| name.as_str() == samspor_grpc::SOURCE) {
+        reading.fault(name.span(), "the gateway counts what registrars put over gRPC under this name");
+    }
     unique("target", targets.iter().map(|target| &target.name), reading);
     let mut consumed: BTreeMap<(&str, &str), Range<usize>> = BTreeMap::new();
     for source in sources {
-        if source.name.as_str() == samspor_grpc::SOURCE {
-            reading.fault(source.name.span(), "the gateway counts what comes over gRPC under this name");
-        }
         let Some(amqp) = &source.amqp else { continue };
         if let Some(first) = consumed.insert((amqp.broker.as_str(), amqp.queue.as_str()), amqp.queue.span()) {
             reading
@@ -417,7 +428,7 @@ pub(super) fn check(base: &Path, sources: &[file::Source], targets: &[file::Targ
                 .also(first, "and here");
         }
     }
-    receipts(sources, targets, reading);
+    receipts((sources, callers), targets, reading);
     super::folder::check(base, sources, targets, reading);
     super::forward::check(targets, reading);
     for target in targets {
@@ -432,9 +443,15 @@ pub(super) fn check(base: &Path, sources: &[file::Source], targets: &[file::Targ
 }
 
 /// Receipts that nobody brings, and those of a target that gives none.
-fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Reading) {
-    for source in sources {
-        let Some(of) = &source.receipts_of else { continue };
+fn receipts(
+    (sources, callers): (&[file::Source], &[file::GrpcSource]),
+    targets: &[file::Target],
+    reading: &mut Reading,
+) {
+    let of_sources = sources.iter().filter_map(|source| source.receipts_of.as_ref());
+    let all: Vec<_> =
+        of_sources.chain(callers.iter().filter_map(|caller| caller.receipts_of.as_ref())).collect();
+    for &of in &all {
         match targets.iter().find(|target| *target.name == **of) {
             None => {
                 reading.fault(of.span(), format!("there is no target `{}`", **of));
@@ -446,14 +463,14 @@ fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Re
             }
             Some(_) => {}
         }
+    }
+    for source in sources.iter().filter(|source| source.receipts_of.is_some()) {
         if !matches!(*source.format, file::Format::Json | file::Format::Mapping) {
             reading.fault(source.format.span(), "receipts come in JSON, or by a mapping");
         }
     }
     for target in targets {
         let Some(receipts) = &target.receipts else { continue };
-        let is_of =
-            |source: &file::Source| source.receipts_of.as_ref().is_some_and(|of| **of == *target.name);
         if matches!(target.audience, file::Audience::Lis) {
             reading
                 .fault(
@@ -463,7 +480,7 @@ fn receipts(sources: &[file::Source], targets: &[file::Target], reading: &mut Re
                 .help("take [targets.receipts] away, or let the audience be `ledger`".to_owned());
         }
         // Over HTTP the receiver's answers may bring them.
-        if target.http.is_none() && !sources.iter().any(is_of) {
+        if target.http.is_none() && !all.iter().any(|of| ***of == *target.name) {
             reading
                 .fault(receipts.span(), "no source brings these receipts, so all would be missing")
                 .help(format!("add `receipts_of = \"{}\"` to the source that does", *target.name));

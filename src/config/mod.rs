@@ -23,6 +23,7 @@ mod reading;
 mod reference;
 mod resolve;
 mod secret;
+mod senders;
 #[cfg(test)]
 mod tests;
 mod vouchers;
@@ -39,6 +40,7 @@ pub(crate) use formats::load as load_format;
 pub(crate) use forward::{Carries, Forward};
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use secret::Secret;
+pub(crate) use senders::Sender;
 pub(crate) use vouchers::Voucher;
 
 /// A configuration in which everything is resolved.
@@ -99,6 +101,8 @@ pub(crate) struct Grpc {
     pub(crate) listen: SocketAddr,
     /// Who is let in; none where anyone is.
     pub(crate) door: Option<Door>,
+    /// The systems that send over it.
+    pub(crate) senders: Vec<Sender>,
 }
 
 /// Who is let in at the front.

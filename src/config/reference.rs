@@ -100,10 +100,8 @@ impl Reference {
         };
         let _ = write!(text, "{} `{heading}`\n\n", "#".repeat(level));
         paragraph(text, table);
-        let (tables, keys): (Vec<_>, Vec<_>) = self
-            .keys(table)
-            .into_iter()
-            .partition(|(_, schema)| self.resolved(schema).get("properties").is_some());
+        let (tables, keys): (Vec<_>, Vec<_>) =
+            self.keys(table).into_iter().partition(|(_, schema)| self.is_section(schema));
         text.push_str("| key | what | default | meaning |\n|---|---|---|---|\n");
         for (key, schema) in keys {
             let required =
@@ -122,6 +120,13 @@ impl Reference {
         for (key, schema) in tables {
             self.section(text, level + 1, &format!("{path}.{key}"), schema);
         }
+    }
+
+    /// Whether it is a table, or a list of tables.
+    fn is_section(&self, schema: &Value) -> bool {
+        let schema = self.resolved(schema);
+        let items = schema.get("items").map_or(schema, |items| self.resolved(items));
+        items.get("properties").is_some()
     }
 
     /// The kind of value.

@@ -12,8 +12,8 @@ use super::at::{At, Number};
 use super::reading::{Reading, read};
 use super::secret::CREDENTIALS;
 use super::{
-    Broker, Config, Engine, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts,
-    distributor, file, links,
+    Broker, Config, Engine, Journal, Metrics, Problems, Secret, Store, Traces, Vault, charts, distributor,
+    file, links,
 };
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
@@ -62,7 +62,8 @@ impl Resolver {
             let rules = charts.0.values().flat_map(|chart| &chart.rules);
             self.areas = rules.map(|rule| rule.area.clone()).collect();
         }
-        links::check(&self.base, &file.sources, &file.targets, &mut self.reading);
+        let callers = file.grpc.as_ref().map_or(&[][..], |grpc| &grpc.sources);
+        links::check(&self.base, (&file.sources, callers), &file.targets, &mut self.reading);
         Config {
             path: path.to_owned(),
             charts_dir,

@@ -289,13 +289,38 @@ timeout_ms = 60001
 }
 
 #[test]
+fn systems_that_send_over_grpc_have_names_of_their_own_and_what_they_may_send() {
+    let section = |rest: &str| format!("listen = \"[::1]:50461\"\n[[grpc.sources]]\n{rest}");
+    let listen = "listen = \"[::1]:50461\"";
+    let config = with(listen, &section("name = \"dubu\"\nmay_send = [\"case\", \"consent\"]")).load();
+    let callers = config.grpc.expect("there is a front").callers;
+    assert_eq!((callers.len(), callers[0].name.as_str()), (1, "dubu"));
+    assert_eq!(callers[0].may_send.facts, [Kind::Case, Kind::Consent].into());
+    assert!(!callers[0].may_send.postings);
+    let config = with(listen, &section("name = \"dubu\"")).load();
+    assert!(config.grpc.expect("there is a front").callers[0].may_send.postings, "as of any source");
+    for (rest, expected) in [
+        ("name = \"opus\"", "there are two sources of this name"),
+        ("name = \"grpc\"", "the gateway counts what registrars put over gRPC under this name"),
+        ("name = \"a:b\"", "a source's name holds no `:`"),
+        ("name = \"dubu\"\nmay_send = [\"wage\"]", "this is not a message type"),
+        ("name = \"dubu\"\nmay_send = [\"receipt\"]", "`receipt` needs `receipts_of`"),
+        ("name = \"dubu\"\nreceipts_of = \"nobody\"", "there is no target `nobody`"),
+        ("name = \"dubu\"\nformat = \"json\"", "there is no key `format`"),
+    ] {
+        let problems = with(listen, &section(rest)).problems();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{rest}: {problems:?}");
+    }
+}
+
+#[test]
 fn names_are_unique_and_bounded_and_queues_have_one_end() {
     let long = "n".repeat(121);
     for (old, new, expected) in [
         ("\"sapa\"", "\"opus\"", "23:8: there are two sources of this name"),
         ("\"lis\"", "\"ledger\"", "43:8: there are two targets of this name"),
         ("\"opus\"", &format!("\"{long}\""), "17:8: this must be 1 to 120 bytes long, and has 121"),
-        ("\"opus\"", "\"grpc\"", "17:8: the gateway counts what comes over gRPC under this name"),
+        ("\"opus\"", "\"grpc\"", "17:8: the gateway counts what registrars put over gRPC under this name"),
         ("\"opus\"", "\"\"", "17:8: this must be 1 to 120 bytes long, and has 0"),
         (
             "\"events\"",

@@ -11,8 +11,7 @@ use http::{HeaderMap, Request, Response};
 use rustls::ServerConfig;
 use tokio::sync::watch;
 use tonic::Status;
-use tower_layer::Layer;
-use tower_service::Service;
+use tower::{Layer, Service};
 
 use crate::caller::{Caller, Role};
 use crate::rights::{self, Right};
@@ -122,13 +121,16 @@ impl Door {
 impl Lock {
     /// Who calls. A token, where there is one, says it; otherwise the certificate.
     fn who(&self, peer: &wire::Peer, headers: &HeaderMap) -> Result<&Known, String> {
-        let known = |identity: &dyn Fn(&Identity) -> bool| self.callers.iter().find(|known| identity(&known.identity));
+        let known = |identity: &dyn Fn(&Identity) -> bool| {
+            self.callers.iter().find(|known| identity(&known.identity))
+        };
         if let Some(given) = headers.get(AUTHORIZATION) {
             let Some(tokens) = &self.tokens else {
                 return Err("a token was given, and the gateway takes none; it has no [grpc.tokens]".into());
             };
             let given = given.to_str().unwrap_or_default();
-            let token = given.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| &given[7..]);
+            let token =
+                given.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| &given[7..]);
             let token = token.ok_or("the authorization is no bearer token")?;
             let subject = tokens.subject(token.trim()).map_err(|error| error.to_string())?;
             return known(&|identity| *identity == Identity::Token(subject.clone()))
@@ -142,7 +144,10 @@ impl Lock {
             Identity::Token(_) => false,
         };
         known(&is_named).ok_or_else(|| {
-            format!("the certificate is good, and none of its names is one of [[grpc.callers]]: {}", peer.names.join(", "))
+            format!(
+                "the certificate is good, and none of its names is one of [[grpc.callers]]: {}",
+                peer.names.join(", ")
+            )
         })
     }
 }

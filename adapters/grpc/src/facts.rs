@@ -1,4 +1,4 @@
-//! The registry's messages as the domain's. The rules are those of the canonical JSON.
+//! Facts of solutions and who is in them as the domain's. The rules are those of the canonical JSON.
 
 #[cfg(test)]
 mod tests;
@@ -24,9 +24,9 @@ pub(crate) fn ended(at: Place<'_>, kind: Read<Kind>, id: &str, version: i64, sta
     Ok(Message::Fact(Fact { kind: kind?, id: id?, version: version?, state }))
 }
 
-/// The kind of a fact that is named across the municipality.
-pub(crate) fn kind(at: Place<'_>, kind: i32) -> Read<Kind> {
-    let kind = at.required_choice(kind, |kind| {
+/// The kind of a fact.
+pub(crate) fn any_kind(at: Place<'_>, kind: i32) -> Read<Kind> {
+    at.required_choice(kind, |kind| {
         Some(match kind {
             v1::FactKind::Unspecified => return None,
             v1::FactKind::Case => Kind::Case,
@@ -44,11 +44,14 @@ pub(crate) fn kind(at: Place<'_>, kind: i32) -> Read<Kind> {
             v1::FactKind::InvestmentCase => Kind::InvestmentCase,
             v1::FactKind::ControlTotal => Kind::ControlTotal,
         })
-    })?;
+    })
+}
+
+/// The kind of a fact that is named across the municipality.
+pub(crate) fn kind(at: Place<'_>, kind: i32) -> Read<Kind> {
+    let kind = any_kind(at, kind)?;
     if kind.is_named_in_source() {
-        return Err(
-            at.fault(Reason::NotPermitted, "is named in its source, and can be deleted by that alone")
-        );
+        return Err(at.fault(Reason::NotPermitted, "is named in its source, and told by that alone"));
     }
     Ok(kind)
 }
@@ -175,10 +178,7 @@ pub(crate) fn split(at: Place<'_>, split: &v1::Split) -> Read<Message> {
     let solution = at.field("solution").required(&split.solution, Place::text);
     let parts = parts(at.field("parts"), &split.parts);
     let family = at.field("family").optional(split.family.as_deref(), Place::text);
-    let grant = split.grant.as_ref().map(|grant| {
-        let (system, id) = system_id(at.field("grant"), grant)?;
-        Ok(CitizenRef::Grant(system, id))
-    });
+    let grant = split.grant.as_ref().map(|named| grant_of(at.field("grant"), named));
     let account = at.field("account").optional(split.account.as_deref(), Place::prefix);
     let condition = condition(at, account, &split.into());
     let body = || {
@@ -193,7 +193,7 @@ pub(crate) fn split(at: Place<'_>, split: &v1::Split) -> Read<Message> {
     live(at, &split.id, split.version, body())
 }
 
-fn parts(at: Place<'_>, parts: &[v1::Share]) -> Read<Vec<Share>> {
+pub(crate) fn parts(at: Place<'_>, parts: &[v1::Share]) -> Read<Vec<Share>> {
     match parts.len() {
         0 => return Err(at.missing()),
         1..=MAX_PARTS => {}
@@ -215,7 +215,7 @@ fn named(at: Place<'_>, id: &str, version: i64) -> (Read<Text>, Read<i64>) {
     (at.field("id").required(id, Place::text), at.field("version").integer(version, 1..=i64::MAX))
 }
 
-fn live(at: Place<'_>, id: &str, version: i64, body: Read<Body>) -> Read<Message> {
+pub(crate) fn live(at: Place<'_>, id: &str, version: i64, body: Read<Body>) -> Read<Message> {
     let (id, version) = named(at, id, version);
     let body = body?;
     let fact = Fact { kind: body.kind(), id: id?, version: version?, state: State::Live(body) };
@@ -224,9 +224,9 @@ fn live(at: Place<'_>, id: &str, version: i64, body: Read<Body>) -> Read<Message
     Ok(message)
 }
 
-fn reference(at: Place<'_>, citizen: &v1::CitizenReference) -> Read<CitizenRef> {
+pub(crate) fn reference(at: Place<'_>, citizen: &v1::CitizenReference) -> Read<CitizenRef> {
     match &citizen.reference {
-        None => Err(at.missing()),
+        None | Some(Reference::Hidden(_)) => Err(at.missing()),
         Some(Reference::Cpr(cpr)) => {
             let cpr = Cpr::parse(cpr);
             cpr.map(CitizenRef::Cpr)
@@ -248,13 +248,21 @@ fn reference(at: Place<'_>, citizen: &v1::CitizenReference) -> Read<CitizenRef> 
     }
 }
 
+/// A reference to a grant.
+pub(crate) fn grant_of(at: Place<'_>, named: &v1::SystemId) -> Read<CitizenRef> {
+    system_id(at, named).map(|(system, id)| CitizenRef::Grant(system, id))
+}
+
 fn system_id(at: Place<'_>, named: &v1::SystemId) -> Read<(SourceName, Text)> {
-    let system = at.field("system").required(&named.system, Place::text);
+    let system = match at.source() {
+        Some(source) if named.system.is_empty() => Ok(source.clone()),
+        _ => at.field("system").required(&named.system, Place::text),
+    };
     let id = at.field("id").required(&named.id, Place::text);
     Ok((system?, id?))
 }
 
-fn side(side: v1::Side) -> Option<Side> {
+pub(crate) fn side(side: v1::Side) -> Option<Side> {
     match side {
         v1::Side::Unspecified => None,
         v1::Side::Inside => Some(Side::Inside),

@@ -18,7 +18,7 @@ use tonic_health::pb::health_server;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::server::PART;
-use crate::v1::{admin_service_server, registry_service_server};
+use crate::v1::{admin_service_server, intake_service_server, registry_service_server};
 
 /// What calls need.
 const NEEDED: [&str; 2] = ["store", PART];
@@ -37,9 +37,9 @@ impl Health {
         let is_up = |part: &str| parts.get(part).is_some_and(|report| report.condition == Condition::Up);
         let up = match service {
             "" => is_ready(&parts),
-            registry_service_server::SERVICE_NAME | admin_service_server::SERVICE_NAME => {
-                NEEDED.iter().all(|part| is_up(part))
-            }
+            registry_service_server::SERVICE_NAME
+            | intake_service_server::SERVICE_NAME
+            | admin_service_server::SERVICE_NAME => NEEDED.iter().all(|part| is_up(part)),
             part => match parts.get(part) {
                 Some(report) => report.condition == Condition::Up,
                 None => return ServingStatus::ServiceUnknown,

@@ -8,11 +8,17 @@ mod caller;
 mod change;
 pub mod client;
 mod conflicts;
+mod deadline;
 mod delivery;
 pub mod door;
+mod ending;
 mod facts;
 mod feed;
 mod health;
+mod intake;
+mod listing;
+mod message;
+mod plans;
 mod private;
 mod put;
 mod quarantine;
@@ -21,16 +27,20 @@ mod records;
 mod refusal;
 mod registry;
 mod rights;
+mod sent;
 mod server;
 pub mod tls;
 pub mod tokens;
 mod wire;
+mod writing;
 
 pub use admin::Reload;
 pub use caller::{Caller, Role};
 pub use door::Door;
+pub use message::{CONTENT_TYPE, Decoder, intake};
 pub use put::Method;
 pub use records::Encoder;
+pub use registry::registrar;
 pub use server::{Bound, Error, SOURCE, Server, Settings};
 
 /// The messages and services of `samspor.v1`, generated from `proto/`.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::v1::citizen_reference::Reference;
-use crate::v1::{CitizenReference, SystemId};
+use crate::v1::{CitizenReference, Receipt, SystemId};
 
 impl fmt::Debug for CitizenReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,6 +19,7 @@ impl fmt::Debug for Reference {
             Self::CaseId(_) => "CaseId(…)",
             Self::GrantId(_) => "GrantId(…)",
             Self::PersonId(_) => "PersonId(…)",
+            Self::Hidden(_) => "Hidden",
         })
     }
 }
@@ -26,5 +27,12 @@ impl fmt::Debug for Reference {
 impl fmt::Debug for SystemId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SystemId(…)")
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its text may be personal.
+        write!(f, "Receipt({}, {} …)", self.source, self.posting)
     }
 }

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use samspor_domain::{AccountPrefix, Amount, Fault, Grouping, Reason, Span, Text};
+use samspor_domain::{AccountPrefix, AccountString, Amount, Fault, Grouping, Reason, SourceName, Span, Text};
 
 /// More faults than these are not noted: they travel in trailers, and clients bound those.
 const MAX_FAULTS: usize = 16;
@@ -18,8 +19,20 @@ pub(crate) type Read<T> = Result<T, Noted>;
 
 /// Reads a request, and answers with every fault of it where there is any.
 pub(crate) fn request<T>(read: impl FnOnce(Place<'_>) -> Read<T>) -> Result<T, Vec<Fault>> {
+    with(None, read)
+}
+
+/// Reads what a source sends: a system that is left out is that source, where the message is named in it.
+pub(crate) fn sent_by<T>(
+    source: &SourceName,
+    read: impl FnOnce(Place<'_>) -> Read<T>,
+) -> Result<T, Vec<Fault>> {
+    with(Some(source), read)
+}
+
+fn with<T>(source: Option<&SourceName>, read: impl FnOnce(Place<'_>) -> Read<T>) -> Result<T, Vec<Fault>> {
     let faults = RefCell::default();
-    let read = read(Place { step: Step::Root, faults: &faults });
+    let read = read(Place { step: Step::Root, source, faults: &faults });
     read.map_err(|Noted(())| faults.into_inner())
 }
 
@@ -27,6 +40,8 @@ pub(crate) fn request<T>(read: impl FnOnce(Place<'_>) -> Read<T>) -> Result<T, V
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'p> {
     step: Step<'p>,
+    /// The system of references that leave it out, if they may.
+    source: Option<&'p SourceName>,
     faults: &'p RefCell<Vec<Fault>>,
 }
 
@@ -52,12 +67,22 @@ impl fmt::Display for Step<'_> {
 impl Place<'_> {
     /// A field of the message here.
     pub(crate) fn field(&self, name: &'static str) -> Place<'_> {
-        Place { step: Step::Field(&self.step, name), faults: self.faults }
+        Place { step: Step::Field(&self.step, name), ..*self }
     }
 
     /// An item of the list here; the first is 0.
     fn item(&self, index: usize) -> Place<'_> {
-        Place { step: Step::Item(&self.step, index), faults: self.faults }
+        Place { step: Step::Item(&self.step, index), ..*self }
+    }
+
+    /// The same place in a message that is named across the municipality: there no system may be left out.
+    pub(crate) fn of_municipality(self) -> Self {
+        Self { source: None, ..self }
+    }
+
+    /// The system of references that leave it out.
+    pub(crate) fn source(&self) -> Option<&SourceName> {
+        self.source
     }
 
     /// Notes a fault here.
@@ -173,11 +198,48 @@ impl Place<'_> {
         date.ok_or_else(|| self.invalid("is not a date: expected a day that exists as 'YYYY-MM-DD'"))
     }
 
+    /// An instant as in RFC 3339, with an offset.
+    pub(crate) fn instant(self, value: &str) -> Read<Timestamp> {
+        let form = value.is_ascii()
+            && value.as_bytes().get(10) == Some(&b'T')
+            && (value.ends_with('Z')
+                || value.as_bytes().iter().nth_back(5).is_some_and(|b| b"+-".contains(b)));
+        let instant = form.then(|| value.parse().ok()).flatten();
+        instant.ok_or_else(|| self.invalid("is not an instant: expected one such as '2026-03-15T06:00:00Z'"))
+    }
+
+    /// A year of four digits at most, which must be given.
+    pub(crate) fn year(self, value: Option<i32>) -> Read<i16> {
+        self.given(value, |at, value| at.integer(value, 0..=9999))
+    }
+
+    /// A number that must be given.
+    pub(crate) fn given<N, T>(self, value: Option<N>, read: impl FnOnce(Self, N) -> Read<T>) -> Read<T> {
+        value.map_or_else(|| Err(self.missing()), |value| read(self, value))
+    }
+
+    /// An amount.
+    pub(crate) fn amount(self, value: &str) -> Read<Amount> {
+        value.parse().map_err(|error: samspor_domain::AmountError| {
+            self.fault(Reason::InvalidAmount, error.to_string())
+        })
+    }
+
+    /// An account in any of its three writings.
+    pub(crate) fn account_string(self, value: &str) -> Read<AccountString> {
+        value.parse().map_err(|error: samspor_domain::AccountError| {
+            self.fault(Reason::InvalidAccount, error.to_string())
+        })
+    }
+
+    /// An account, of which only the normal form is kept.
+    pub(crate) fn account(self, value: &str) -> Read<samspor_domain::Account> {
+        self.account_string(value).map(|string| string.account)
+    }
+
     /// An amount that is not negative.
     pub(crate) fn amount_not_negative(self, value: &str) -> Read<Amount> {
-        let amount: Amount = value.parse().map_err(|error: samspor_domain::AmountError| {
-            self.fault(Reason::InvalidAmount, error.to_string())
-        })?;
+        let amount = self.amount(value)?;
         if amount.ore() < 0 {
             Err(self.fault(Reason::InvalidAmount, "must not be negative"))
         } else {

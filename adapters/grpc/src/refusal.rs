@@ -80,6 +80,64 @@ pub(crate) fn aged() -> Status {
     Status::with_error_details(Code::Unavailable, message, info("STREAM_AGED"))
 }
 
+/// Nobody may send as that source.
+pub(crate) fn unknown_source() -> Status {
+    let message = "the configuration names no such source under [[grpc.sources]]";
+    Status::with_error_details(Code::PermissionDenied, message, info("UNKNOWN_SOURCE"))
+}
+
+/// A stream whose sender is silent for too long.
+pub(crate) fn silent() -> Status {
+    let message = "the stream was silent for longer than a call may take";
+    Status::with_error_details(Code::DeadlineExceeded, message, info("SILENT_STREAM"))
+}
+
+/// A call that takes longer than any may.
+pub(crate) fn too_long() -> Status {
+    let message = "the call took longer than the gateway allows; it may have been done all the same";
+    Status::with_error_details(Code::DeadlineExceeded, message, info("CALL_TOO_LONG"))
+}
+
+/// A stream whose next message cannot be had: it is too large, or is none.
+pub(crate) fn broken(status: &Status) -> Status {
+    let reason = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => Reason::TooLarge,
+        _ => Reason::Undecodable,
+    };
+    Status::with_error_details(status.code(), "the next message cannot be read", info(code(reason)))
+}
+
+/// The same of a stream of which so many messages were committed before.
+pub(crate) fn after(status: &Status, committed: i64) -> Status {
+    let mut details = status.get_error_details();
+    if let Some(told) = details.error_info().cloned() {
+        let mut metadata = told.metadata;
+        metadata.insert("committed".into(), committed.to_string());
+        details.set_error_info(told.reason, told.domain, metadata);
+    }
+    let message = format!("{}; {committed} messages were committed before", status.message());
+    Status::with_error_details(status.code(), message, details)
+}
+
+/// There is no such fact.
+pub(crate) fn unknown_fact() -> Status {
+    Status::with_error_details(Code::NotFound, "there is no such fact", info("UNKNOWN_FACT"))
+}
+
+/// A fact that cannot be ended, since it holds no more.
+pub(crate) fn not_live() -> Status {
+    let message = "the fact is deleted or withdrawn, or what it says was erased";
+    Status::with_error_details(Code::FailedPrecondition, message, info("FACT_NOT_LIVE"))
+}
+
+/// A fact whose newest version is another one.
+pub(crate) fn version_changed(newest: i64) -> Status {
+    let metadata = [("newest_version".to_owned(), newest.to_string())];
+    let details = ErrorDetails::with_error_info("VERSION_CHANGED", DOMAIN, metadata);
+    let message = format!("the fact's newest version is {newest}");
+    Status::with_error_details(Code::Aborted, message, details)
+}
+
 /// What is asked about is not there.
 pub(crate) fn not_found(message: &str) -> Status {
     Status::with_error_details(Code::NotFound, message, info("NOT_FOUND"))
@@ -136,7 +194,7 @@ fn info(reason: impl Into<String>) -> ErrorDetails {
 }
 
 /// The contract's word as such codes are written: `invalid-cpr` is `INVALID_CPR`.
-fn code(reason: Reason) -> String {
+pub(crate) fn code(reason: Reason) -> String {
     reason.word().replace('-', "_").to_uppercase()
 }
 

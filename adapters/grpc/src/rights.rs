@@ -1,6 +1,6 @@
 //! Who may call what: every method and the roles that may call it. What does not stand here nobody may call.
 
-use crate::caller::Role::{self, Auditor, Ledger, Lis, Operator, Registrar};
+use crate::caller::Role::{self, Auditor, Intake, Ledger, Lis, Operator, Registrar};
 
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) const METHODS: &[(&str, Right)] = &[
     ("samspor.v1.DeliveryService/ReleaseParked", Roles(&[Operator])),
     ("samspor.v1.FeedService/Subscribe", Roles(&[Ledger, Lis])),
     ("samspor.v1.FeedService/GetExpected", Roles(&[Ledger, Lis])),
+    ("samspor.v1.IntakeService/SubmitMessage", Roles(&[Intake])),
+    ("samspor.v1.IntakeService/SubmitMessages", Roles(&[Intake])),
     ("samspor.v1.QuarantineService/ListQuarantine", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/GetQuarantined", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/GroupQuarantine", Roles(&[Operator, Auditor])),
@@ -42,6 +44,16 @@ pub(crate) const METHODS: &[(&str, Right)] = &[
     ("samspor.v1.RegistryService/DeleteFact", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/WithdrawConsent", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/ListIdentityConflicts", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/PutEstimate", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/PutBudget", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/PutTargetGoal", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/PutInvestmentCase", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/PutControlTotal", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/EndEnrolment", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/EndConsent", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/GetFact", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/ListFacts", Roles(&[Registrar])),
+    ("samspor.v1.RegistryService/ListFactVersions", Roles(&[Registrar])),
     // Whether the gateway lives is asked by what has no identity, and tells of nobody.
     ("grpc.health.v1.Health/Check", Anyone),
     ("grpc.health.v1.Health/List", Anyone),
@@ -60,7 +72,6 @@ pub(crate) fn name(path: &str) -> &'static str {
     let method = path.strip_prefix('/').unwrap_or_default();
     METHODS.iter().find(|(name, _)| *name == method).map_or("unknown", |(name, _)| name)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -109,13 +120,34 @@ mod tests {
     }
 
     #[test]
+    fn every_method_that_there_is_stands_in_the_table_and_no_other() {
+        let pool = prost_reflect::DescriptorPool::decode(crate::DESCRIPTORS).expect("descriptors");
+        let methods = pool.services().flat_map(|service| {
+            let name = service.full_name().to_owned();
+            service.methods().map(|method| format!("{name}/{}", method.name())).collect::<Vec<_>>()
+        });
+        let mut there: Vec<String> = methods.collect();
+        let own = METHODS.iter().map(|(name, _)| (*name).to_owned());
+        let mut said: Vec<String> = own.filter(|name| name.starts_with("samspor.")).collect();
+        there.sort_unstable();
+        said.sort_unstable();
+        assert_eq!(said, there);
+    }
+
+    #[test]
     fn a_method_stands_once_and_a_path_is_found_whole_or_not_at_all() {
         let mut names: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), METHODS.len());
         assert_eq!(of("/samspor.v1.AdminService/Pause"), Some(Roles(&[Operator])));
-        for path in ["samspor.v1.AdminService/Pause", "/samspor.v1.AdminService/Pause/", "//samspor.v1.AdminService/Pause", "/", ""] {
+        for path in [
+            "samspor.v1.AdminService/Pause",
+            "/samspor.v1.AdminService/Pause/",
+            "//samspor.v1.AdminService/Pause",
+            "/",
+            "",
+        ] {
             assert_eq!(of(path), None, "{path}");
         }
     }

@@ -5,26 +5,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use samspor_domain::SourceName;
 use samspor_domain::quarantine::{Show, Shown};
 use samspor_engine::{Control, Handle, Status};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::admin::{Admin, Reload};
 use crate::change::Change;
+use crate::deadline::Deadline;
 use crate::delivery::Delivery;
 use crate::door::{Door, Guard};
 use crate::feed::Feed;
 use crate::health::Health;
+use crate::intake::Intake;
+use crate::message::MAX_MESSAGE_BYTES;
 use crate::quarantine::Quarantine;
-use crate::registry::Registry;
+use crate::registry::{Registry, registrar};
 use crate::v1::admin_service_server::AdminServiceServer;
 use crate::v1::change_service_server::ChangeServiceServer;
 use crate::v1::delivery_service_server::DeliveryServiceServer;
 use crate::v1::feed_service_server::FeedServiceServer;
+use crate::v1::intake_service_server::IntakeServiceServer;
 use crate::v1::quarantine_service_server::QuarantineServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
 use crate::{DESCRIPTORS, wire};
@@ -75,7 +79,7 @@ impl Settings {
             listen,
             max_connections: 256,
             max_calls: 128,
-            max_message_bytes: 1024 * 1024,
+            max_message_bytes: MAX_MESSAGE_BYTES,
             call_timeout: Duration::from_secs(30),
             keep_alive_interval: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(10),
@@ -204,44 +208,44 @@ impl Bound {
         let cut = CancellationToken::new();
         let _cut_when_dropped = cut.clone().drop_guard();
 
-        let source = SourceName::new(SOURCE).expect("a name of four bytes");
+        let registrar = registrar();
         let change = Change { handle: handle.clone() };
         let delivery = Delivery { handle: handle.clone() };
         let feed = Feed::new(handle.clone(), &settings, stopping.clone());
         let quarantine = Quarantine { handle: handle.clone(), show };
-        let registry = Registry { handle, source };
+        let intake = Intake { handle: handle.clone(), silence: settings.call_timeout };
+        let registry = Registry { handle, registrar };
         let health = Health { parts: status.watch(), stopping: stopping.clone() };
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
+        // The bound on a message holds before and after it is decompressed.
+        macro_rules! bounded {
+            ($service:expr) => {
+                $service
+                    .max_decoding_message_size(settings.max_message_bytes)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .send_compressed(CompressionEncoding::Gzip)
+            };
+        }
         let router = tonic::transport::Server::builder()
-            .timeout(settings.call_timeout)
             .max_concurrent_streams(settings.max_calls)
             .http2_max_header_list_size(MAX_METADATA_BYTES)
             .http2_keepalive_interval(Some(settings.keep_alive_interval))
             .http2_keepalive_timeout(Some(settings.keep_alive_timeout))
             .max_connection_age(settings.max_connection_age)
             .layer(Guard(doors.clone()))
-            .add_service(
-                RegistryServiceServer::new(registry).max_decoding_message_size(settings.max_message_bytes),
-            )
-            .add_service(
-                ChangeServiceServer::new(change).max_decoding_message_size(settings.max_message_bytes),
-            )
-            .add_service(
-                DeliveryServiceServer::new(delivery).max_decoding_message_size(settings.max_message_bytes),
-            )
-            .add_service(FeedServiceServer::new(feed).max_decoding_message_size(settings.max_message_bytes))
-            .add_service(
-                QuarantineServiceServer::new(quarantine)
-                    .max_decoding_message_size(settings.max_message_bytes),
-            )
-            .add_optional_service(admin.map(|admin| {
-                AdminServiceServer::new(admin).max_decoding_message_size(settings.max_message_bytes)
-            }))
-            .add_service(HealthServer::new(health).max_decoding_message_size(settings.max_message_bytes))
-            .add_service(reflection.max_decoding_message_size(settings.max_message_bytes));
+            .layer(Deadline { limit: settings.call_timeout })
+            .add_service(bounded!(RegistryServiceServer::new(registry)))
+            .add_service(bounded!(IntakeServiceServer::new(intake)))
+            .add_service(bounded!(FeedServiceServer::new(feed)))
+            .add_service(bounded!(ChangeServiceServer::new(change)))
+            .add_service(bounded!(DeliveryServiceServer::new(delivery)))
+            .add_service(bounded!(QuarantineServiceServer::new(quarantine)))
+            .add_optional_service(admin.map(|admin| bounded!(AdminServiceServer::new(admin))))
+            .add_service(bounded!(HealthServer::new(health)))
+            .add_service(bounded!(reflection));
 
         let told = async {
             stop.await;

@@ -50,7 +50,8 @@ pub(crate) fn config(settings: &Settings, optional: bool) -> Result<Arc<ServerCo
     let chain = certificates(&settings.certificate).filter(|chain| !chain.is_empty());
     let chain = chain.ok_or(TlsError::Certificate)?;
     let key = PrivateKeyDer::from_pem_slice(settings.key.as_bytes()).map_err(|_| TlsError::Key)?;
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match &settings.client_ca {
         None => builder.with_no_client_auth(),
         Some(ca) => {

@@ -73,8 +73,9 @@ struct Claims {
 
 impl Tokens {
     pub(crate) fn new(settings: &Settings) -> Result<Self, KeysError> {
-        let set: JwkSet = serde_json::from_str(&settings.keys)
-            .map_err(|error| KeysError::Malformed(format!("line {}, column {}", error.line(), error.column())))?;
+        let set: JwkSet = serde_json::from_str(&settings.keys).map_err(|error| {
+            KeysError::Malformed(format!("line {}, column {}", error.line(), error.column()))
+        })?;
         if set.keys.is_empty() {
             return Err(KeysError::Empty);
         }

@@ -3,8 +3,12 @@
 mod door;
 mod feed;
 mod gateway;
+mod intake;
+mod mirror;
 mod peer;
 mod quarantine;
+mod reading;
+mod registry;
 
 use std::time::Duration;
 
@@ -381,6 +385,7 @@ async fn reflection_lists_and_describes_the_services() {
                 "samspor.v1.ChangeService",
                 "samspor.v1.DeliveryService",
                 "samspor.v1.FeedService",
+                "samspor.v1.IntakeService",
                 "samspor.v1.QuarantineService",
                 "samspor.v1.RegistryService",
             ]

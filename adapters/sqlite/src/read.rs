@@ -93,6 +93,12 @@ impl Read for Sqlite {
         self.all(&fact_where("f.kind = ? ORDER BY f.no"), [code::kind(kind)], code::fact)
     }
 
+    fn facts_after(&mut self, kind: Kind, after: FactNo, limit: usize) -> Result<Vec<FactRow>> {
+        let sql = fact_where("f.kind = ? AND f.no > ? ORDER BY f.no LIMIT ?");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all(&sql, params![code::kind(kind), after.0, limit], code::fact)
+    }
+
     fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>> {
         let Some(person) = self.person_no(scope, reference)? else { return Ok(Vec::new()) };
         let sql = fact_where("f.no IN (SELECT fact FROM holds WHERE person = ?) ORDER BY f.no");

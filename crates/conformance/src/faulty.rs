@@ -156,6 +156,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>>;
         fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>>;
         fn facts(&mut self, kind: Kind) -> Result<Vec<FactRow>>;
+        fn facts_after(&mut self, kind: Kind, after: FactNo, limit: usize) -> Result<Vec<FactRow>>;
         fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>>;
         fn versions(&mut self, no: FactNo) -> Result<Vec<FactVersion>>;
         fn facts_by_registration(&mut self, after: (Timestamp, FactNo), until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, FactNo)>>;

@@ -395,6 +395,8 @@ pub trait Read: Send + ReadQuarantine + ReadForward {
     fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>>;
     /// The facts of a kind, live or not.
     fn facts(&mut self, kind: Kind) -> Result<Vec<FactRow>>;
+    /// The same after one of them, in the order of their numbers, at most `limit`.
+    fn facts_after(&mut self, kind: Kind, after: FactNo, limit: usize) -> Result<Vec<FactRow>>;
     /// The facts, live or not, that hold a reference in any of their versions.
     fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>>;
     /// All versions of a fact that were ever the newest, oldest registration first.

@@ -103,6 +103,11 @@ pub struct Forgetting {
 }
 
 impl Control {
+    /// From now on callers send as these sources, and as no others.
+    pub fn set_callers(&self, callers: Vec<Intake>) {
+        self.handle.intakes.set_callers(callers);
+    }
+
     /// How the parts are doing.
     #[must_use]
     pub fn parts(&self) -> Parts {

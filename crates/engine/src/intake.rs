@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -186,41 +186,69 @@ fn nothing() -> Fault {
     Fault::new(Reason::Failed, "the decoder found nothing in this message; please report it")
 }
 
-/// The intakes of all sources, for what is decoded again.
+/// The intakes of all sources: those of deliveries, for what is decoded again, and those of callers.
 #[derive(Clone, Default)]
-pub struct Intakes(Arc<RwLock<BTreeMap<SourceName, Intake>>>);
+pub struct Intakes(Arc<RwLock<Known>>);
+
+#[derive(Default)]
+struct Known {
+    delivered: BTreeMap<SourceName, Intake>,
+    called: BTreeMap<SourceName, Intake>,
+}
 
 impl Intakes {
-    /// From now on these, and no others.
+    /// From now on these, and no others, for what is delivered.
     pub fn set(&self, intakes: impl IntoIterator<Item = Intake>) {
-        let intakes = intakes.into_iter().map(|intake| (intake.source.clone(), intake)).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = intakes;
+        self.write().delivered = by_source(intakes);
     }
 
-    /// From now on these, and those of the others that are kept.
+    /// From now on these, and no others, for what callers send. Their names are none of those that are delivered.
+    pub fn set_callers(&self, intakes: impl IntoIterator<Item = Intake>) {
+        self.write().called = by_source(intakes);
+    }
+
+    /// From now on these, and those of the others that are kept, for what is delivered.
     pub(crate) fn change(
         &self,
         keep: impl Fn(&SourceName) -> bool,
         others: impl IntoIterator<Item = Intake>,
     ) {
-        let mut intakes = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        intakes.retain(|source, _| keep(source));
-        intakes.extend(others.into_iter().map(|intake| (intake.source.clone(), intake)));
+        let mut known = self.write();
+        known.delivered.retain(|source, _| keep(source));
+        known.delivered.extend(by_source(others));
     }
 
     /// How many parts of its bodies each source's decoder has left out since it was made, where it was told to leave any out.
     pub fn passed(&self) -> BTreeMap<SourceName, u64> {
-        let intakes = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        intakes
-            .iter()
+        let known = self.read();
+        (known.delivered.iter())
             .filter_map(|(source, intake)| Some((source.clone(), intake.decoder.passed()?)))
             .collect()
     }
 
+    /// That of a source by which callers send.
+    #[must_use]
+    pub fn of_caller(&self, source: &SourceName) -> Option<Intake> {
+        self.read().called.get(source).cloned()
+    }
+
     /// That of a source.
     pub(crate) fn of(&self, source: &SourceName) -> Option<Intake> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+        let known = self.read();
+        known.delivered.get(source).or_else(|| known.called.get(source)).cloned()
     }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn by_source(intakes: impl IntoIterator<Item = Intake>) -> BTreeMap<SourceName, Intake> {
+    intakes.into_iter().map(|intake| (intake.source.clone(), intake)).collect()
 }
 
 impl Prepared {

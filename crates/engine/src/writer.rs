@@ -1,5 +1,6 @@
 //! The one writer: a task on a thread of its own that owns the core and commits what has gathered in one transaction.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::intake::{Intakes, Prepared};
 use crate::log::Log;
 use crate::measure::Measures;
 use crate::missing::Misunderstood;
+use crate::readers::Readers;
 use crate::retention;
 use crate::scrub::HeldUp;
 use crate::status::{Condition, Status};
@@ -66,6 +68,10 @@ impl Unavailable {
     }
 }
 
+fn did_not_answer(why: String) -> Unavailable {
+    Unavailable { did_not: DID_NOT_ANSWER, why }
+}
+
 /// Something to do with the core between two transactions. Its error ends the writer where going on makes it worse.
 type Run = Box<dyn FnOnce(&mut Core, Timestamp) -> Result<(), StoreError> + Send>;
 
@@ -80,7 +86,7 @@ enum Command {
 #[derive(Clone)]
 pub struct Handle {
     // Dropped first: the writer ends with the last of the senders, and closes the store as the last one.
-    reader: Arc<Mutex<Box<dyn Read>>>,
+    readers: Arc<Readers>,
     /// Those who read the feed wait for each other, and nobody else waits for them.
     feed_reader: Arc<Mutex<Box<dyn Read>>>,
     vault: Arc<Vault>,
@@ -117,13 +123,14 @@ impl Handle {
         self.hand_over(items).await.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
-    /// Asks the store, beside the writer. Those who ask wait for each other; the writer waits
+    /// Asks the store, beside the writer. A few are answered at once, and more wait; the writer waits
     /// for them only where it scrubs the store's log.
     pub async fn read<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.ask(&self.reader, ask).await
+        let reader = self.readers.take().await;
+        self.ask(reader.ok_or_else(|| did_not_answer("it is closed; please report it".into()))?, ask).await
     }
 
     /// The same for those who read the feed: they are many, and in no hurry.
@@ -131,20 +138,18 @@ impl Handle {
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.ask(&self.feed_reader, ask).await
+        self.ask(Arc::clone(&self.feed_reader).lock_owned().await, ask).await
     }
 
     async fn ask<T: Send + 'static>(
         &self,
-        reader: &Arc<Mutex<Box<dyn Read>>>,
+        mut reader: impl DerefMut<Target = Box<dyn Read>> + Send + 'static,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let (mut reader, vault) = (Arc::clone(reader).lock_owned().await, Arc::clone(&self.vault));
-        let answer = blocking::start(async move { ask(&mut **reader, &vault) }).await;
-        let because = |why| Unavailable { did_not: DID_NOT_ANSWER, why };
-        match answer {
-            Ok(answer) => answer.map_err(|error| because(explain(&error))),
-            Err(_) => Err(because("reading broke; please report it".into())),
+        let vault = Arc::clone(&self.vault);
+        match blocking::start(async move { ask(&mut **reader, &vault) }).await {
+            Ok(answer) => answer.map_err(|error| did_not_answer(explain(&error))),
+            Err(_) => Err(did_not_answer("reading broke; please report it".into())),
         }
     }
 
@@ -273,10 +278,10 @@ impl Writer {
         let newest = core.ends()?.map(watch::Sender::new);
         let retention_days = watch::Sender::new(core.retention.days);
         let vault = Arc::clone(&core.keyring.vault);
-        let reader = Arc::new(Mutex::new(core.store().reader()?));
+        let readers = Arc::new(Readers::new(core.store())?);
         let feed_reader = Arc::new(Mutex::new(core.store().reader()?));
         let handle = Handle {
-            reader,
+            readers,
             feed_reader,
             vault,
             epoch: core.epoch,

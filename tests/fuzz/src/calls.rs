@@ -97,21 +97,51 @@ pub(crate) fn samples() -> Vec<Vec<u8>> {
         account: Some(text("5.68.90")),
         ..v1::Split::default()
     };
+    let grant = v1::SystemId { system: String::new(), id: text("B-12") };
+    let posting = v1::Posting {
+        id: text("P-1"),
+        date: text("2026-03-14"),
+        account: text("5.28.21.1"),
+        amount: text("12450.00"),
+        citizen: Some(cpr("6112801234")),
+        grant: Some(grant),
+        voucher: Some(text("V-1")),
+        ..v1::Posting::default()
+    };
+    let case = v1::InvestmentCase {
+        id: text("N-1"),
+        version: 1,
+        solution: text("sb-familier"),
+        from_date: text("2026-01-01"),
+        to_date: text("2029-12-31"),
+        expected: vec![v1::ExpectedAmount { year: Some(2026), area: text("health"), amount: text("-1.00") }],
+        ..v1::InvestmentCase::default()
+    };
+    let submit = |message| {
+        let message = Some(v1::SourceMessage { message: Some(message) });
+        v1::SubmitMessageRequest { source: text("source"), message }.encode_to_vec()
+    };
     let (id, version) = (text("E-1"), 7);
+    let kind = v1::FactKind::Enrolment.into();
     let requests = [
-        v1::PutSolutionRequest { solution: Some(solution) }.encode_to_vec(),
-        v1::PutEnrolmentRequest { enrolment: Some(enrolment) }.encode_to_vec(),
-        v1::PutConsentRequest { consent: Some(consent) }.encode_to_vec(),
-        v1::PutIdentityRequest { identity: Some(identity) }.encode_to_vec(),
-        v1::PutSplitRequest { split: Some(split) }.encode_to_vec(),
-        v1::DeleteFactRequest { kind: v1::FactKind::Enrolment.into(), id: id.clone(), version }
-            .encode_to_vec(),
-        v1::WithdrawConsentRequest { id, version }.encode_to_vec(),
-        Vec::new(),
+        (Method::PutSolution, v1::PutSolutionRequest { solution: Some(solution) }.encode_to_vec()),
+        (Method::PutEnrolment, v1::PutEnrolmentRequest { enrolment: Some(enrolment) }.encode_to_vec()),
+        (Method::PutConsent, v1::PutConsentRequest { consent: Some(consent) }.encode_to_vec()),
+        (Method::PutIdentity, v1::PutIdentityRequest { identity: Some(identity) }.encode_to_vec()),
+        (Method::PutSplit, v1::PutSplitRequest { split: Some(split) }.encode_to_vec()),
+        (
+            Method::PutInvestmentCase,
+            v1::PutInvestmentCaseRequest { investment_case: Some(case) }.encode_to_vec(),
+        ),
+        (Method::DeleteFact, v1::DeleteFactRequest { kind, id: id.clone(), version }.encode_to_vec()),
+        (Method::WithdrawConsent, v1::WithdrawConsentRequest { id, version }.encode_to_vec()),
+        (Method::SubmitMessage, submit(v1::source_message::Message::Posting(posting))),
+        (Method::SubmitMessage, Vec::new()),
     ];
-    let marked = requests
-        .into_iter()
-        .zip(0..)
-        .map(|(request, method): (Vec<u8>, u8)| std::iter::once(method).chain(request).collect());
+    let marked = requests.into_iter().map(|(method, request)| {
+        let no =
+            Method::ALL.into_iter().zip(0..).find(|(known, _)| *known == method).map(|(_, no): (_, u8)| no);
+        no.into_iter().chain(request).collect()
+    });
     marked.collect()
 }

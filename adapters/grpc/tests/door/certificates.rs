@@ -63,7 +63,8 @@ impl Authority {
         let uri = format!("urn:samspor:{name}").try_into().expect("a URI");
         params.subject_alt_names = vec![SanType::URI(uri)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let since = |days: i64| SystemTime::UNIX_EPOCH + Duration::from_secs((now() + days * DAY).unsigned_abs());
+        let since =
+            |days: i64| SystemTime::UNIX_EPOCH + Duration::from_secs((now() + days * DAY).unsigned_abs());
         (params.not_before, params.not_after) = (since(days.min(0) - 2).into(), since(days).into());
         self.sign(params)
     }

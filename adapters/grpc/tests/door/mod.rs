@@ -22,7 +22,8 @@ use certificates::{Authority, Certified, DAY, TokenIssuer, base64, now};
 
 /// A caller for each role, and one without any.
 fn callers(identity: impl Fn(&str) -> Identity) -> Vec<Known> {
-    let named = |name: &str, roles: BTreeSet<Role>| Known { name: name.into(), identity: identity(name), roles };
+    let named =
+        |name: &str, roles: BTreeSet<Role>| Known { name: name.into(), identity: identity(name), roles };
     let each = Role::ALL.into_iter().map(|role| named(role.word(), [role].into()));
     each.chain([named("none", BTreeSet::new())]).collect()
 }
@@ -44,7 +45,12 @@ fn secure(front: &Front) -> String {
     front.url.replace("http:", "https:")
 }
 
-async fn knock(front: &Front, authority: &Authority, client: Option<&Certified>, token: Option<&str>) -> Result<Way, Status> {
+async fn knock(
+    front: &Front,
+    authority: &Authority,
+    client: Option<&Certified>,
+    token: Option<&str>,
+) -> Result<Way, Status> {
     let identity = client.map(|client| (client.certificate.clone(), client.key.clone()));
     let key = Key { ca: Some(authority.pem.clone()), identity, token: token.map(str::to_owned) };
     connect_with(&secure(front), &key).await.map_err(|error| Status::unavailable(error.to_string()))
@@ -75,7 +81,11 @@ fn matrix() -> BTreeMap<String, BTreeSet<String>> {
     let rows = page.lines().filter_map(|line| {
         let cells: Vec<&str> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
         let (method, marks) = cells.split_first()?;
-        let granted = Role::ALL.iter().zip(marks).filter(|(_, mark)| **mark == "yes").map(|(role, _)| role.word().to_owned());
+        let granted = Role::ALL
+            .iter()
+            .zip(marks)
+            .filter(|(_, mark)| **mark == "yes")
+            .map(|(role, _)| role.word().to_owned());
         Some((method.trim_end_matches('`').to_owned(), granted.collect()))
     });
     rows.collect()
@@ -90,7 +100,9 @@ async fn every_role_may_call_what_the_matrix_says_and_nothing_else() {
     assert!(matrix.len() > 20, "{matrix:?}");
     with_door(settings(), doors, async |front| {
         for name in Role::ALL.map(Role::word).into_iter().chain(["none"]) {
-            let way = knock(front, &authority, Some(&authority.client(name, 1)), None).await.expect("a good certificate");
+            let way = knock(front, &authority, Some(&authority.client(name, 1)), None)
+                .await
+                .expect("a good certificate");
             for (method, roles) in &matrix {
                 let answer = call(&way, method).await;
                 let may = roles.contains(name);
@@ -119,7 +131,9 @@ async fn every_role_may_call_what_the_matrix_says_and_nothing_else() {
                 assert!(!is_let_in(&answer), "{kind} calls {method}");
             }
         }
-        let stranger = knock(front, &authority, Some(&authority.client("stranger", 1)), None).await.expect("TLS takes it");
+        let stranger = knock(front, &authority, Some(&authority.client("stranger", 1)), None)
+            .await
+            .expect("TLS takes it");
         for method in matrix.keys() {
             let status = call(&stranger, method).await.expect_err("nobody knows it");
             assert_eq!(reason(&status), Some(("samspor".into(), "UNAUTHENTICATED".into())), "{method}");
@@ -170,7 +184,10 @@ async fn a_token_says_who_calls_and_one_that_is_not_right_says_nothing() {
         assert!(is_let_in(&with_token(front, authority, &issuer.sign(&good)).await));
         let among = with("aud", serde_json::json!(["other", "samspor"]));
         assert!(is_let_in(&with_token(front, authority, &among).await), "it is for several");
-        assert!(is_let_in(&with_token(front, authority, &with("exp", (now() - 30).into())).await), "clocks differ");
+        assert!(
+            is_let_in(&with_token(front, authority, &with("exp", (now() - 30).into())).await),
+            "clocks differ"
+        );
         let lis = with_token(front, authority, &issuer.sign(&TokenIssuer::claims("lis"))).await;
         assert_eq!(lis.expect_err("it is no operator").code(), Code::PermissionDenied);
 
@@ -184,7 +201,9 @@ async fn a_token_says_who_calls_and_one_that_is_not_right_says_nothing() {
         let unsigned = base64(br#"{"alg":"none","typ":"JWT"}"#);
         let payload = base64(TokenIssuer::claims("registrar").to_string().as_bytes());
         let public = issuer.public_pem();
-        let hmac = |key: &[u8]| encode(&Header::new(Algorithm::HS256), &good, &EncodingKey::from_secret(key)).expect("a token");
+        let hmac = |key: &[u8]| {
+            encode(&Header::new(Algorithm::HS256), &good, &EncodingKey::from_secret(key)).expect("a token")
+        };
         let refused = [
             (with("aud", "other".into()), "for another audience"),
             (with("iss", "https://elsewhere.example".into()), "of another issuer"),
@@ -201,7 +220,10 @@ async fn a_token_says_who_calls_and_one_that_is_not_right_says_nothing() {
             (tampered(2, String::new()), "without its signature"),
             (hmac(public.as_bytes()), "signed with the public key"),
             (hmac(issuer.keys().as_bytes()), "signed with the public keys' file"),
-            (issuer.sign(&TokenIssuer::claims("stranger")), "of somebody whom the configuration does not know"),
+            (
+                issuer.sign(&TokenIssuer::claims("stranger")),
+                "of somebody whom the configuration does not know",
+            ),
             ("nonsense".into(), "none"),
         ];
         for (token, what) in refused {
@@ -210,7 +232,9 @@ async fn a_token_says_who_calls_and_one_that_is_not_right_says_nothing() {
             assert_eq!(reason(&status), Some(("samspor".into(), "UNAUTHENTICATED".into())), "{what}");
             assert!(!status.message().contains(parts[1]), "{what}: {}", status.message());
         }
-        let nothing = call(&knock(front, authority, None, None).await.expect("a certificate is not needed"), CALLED).await;
+        let nothing =
+            call(&knock(front, authority, None, None).await.expect("a certificate is not needed"), CALLED)
+                .await;
         assert_eq!(nothing.expect_err("nobody").code(), Code::Unauthenticated);
     })
     .await;
@@ -219,17 +243,26 @@ async fn a_token_says_who_calls_and_one_that_is_not_right_says_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_door_that_is_changed_counts_from_the_next_connection_and_call() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
-    let of = |authority: &Authority, callers| door::Settings { tls: Some(tls_of(authority)), tokens: None, callers };
+    let of = |authority: &Authority, callers| door::Settings {
+        tls: Some(tls_of(authority)),
+        tokens: None,
+        callers,
+    };
     let (change, doors) = watch::channel(door(&of(&old, callers(uri))));
     with_door(settings(), doors, async |front| {
-        let way = knock(front, &old, Some(&old.client("operator", 1)), None).await.expect("a good certificate");
+        let way =
+            knock(front, &old, Some(&old.client("operator", 1)), None).await.expect("a good certificate");
         assert!(is_let_in(&call(&way, CALLED).await));
         // Somebody who may no longer call is turned away on the connection that is open.
         change.send_replace(door(&of(&new, callers(|name| uri(&format!("new-{name}"))))));
-        assert_eq!(call(&way, CALLED).await.expect_err("it is known no longer").code(), Code::Unauthenticated);
+        assert_eq!(
+            call(&way, CALLED).await.expect_err("it is known no longer").code(),
+            Code::Unauthenticated
+        );
         // The new certificate and authority count for whoever comes.
         assert!(knock(front, &old, Some(&old.client("operator", 1)), None).await.is_err());
-        let way = knock(front, &new, Some(&new.client("new-operator", 1)), None).await.expect("a good certificate");
+        let way =
+            knock(front, &new, Some(&new.client("new-operator", 1)), None).await.expect("a good certificate");
         assert!(is_let_in(&call(&way, CALLED).await));
     })
     .await;
@@ -246,7 +279,9 @@ async fn who_never_shakes_hands_holds_nobody_up() {
         for _ in 0..50 {
             silent.push(tokio::net::TcpStream::connect(front.address).await.expect("connected"));
         }
-        let way = knock(front, &authority, Some(&authority.client("operator", 1)), None).await.expect("it gets through");
+        let way = knock(front, &authority, Some(&authority.client("operator", 1)), None)
+            .await
+            .expect("it gets through");
         AdminServiceClient::new(way)
             .get_status(v1::GetStatusRequest {})
             .await
@@ -269,13 +304,19 @@ fn what_a_door_cannot_be_made_of_is_told_without_quoting_it() {
         Door::new(&known).err().map(|error| error.to_string()).unwrap_or_default()
     };
     let cases: [(fn(&mut tls::Settings), &str); 4] = [
-        (|tls| tls.certificate = "hemmelig".into(), "grpc.tls: the certificate file holds no certificates in PEM"),
+        (
+            |tls| tls.certificate = "hemmelig".into(),
+            "grpc.tls: the certificate file holds no certificates in PEM",
+        ),
         (|tls| tls.key = "hemmelig".into(), "grpc.tls: the key file holds no private key in PEM"),
         (
             |tls| tls.client_ca = Some(String::new()),
             "grpc.tls: the client CA file holds no certificates in PEM that sign others",
         ),
-        (|tls| tls.key = Authority::new("other").server().key, "grpc.tls: certificate and key are not taken: "),
+        (
+            |tls| tls.key = Authority::new("other").server().key,
+            "grpc.tls: certificate and key are not taken: ",
+        ),
     ];
     for (change, expected) in cases {
         let told = with(change);
@@ -283,7 +324,8 @@ fn what_a_door_cannot_be_made_of_is_told_without_quoting_it() {
     }
     let keys = |keys: &str| {
         let (issuer, audience) = (String::new(), String::new());
-        let tokens = tokens::Settings { keys: keys.into(), issuer, audience, leeway: std::time::Duration::ZERO };
+        let tokens =
+            tokens::Settings { keys: keys.into(), issuer, audience, leeway: std::time::Duration::ZERO };
         let known = door::Settings { tls: None, tokens: Some(tokens), callers: Vec::new() };
         Door::new(&known).err().map(|error| error.to_string()).unwrap_or_default()
     };

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use samspor_domain::store::Read;
-use samspor_domain::{Charts, CitizenRef, Clock, Cpr, Message, Posting, SourceName, Text};
+use samspor_domain::{
+    Body, Case, Charts, CitizenRef, Clock, Cpr, Fact, Kind, Message, Posting, SourceName, Span, State, Text,
+};
 use samspor_engine::{Became, Core, Gateway, Handle, Prepared, Status};
 use samspor_grpc::{Door, Server, Settings};
 use samspor_sqlite::Sqlite;
@@ -29,12 +31,15 @@ impl Clock for Fixed {
     }
 }
 
+/// The keys of all these gateways.
+pub(crate) fn vault() -> Arc<Vault> {
+    Arc::new(Vault::new(&Master::from_hex(&"42".repeat(32)).expect("a key")))
+}
+
 /// A gateway without sources and targets.
 pub(crate) fn start(directory: &Path) -> Gateway {
-    let master = Master::from_hex(&"42".repeat(32)).expect("a key");
     let store = Sqlite::open(directory).expect("a new store");
-    let core =
-        Core::open(Box::new(store), Arc::new(Vault::new(&master)), Charts::default(), 100).expect("opens");
+    let core = Core::open(Box::new(store), vault(), Charts::default(), 100).expect("opens");
     Gateway::start(core, Arc::new(Fixed), vec![], vec![]).expect("starts")
 }
 
@@ -82,6 +87,17 @@ impl Front {
         let source = SourceName::new(source).expect("a name");
         let item = Prepared::from_caller(source, Message::Posting(posting), vec![].into());
         assert_eq!(self.handle().take_in(vec![item]).await.expect("taken in"), [Became::Posting]);
+    }
+
+    /// Takes in a case.
+    pub(crate) async fn take_case(&self, source: &str, id: &str, cpr: &str) {
+        let citizen = CitizenRef::Cpr(Cpr::parse(cpr).expect("a number"));
+        let body = Body::Case(Case { citizen, area: None, kle: None, status: None, span: Span::default() });
+        let id = Text::new(id).expect("an id");
+        let fact = Fact { kind: Kind::Case, id, version: 1, state: State::Live(body) };
+        let source = SourceName::new(source).expect("a name");
+        let item = Prepared::from_caller(source, Message::Fact(fact), vec![].into());
+        assert_eq!(self.handle().take_in(vec![item]).await.expect("taken in"), [Became::Fact]);
     }
 
     /// Waits until the work list is empty.
