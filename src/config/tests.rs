@@ -168,7 +168,7 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
         (
             "[grpc]",
             "[grcp]",
-            "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `metrics`, \
+            "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `client`, `metrics`, \
             `traces`, `engine`, `journal`, `brokers`, `sources`, `targets`, `vouchers`",
         ),
         (
@@ -260,7 +260,7 @@ timeout_ms = 60001
     let expected = [
         "4:7: this must not be empty",
         "5:1: missing key: one of `master_key_file` and `master_key_env`",
-        "7:10: this can be reached from other machines, and the gRPC front knows no callers yet; listen on 127.0.0.1 or [::1]",
+        "7:10: this can be reached from other machines, and there is no [grpc.tls]; listen on 127.0.0.1 or [::1], or give the front a certificate",
         "9:18: 0 is out of bounds: expected 1 to 100000",
         "10:24: 600001 is out of bounds: expected 1000 to 600000",
         "12:11: this is not the name of an environment variable: letters, digits and _, no digit first",
@@ -293,12 +293,12 @@ fn systems_that_send_over_grpc_have_names_of_their_own_and_what_they_may_send() 
     let section = |rest: &str| format!("listen = \"[::1]:50461\"\n[[grpc.sources]]\n{rest}");
     let listen = "listen = \"[::1]:50461\"";
     let config = with(listen, &section("name = \"dubu\"\nmay_send = [\"case\", \"consent\"]")).load();
-    let callers = config.grpc.expect("there is a front").callers;
+    let callers = config.grpc.expect("there is a front").senders;
     assert_eq!((callers.len(), callers[0].name.as_str()), (1, "dubu"));
     assert_eq!(callers[0].may_send.facts, [Kind::Case, Kind::Consent].into());
     assert!(!callers[0].may_send.postings);
     let config = with(listen, &section("name = \"dubu\"")).load();
-    assert!(config.grpc.expect("there is a front").callers[0].may_send.postings, "as of any source");
+    assert!(config.grpc.expect("there is a front").senders[0].may_send.postings, "as of any source");
     for (rest, expected) in [
         ("name = \"opus\"", "there are two sources of this name"),
         ("name = \"grpc\"", "the gateway counts what registrars put over gRPC under this name"),

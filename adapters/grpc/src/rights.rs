@@ -86,9 +86,10 @@ mod tests {
 
     fn matrix() -> String {
         let mut text = String::from("| method |");
-        Role::ALL.iter().for_each(|role| drop(write!(text, " {} |", role.word())));
-        text.push_str("\n|---|");
-        Role::ALL.iter().for_each(|_| text.push_str("---|"));
+        for role in Role::ALL {
+            let _ = write!(text, " {} |", role.word());
+        }
+        let _ = write!(text, "\n|---|{}", "---|".repeat(Role::ALL.len()));
         for (method, right) in METHODS {
             let Right::Roles(roles) = right else { continue };
             let _ = write!(text, "\n| `{method}` |");
