@@ -10,6 +10,7 @@ mod folders;
 mod formats;
 mod forward;
 mod http;
+mod intake;
 mod metrics;
 mod operations;
 mod parts;
