@@ -746,3 +746,66 @@ fn what_is_wrong_with_a_mapping_is_told_in_its_file() {
     let folder = with("format = \"g69\"", "format = \"g69\"\nmapping = { file = \"x.toml\" }");
     assert!(folder.problems()[0].contains("[sources.mapping] goes with format = \"mapping\" only"));
 }
+
+const DOOR: &str = r#"listen = "0.0.0.0:50461"
+tls = { certificate_file = "front.pem", key_env = "FRONT_KEY", client_ca_file = "ca.pem" }
+tokens = { keys_file = "jwks.json", issuer = "https://idp.example", audience = "samspor" }
+[[grpc.callers]]
+name = "registry"
+certificate = "uri:urn:registry"
+roles = ["registrar", "auditor"]
+[[grpc.callers]]
+name = "watch"
+token = "a0c4f2"
+roles = ["operator"]"#;
+
+#[test]
+fn a_door_knows_callers_by_certificate_or_token() {
+    use samspor_grpc::Role;
+    use samspor_grpc::door::Identity;
+    let config = with("listen = \"[::1]:50461\"", DOOR).load();
+    let door = config.grpc.expect("a front").door.expect("a door");
+    let (tls, tokens) = (door.tls.expect("TLS"), door.tokens.expect("tokens"));
+    assert!(tls.0.0.is_absolute() && tls.0.1 == Secret::Env("FRONT_KEY".into()) && tls.1.is_some());
+    assert_eq!((tokens.issuer.as_str(), tokens.leeway), ("https://idp.example", Duration::from_secs(60)));
+    let [registry, watch] = &door.callers[..] else { panic!("{:?}", door.callers) };
+    assert_eq!(registry.identity, Identity::Certificate("uri:urn:registry".into()));
+    assert_eq!(registry.roles, [Role::Registrar, Role::Auditor].into());
+    assert_eq!((watch.name.as_str(), &watch.identity), ("watch", &Identity::Token("a0c4f2".into())));
+}
+
+#[test]
+fn a_door_through_which_the_wrong_or_nobody_could_come_is_refused() {
+    let tls =
+        "tls = { certificate_file = \"front.pem\", key_env = \"FRONT_KEY\", client_ca_file = \"ca.pem\" }\n";
+    let tokens =
+        "tokens = { keys_file = \"jwks.json\", issuer = \"https://idp.example\", audience = \"samspor\" }\n";
+    let callers = DOOR.find("[[grpc.callers]]").expect("callers");
+    for (door, expected) in [
+        (DOOR.replace(tls, ""), "this can be reached from other machines, and there is no [grpc.tls]"),
+        (
+            DOOR.replace(", client_ca_file = \"ca.pem\"", ""),
+            "callers with certificates need `client_ca_file` in [grpc.tls]",
+        ),
+        (DOOR.replace(", client_ca_file = \"ca.pem\"", "").replace(tokens, ""), "no caller could be known"),
+        (DOOR.replace(tokens, ""), "callers with tokens need [grpc.tokens]"),
+        (DOOR[..callers].to_owned(), "nobody could call: there are no [[grpc.callers]]"),
+        (DOOR.replace("uri:urn:registry", "urn:registry"), "this names no part of a certificate"),
+        (DOOR.replace("\"uri:urn:registry\"", "\"uri:\""), "this names no part of a certificate"),
+        (DOOR.replace("\"watch\"", "\"registry\""), "there are two callers of this name"),
+        (
+            DOOR.replace("token = \"a0c4f2\"", "certificate = \"uri:urn:registry\""),
+            "there are two callers of this name",
+        ),
+        (DOOR.replace("token = \"a0c4f2\"\n", ""), "missing key: one of `certificate` and `token`"),
+        (DOOR.replace("[\"operator\"]", "[]"), "a caller without a role may do nothing"),
+        (DOOR.replace("\"operator\"", "\"root\""), "there is no choice `root`"),
+        (
+            DOOR.replace(tls, "").replace(tokens, "").replace("0.0.0.0", "127.0.0.1"),
+            "nothing would tell this caller from another",
+        ),
+    ] {
+        let problems = with("listen = \"[::1]:50461\"", &door).problems();
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
+    }
+}

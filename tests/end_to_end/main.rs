@@ -4,6 +4,7 @@ mod commands;
 mod conflicts;
 mod deployment;
 mod distributor;
+mod door;
 mod faults;
 mod feed;
 mod folders;
