@@ -44,13 +44,10 @@ fn meaning(config: &Config) -> String {
     row("configuration", config.path.display().to_string());
     row("charts", format!("{}, {}", config.charts_dir.display(), years(config)));
     if let Some(store) = &config.store {
-        let withdrawals = match &store.withdrawals {
-            Some(file) => format!("withdrawals are written down in {}", file.display()),
-            None => {
-                "withdrawals are not written down, so a restored backup revives those after it".to_owned()
-            }
-        };
-        row("store", format!("SQLite in {}; {withdrawals}", store.dir.display()));
+        let withdrawals = store.withdrawals.as_ref();
+        let withdrawals =
+            withdrawals.map(|file| format!("; withdrawals are written down in {}", file.display()));
+        row("store", format!("SQLite in {}{}", store.dir.display(), withdrawals.unwrap_or_default()));
     }
     if let Some(vault) = &config.vault {
         row("vault", format!("master key in {}", secret(&vault.master_key)));

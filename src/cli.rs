@@ -255,6 +255,13 @@ pub(crate) enum Command {
         Example: samspor conflicts settle --config gateway.toml --id I-2026-17 < numbers.txt")]
     Conflicts(Conflicts),
 
+    /// Prove the audit log whole.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        action: crate::audit::Action,
+    },
+
     /// Print a script that completes this command's words in a shell.
     #[command(after_help = "Example: samspor completions bash > /etc/bash_completion.d/samspor")]
     Completions {

@@ -1,6 +1,7 @@
 //! The gateway's binary: the command line, the configuration, and what wires the adapters together.
 
 mod admin;
+mod audit;
 mod backup;
 mod books;
 mod check;
@@ -69,6 +70,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Held { action } => held::run(&action),
         Command::Parked { action } => parked::run(&action),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Audit { action } => audit::run(&action),
         Command::Status(arguments) => status::run(&arguments),
         Command::Targets { action: cli::TargetsAction::Forget(arguments) } => admin::forget(&arguments),
         Command::Pause(arguments) => admin::pause(&arguments, true),

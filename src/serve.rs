@@ -19,7 +19,7 @@ use crate::config::{self, Config};
 use crate::reload::Running;
 use crate::traces::{self, Sending};
 use crate::withdrawals::Withdrawals;
-use crate::{open, wiring};
+use crate::{audit, open, wiring};
 
 /// Callers who may wait for a reload; more wait to be among them.
 const RELOADS: usize = 4;
@@ -67,6 +67,7 @@ async fn serve(config: Config) -> Result<()> {
             tracing::warn!(meaning = config.journal.meaning(), "journal.retention_days is 0");
         }
     }
+    audit::opened(&mut core, &config, started)?;
     let (spans, export) = config.traces.as_ref().map(traces::open).transpose()?.unzip();
     if let Some(spans) = spans {
         core = core.traced_by(spans);
@@ -115,12 +116,17 @@ async fn serve(config: Config) -> Result<()> {
     tracing::info!("stopping");
     let deadline = running.config().engine.shutdown_deadline;
     let begun = Instant::now();
+    let config = running.config();
+    let published = config.checkpoints_file.clone().zip(config.store.as_ref().map(|store| store.dir.clone()));
     drop(running); // It holds a way in, as the front does, which cuts off who does not finish.
     stop.cancel();
     front.await?;
     let stopped = gateway.stop(deadline.saturating_sub(begun.elapsed())).await;
     // Nothing makes spans any more.
     sending.finish(deadline.saturating_sub(begun.elapsed())).await;
+    if let (Ok(()), Some((file, dir))) = (&stopped, published) {
+        audit::closed(&file, &dir, open::MachineClock.now())?;
+    }
     Ok(stopped.map_err(|ended| if let Ended::Late(_) = ended { Ended::Late(deadline) } else { ended })?)
 }
 

@@ -33,6 +33,9 @@ pub(super) struct File {
     /// How long things are kept.
     #[serde(default)]
     pub(super) journal: Journal,
+    /// The audit log.
+    #[serde(default)]
+    pub(super) audit: Audit,
     /// The brokers by name.
     #[serde(default)]
     pub(super) brokers: BTreeMap<At<String>, Broker>,
@@ -251,6 +254,16 @@ pub(super) struct Traces {
     /// dropped.
     #[serde(default)]
     pub(super) timeout_ms: Number<5_000, 100, 60_000>,
+}
+
+/// The audit log, which says who looked at or changed what; `docs/audit.md` describes it.
+#[derive(Debug, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [audit]")]
+pub(super) struct Audit {
+    /// A file to which a line is appended that says how far the log reaches, at each start and each clean stop. It belongs
+    /// on another machine's disk or on storage that is written once. Without it no checkpoint is published.
+    pub(super) checkpoints_file: Option<At<PathBuf>>,
 }
 
 /// How the gateway works inside.

@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// How long postings are kept.
     pub(crate) journal: Journal,
+    /// Where checkpoints of the audit log are published, if they are.
+    pub(crate) checkpoints_file: Option<PathBuf>,
     /// The brokers by name.
     pub(crate) brokers: BTreeMap<Text, Broker>,
     /// The sources, in the order of the file.

@@ -85,6 +85,7 @@ impl Resolver {
             journal: Journal {
                 retention_days: file.journal.retention_days.map(|days| self.reading.number(&days)),
             },
+            checkpoints_file: file.audit.checkpoints_file.map(|path| self.path(&path)),
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
             targets: file.targets.iter().filter_map(|target| self.target(target, &file.sources)).collect(),

@@ -169,7 +169,7 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
             "[grpc]",
             "[grcp]",
             "10:2: there is no key `grcp`, expected one of `charts`, `store`, `vault`, `grpc`, `client`, `metrics`, \
-            `traces`, `engine`, `journal`, `brokers`, `sources`, `targets`, `vouchers`",
+            `traces`, `engine`, `journal`, `audit`, `brokers`, `sources`, `targets`, `vouchers`",
         ),
         (
             "\"g69\"",

@@ -3,6 +3,7 @@
 //! Write-ahead log, `synchronous=FULL`, `secure_delete`: what is committed survives a power cut, and what is erased is
 //! overwritten. A lock file keeps a second process out.
 
+mod audit;
 mod books;
 mod code;
 mod copy;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use samspor_domain::audit::{AuditLink, AuditNo, AuditRow, ReadAudit, WriteAudit};
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
     Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, NewPosting, PersonNo, Posted,
@@ -102,6 +103,28 @@ impl WriteQuarantine for Faulty<dyn Store> {
         fn freeze(&mut self, filter: &Filter, limit: usize, made: Timestamp) -> Result<SetNo>;
         fn settle(&mut self, no: EntryNo, state: &State) -> Result<()>;
         fn fault_again(&mut self, no: EntryNo, fault: &Fault, content: &Pseudonym) -> Result<()>;
+    }
+}
+
+impl<S: Read + ?Sized> ReadAudit for Faulty<S> {
+    pass! {
+        false:
+        fn audit_start(&mut self) -> Result<(AuditNo, AuditLink)>;
+        fn audit_head(&mut self) -> Result<(AuditNo, AuditLink)>;
+        fn audit_entries(&mut self, after: AuditNo, limit: usize) -> Result<Vec<AuditRow>>;
+        fn audit_subjects(&mut self, no: AuditNo) -> Result<Vec<Pseudonym>>;
+        fn count_audit_subjects(&mut self) -> Result<(i64, i64)>;
+        fn audit_ranges(&mut self, no: AuditNo) -> Result<Vec<(i64, i64)>>;
+        fn audit_about(&mut self, subject: &Pseudonym, before: AuditNo, limit: usize) -> Result<Vec<AuditNo>>;
+        fn audit_about_record(&mut self, seq: i64, before: AuditNo, limit: usize) -> Result<Vec<AuditNo>>;
+    }
+}
+
+impl WriteAudit for Faulty<dyn Store> {
+    pass! {
+        true:
+        fn append_audit(&mut self, row: &AuditRow, subjects: &[Pseudonym], ranges: &[(i64, i64)]) -> Result<()>;
+        fn prune_audit(&mut self, up_to: AuditNo) -> Result<()>;
     }
 }
 

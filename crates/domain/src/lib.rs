@@ -2,6 +2,7 @@
 
 mod account;
 mod answer;
+pub mod audit;
 mod chart;
 mod circle;
 mod cpr;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::audit::{ReadAudit, WriteAudit};
 use crate::quarantine::{ReadQuarantine, WriteQuarantine};
 use crate::{
     Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, ReadForward, Reason, Shelf, SourceName, Span,
@@ -378,7 +379,7 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What readers ask. A reader sees committed transactions only; a writer its own as well.
-pub trait Read: Send + ReadQuarantine + ReadForward {
+pub trait Read: Send + ReadQuarantine + ReadForward + ReadAudit {
     /// Lets what is read from now on be of one moment, until it is released.
     fn hold(&mut self) -> Result<()>;
     /// Ends that.
@@ -505,7 +506,7 @@ pub trait Read: Send + ReadQuarantine + ReadForward {
 }
 
 /// What the one writer does, between `begin` and `commit`.
-pub trait Store: Read + WriteQuarantine + WriteForward {
+pub trait Store: Read + WriteQuarantine + WriteForward + WriteAudit {
     /// A reader beside it.
     fn reader(&self) -> Result<Box<dyn Read>>;
 

@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use samspor_domain::audit::Entry;
 use samspor_domain::store::{Outcome, Quarantined, Reach, Result, Store, StoreError, WorkPhase};
 use samspor_domain::{Cause, Charts, Fault, Message, Posting, RULES_VERSION, Reason, SourceName, SourceNo};
 use samspor_vault::{Purpose, Vault};
@@ -89,6 +90,8 @@ pub struct Core {
     pub(crate) charts_in_doubt: bool,
     /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
     must_undo: bool,
+    /// What the next transaction writes to the audit log.
+    pub(crate) noted: Vec<(Entry, Timestamp)>,
 }
 
 /// By how much a clock may be put back, as time services do.
@@ -140,6 +143,7 @@ impl Core {
             epoch,
             charts_in_doubt,
             must_undo,
+            noted: Vec::new(),
         };
         core.transaction(|core| {
             core.store.set_meta(FINGERPRINT, &fingerprint)?;
@@ -288,6 +292,7 @@ impl Core {
         self.store.begin()?;
         let said = if self.charts_in_doubt { self.note_charts_and_rules() } else { Ok(()) };
         let outcome = said.and_then(|()| body(self)).and_then(|value| {
+            self.write_noted()?;
             self.tally.flush(&mut *self.store, &self.keyring.vault)?;
             if self.last != before {
                 self.store.set_meta(LAST, &self.last.as_microsecond().to_be_bytes())?;
@@ -304,6 +309,7 @@ impl Core {
             self.undo()?;
         } else {
             self.charts_in_doubt = false;
+            self.noted.clear();
         }
         outcome
     }

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod answer;
+pub mod audit;
 mod blocking;
 mod books;
 mod brake;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use samspor_domain::audit::Entry;
 use samspor_domain::store::{Read, Seq, StoreError};
 use samspor_domain::{Clock, FactNo, SourceName, Text};
 use samspor_vault::Vault;
@@ -76,8 +77,11 @@ fn did_not_answer(why: String) -> Unavailable {
 type Run = Box<dyn FnOnce(&mut Core, Timestamp) -> Result<(), StoreError> + Send>;
 
 enum Command {
-    TakeIn(Vec<Prepared>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
+    /// Items, and what the audit log says of them.
+    TakeIn(Vec<Prepared>, Option<Entry>, oneshot::Sender<Result<Vec<Became>, Unavailable>>),
     Advance(Advance),
+    /// What the audit log says of a look.
+    Note(Entry, oneshot::Sender<Result<(), Unavailable>>),
     /// Something else that the core does, by transactions of its own. It answers by itself.
     Run(Run),
 }
@@ -104,6 +108,8 @@ pub struct Handle {
     pub(crate) misunderstood: Misunderstood,
     pub(crate) measures: Arc<Measures>,
     pub(crate) tracing: Tracing,
+    /// What the audit log says of what is asked next.
+    note: Arc<std::sync::Mutex<Option<Entry>>>,
 }
 
 impl Handle {
@@ -114,7 +120,7 @@ impl Handle {
     ) -> oneshot::Receiver<Result<Vec<Became>, Unavailable>> {
         let (reply, answer) = oneshot::channel();
         // A writer that has stopped drops the command, and with it the reply.
-        let _ = self.commands.send(Command::TakeIn(items, reply)).await;
+        let _ = self.commands.send(Command::TakeIn(items, self.noted(), reply)).await;
         answer
     }
 
@@ -123,12 +129,33 @@ impl Handle {
         self.hand_over(items).await.await.map_err(|_| Unavailable::stopping()).flatten()
     }
 
+    /// The same way, of which the audit log tells: an entry is written in the transaction of the first that is changed by it,
+    /// or before the first answer.
+    #[must_use]
+    pub fn audited(&self, entry: Entry) -> Self {
+        Self { note: Arc::new(std::sync::Mutex::new(Some(entry))), ..self.clone() }
+    }
+
+    fn noted(&self) -> Option<Entry> {
+        self.note.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    /// Writes an entry to the audit log, together with those of others, and waits until it is durable.
+    async fn trace_it(&self, entry: Entry) -> Result<(), Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::Note(entry, reply)).await;
+        answer.await.map_err(|_| Unavailable::stopping()).flatten()
+    }
+
     /// Asks the store, beside the writer. A few are answered at once, and more wait; the writer waits
     /// for them only where it scrubs the store's log.
     pub async fn read<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        if let Some(entry) = self.noted() {
+            self.trace_it(entry).await?; // No answer without a trace.
+        }
         let reader = self.readers.take().await;
         self.ask(reader.ok_or_else(|| did_not_answer("it is closed; please report it".into()))?, ask).await
     }
@@ -138,6 +165,9 @@ impl Handle {
         &self,
         ask: impl FnOnce(&mut dyn Read, &Arc<Vault>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        if let Some(entry) = self.noted() {
+            self.trace_it(entry).await?;
+        }
         self.ask(Arc::clone(&self.feed_reader).lock_owned().await, ask).await
     }
 
@@ -159,8 +189,16 @@ impl Handle {
         body: impl FnOnce(&mut Core, Timestamp) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let (reply, answer) = oneshot::channel();
+        let note = self.noted();
         let run = move |core: &mut Core, now: Timestamp| {
-            let done = match core.attempt(|core| body(core, now)) {
+            note.into_iter().for_each(|entry| core.note(entry, now));
+            let tried = core.attempt(|core| {
+                let done = body(core, now)?;
+                core.keep_noted()?;
+                Ok(done)
+            });
+            core.forget_noted();
+            let done = match tried {
                 Ok(Tried::Done(done)) => done,
                 Ok(Tried::Broke) => Err(StoreError::Failed("it broke; please report it".into())),
                 Err(error) => Err(error),
@@ -294,6 +332,7 @@ impl Writer {
             misunderstood: Misunderstood::default(),
             measures: Arc::default(),
             tracing: core.tracing.tracing(),
+            note: Arc::default(),
         };
         let measures = Arc::clone(&handle.measures);
         let (purge_at, retry_at, advances, scrub_failed) = (Instant::now(), None, Vec::new(), false);
@@ -487,27 +526,37 @@ impl Writer {
         let mut replies = Vec::new();
         let mut advances = std::mem::take(&mut self.advances);
         let mut runs = Vec::new();
+        let mut traces = Vec::new();
         let waiting = std::iter::from_fn(|| self.commands.try_recv().ok());
         for command in first.into_iter().chain(waiting.take(GROUP - 1)) {
             match command {
-                Command::TakeIn(items, reply) => {
+                Command::TakeIn(items, note, reply) => {
+                    note.into_iter().for_each(|entry| self.core.note(entry, self.clock.now()));
                     batches.push(items);
                     replies.push(reply);
                 }
                 Command::Advance(advance) => advances.push(advance),
+                Command::Note(entry, reply) => {
+                    self.core.note(entry, self.clock.now());
+                    traces.push(reply);
+                }
                 Command::Run(run) => runs.push(run),
             }
         }
         // A job makes its own transaction.
-        let is_transaction = !batches.is_empty() || !advances.is_empty();
+        let is_transaction = !batches.is_empty() || !advances.is_empty() || !traces.is_empty();
         let begun = Instant::now();
         let grouped = if is_transaction {
             self.core.take_in_group(&batches, &advances, self.clock.now())
         } else {
             Ok(Vec::new())
         };
+        self.core.forget_noted();
         match grouped {
             Ok(became) => {
+                for trace in traces {
+                    let _ = trace.send(Ok(()));
+                }
                 self.took();
                 if is_transaction {
                     self.measures.committed(became.iter().map(Vec::len).sum(), begun.elapsed());
@@ -521,6 +570,9 @@ impl Writer {
                 self.did_not_take(unavailable.why.clone());
                 // Nobody says them again.
                 self.advances = advances;
+                for trace in traces {
+                    let _ = trace.send(Err(unavailable.clone()));
+                }
                 for reply in replies {
                     let _ = reply.send(Err(unavailable.clone()));
                 }

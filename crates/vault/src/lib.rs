@@ -3,6 +3,7 @@
 //! Every key is derived from one master secret with HKDF-SHA-256 (RFC 5869), each under a label of its own. Pseudonyms
 //! are HMAC-SHA-256 (RFC 2104), cut to 16 bytes. Sealing is AES-256-GCM (NIST SP 800-38D) with a random nonce.
 
+mod chain;
 mod marks;
 mod pseudonyms;
 mod sealing;
@@ -14,6 +15,7 @@ use samspor_domain::{SourceName, Text};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+pub use chain::Chain;
 pub use marks::{MARK_BYTES, Marks};
 pub use pseudonyms::Pseudonyms;
 pub use sealing::{OpenError, Purpose};
@@ -79,6 +81,24 @@ impl Vault {
     #[must_use]
     pub fn cursors(&self) -> Marks {
         Marks::new(&derive(&self.root, &["feed-cursor"]))
+    }
+
+    /// The links of the audit log.
+    #[must_use]
+    pub fn chain(&self) -> Chain {
+        Chain::new(&derive(&self.root, &["audit", "link"]))
+    }
+
+    /// What stands beside the audit log for what its entries are about.
+    #[must_use]
+    pub fn audited(&self) -> Pseudonyms {
+        Pseudonyms::new(&derive(&self.root, &["audit", "subject"]))
+    }
+
+    /// Random bytes, by which a store can be named. They tell of no key.
+    #[must_use]
+    pub fn random(&self) -> [u8; 16] {
+        rand::random()
     }
 
     /// A value by which a store knows whether it was made with the same master secret. It tells nothing of it.

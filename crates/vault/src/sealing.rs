@@ -26,6 +26,8 @@ pub enum Purpose {
     Forward,
     /// The tag that it passes on with.
     ForwardTag,
+    /// What an entry of the audit log says.
+    Audit,
 }
 
 /// The bytes were not sealed with this key for this purpose, or were changed.
@@ -34,7 +36,7 @@ pub enum Purpose {
 pub struct OpenError;
 
 pub(crate) struct Keys {
-    ciphers: [Aes256Gcm; 8],
+    ciphers: [Aes256Gcm; 9],
 }
 
 impl Keys {
@@ -49,6 +51,7 @@ impl Keys {
             "filter-key",
             "forward",
             "forward-tag",
+            "audit",
         ];
         Self { ciphers: labels.map(cipher) }
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod arrival;
+mod audit;
 mod awaited;
 mod brake;
 mod clock;

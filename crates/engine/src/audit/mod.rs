@@ -1,0 +1,142 @@
+//! The audit log: an entry is written in the transaction of what it tells, sealed, and tied to all before it.
+
+mod verify;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use samspor_domain::audit::{Action, AuditLink, AuditNo, AuditRow, Entry, Outcome, Subject};
+use samspor_domain::store::{Read, Result, Store, StoreError};
+use samspor_domain::{Pseudonym, Text};
+use samspor_vault::{OpenError, Purpose, Vault};
+use serde::{Deserialize, Serialize};
+
+use crate::core::Core;
+pub use verify::{Break, Checkpoint, Damage, Proof, checkpoint, verify};
+
+/// Who acts where nobody asked: the gateway itself.
+const ITSELF: &str = "samspor";
+/// How many entries are looked at or pruned at a time.
+const PAGE: usize = 1_000;
+/// The store's own name, by which checkpoints of another are told apart: 16 random bytes.
+const STORE: &str = "store-id";
+
+/// What is sealed of an entry.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    no: AuditNo,
+    entry: Entry,
+}
+
+/// What the gateway does by itself.
+fn itself(action: Action, subjects: Vec<Subject>) -> Result<Entry> {
+    let caller = Text::new(ITSELF).map_err(|error| StoreError::Failed(Box::new(error)))?;
+    Ok(Entry { caller, action, subjects, outcome: Outcome::Done })
+}
+
+/// The keyed hash of what an entry is about; none of a range of the feed.
+#[must_use]
+pub fn subject(vault: &Vault, subject: &Subject) -> Option<Pseudonym> {
+    if let Subject::Feed { .. } = subject {
+        return None;
+    }
+    let Ok(text) = serde_json::to_string(subject) else { unreachable!("words and numbers are JSON") };
+    Some(vault.audited().text("subject", &text))
+}
+
+/// What an entry is about, as it stands beside the log: sorted, nothing twice.
+fn beside(vault: &Vault, entry: &Entry) -> (Vec<Pseudonym>, Vec<(i64, i64)>) {
+    let hashes: BTreeSet<Pseudonym> =
+        entry.subjects.iter().filter_map(|known| subject(vault, known)).collect();
+    let ranges: BTreeSet<(i64, i64)> = entry
+        .subjects
+        .iter()
+        .filter_map(|known| match known {
+            Subject::Feed { from, to } => Some((*from, *to)),
+            _ => None,
+        })
+        .collect();
+    (hashes.into_iter().collect(), ranges.into_iter().collect())
+}
+
+/// An entry as it was written, if that is what stands there.
+pub fn open_entry(vault: &Vault, row: &AuditRow) -> std::result::Result<(AuditNo, Entry), OpenError> {
+    let plain = vault.open(Purpose::Audit, &row.sealed)?;
+    let written: Written = serde_json::from_slice(&plain).map_err(|_| OpenError)?;
+    Ok((written.no, written.entry))
+}
+
+/// Appends an entry in the transaction that is under way.
+fn append(store: &mut dyn Store, vault: &Vault, entry: &Entry, at: Timestamp) -> Result<AuditNo> {
+    let (last, before): (AuditNo, AuditLink) = store.audit_head()?;
+    let written = Written { no: AuditNo(last.0 + 1), entry: entry.clone() };
+    let plain = serde_json::to_vec(&written).map_err(|error| StoreError::Failed(Box::new(error)))?;
+    let sealed = vault.seal(Purpose::Audit, &plain);
+    let link = vault.chain().link(&before, written.no, at.as_microsecond(), &sealed);
+    let (subjects, ranges) = beside(vault, entry);
+    store.append_audit(&AuditRow { no: written.no, at, sealed, link }, &subjects, &ranges)?;
+    Ok(written.no)
+}
+
+impl Core {
+    /// Lets the next transaction write an entry, or none if it fails.
+    pub fn note(&mut self, entry: Entry, now: Timestamp) {
+        self.noted.push((entry, now));
+    }
+
+    /// What was noted and not written is forgotten: what it tells of did not happen.
+    pub(crate) fn forget_noted(&mut self) {
+        self.noted.clear();
+    }
+
+    /// Writes what was noted, in the transaction that is under way.
+    pub(crate) fn write_noted(&mut self) -> Result<()> {
+        for (entry, at) in &self.noted {
+            append(&mut *self.store, &self.keyring.vault, entry, *at)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was noted in a transaction of its own, unless one has written it.
+    pub fn keep_noted(&mut self) -> Result<()> {
+        if self.noted.is_empty() { Ok(()) } else { self.transaction(|_| Ok(())) }
+    }
+
+    /// Writes that the keys are open, and gives a store without a name one.
+    pub fn note_open(&mut self, now: Timestamp) -> Result<()> {
+        let first = self.keyring.vault.fingerprint();
+        let first: String = first.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let part = Text::new(&first).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        self.note(itself(Action::OpenKeys, vec![Subject::Part(part)])?, now);
+        self.transaction(|core| {
+            if core.store.meta(STORE)?.is_none() {
+                let name = core.keyring.vault.random();
+                core.store.set_meta(STORE, &name)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes entries that are older than so many days, a page at most, and writes that it did. Answers how many.
+    pub fn prune_audit(&mut self, days: u32, now: Timestamp) -> Result<usize> {
+        let Ok(until) = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))) else {
+            return Ok(0);
+        };
+        let (start, _) = self.store.audit_start()?;
+        let page = self.store.audit_entries(start, PAGE)?;
+        let old: Vec<AuditNo> = page.iter().take_while(|row| row.at < until).map(|row| row.no).collect();
+        let Some(last) = old.last().copied() else { return Ok(0) };
+        self.note(itself(Action::PruneAudit, vec![Subject::AuditUpTo(last)])?, now);
+        let done = self.transaction(|core| {
+            core.store.prune_audit(last)?;
+            core.erased()
+        });
+        self.forget_noted();
+        done.map(|()| old.len())
+    }
+}
+
+/// The store's own name.
+fn store_name(read: &mut dyn Read) -> Result<Vec<u8>> {
+    Ok(read.meta(STORE)?.unwrap_or_default())
+}

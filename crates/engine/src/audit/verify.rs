@@ -1,0 +1,191 @@
+//! Proving the audit log whole: every link from the pruned start to the end, held against checkpoints that lie elsewhere.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use samspor_domain::audit::{Action, AuditLink, AuditNo, AuditRow, Entry, Subject};
+use samspor_domain::store::{Read, Result};
+use samspor_vault::Vault;
+use serde::{Deserialize, Serialize};
+
+use super::{PAGE, beside, open_entry, store_name};
+
+/// How far the log reached once: a line of JSON that is kept out of the gateway's reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The form of this line: 1.
+    pub format: u32,
+    /// The store's random name, in hexadecimal digits.
+    pub store: String,
+    /// The last entry then.
+    pub no: i64,
+    /// When the checkpoint was made.
+    pub at: Timestamp,
+    /// The entry's link, in hexadecimal digits.
+    pub link: String,
+}
+
+/// What is wrong where the log is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// The entry, or what stands beside it, is not what was written.
+    Changed,
+    /// The entry is not there, though later ones are.
+    Missing,
+    /// Another entry stands in its place.
+    OutOfOrder,
+    /// A checkpoint tells of the entry, and the log ends before it.
+    Cut,
+    /// The checkpoint of the entry is another store's.
+    OtherStore,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Changed => "changed",
+            Self::Missing => "missing",
+            Self::OutOfOrder => "out of order",
+            Self::Cut => "cut off",
+            Self::OtherStore => "told of by a checkpoint of another store",
+        })
+    }
+}
+
+/// The first broken link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Break {
+    /// Of which entry.
+    pub no: AuditNo,
+    /// How.
+    pub damage: Damage,
+}
+
+/// What was proven of a log that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// How many entries there are.
+    pub entries: u64,
+    /// The first one's instant and the last one's; none where there are none.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// How far the log reaches.
+    pub last: AuditNo,
+    /// The last checkpoint that holds: nothing up to it can have been forged, even by who has the key.
+    pub proven: Option<AuditNo>,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// How far the log reaches now.
+pub fn checkpoint(read: &mut dyn Read, now: Timestamp) -> Result<Checkpoint> {
+    let store = hex(&store_name(read)?);
+    let (no, link) = read.audit_head()?;
+    Ok(Checkpoint { format: 1, store, no: no.0, at: now, link: hex(&link.0) })
+}
+
+/// Walks the log and names the first broken link. `walked` is told of each entry. An error is the store's; a row that
+/// cannot be read is a broken link, and no error.
+pub fn verify(
+    read: &mut dyn Read,
+    vault: &Vault,
+    checkpoints: &[Checkpoint],
+    mut walked: impl FnMut(),
+) -> Result<std::result::Result<Proof, Break>> {
+    let broken = |no: i64, damage| Ok(Err(Break { no: AuditNo(no), damage }));
+    let store = hex(&store_name(read)?);
+    if let Some(other) = checkpoints.iter().find(|known| known.store != store) {
+        return broken(other.no, Damage::OtherStore);
+    }
+    let mut told: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for known in checkpoints {
+        told.entry(known.no).or_default().push(&known.link);
+    }
+    let differs = |no: AuditNo, link: &AuditLink| {
+        told.get(&no.0).is_some_and(|links| links.iter().any(|known| *known != hex(&link.0)))
+    };
+    let Ok((start, link)) = read.audit_start() else { return broken(0, Damage::Changed) };
+    let (mut last, mut before) = (start, link);
+    let (mut proof, mut pruned, mut besides) = (Proof::default(), 0, (0, 0));
+    if differs(start, &before) {
+        return broken(start.0, Damage::Changed);
+    }
+    // From below the start, so that nothing hides there.
+    let mut after = AuditNo(i64::MIN);
+    loop {
+        let page = match read.audit_entries(after, PAGE) {
+            Ok(page) => page,
+            // The one that cannot be read is found by itself.
+            Err(_) => match read.audit_entries(after, 1) {
+                Ok(one) => one,
+                Err(_) => return broken(last.0 + 1, Damage::Changed),
+            },
+        };
+        let Some(end) = page.last().map(|row| row.no) else { break };
+        for row in &page {
+            let entry = match next(vault, (last, &before), row) {
+                Ok(entry) => entry,
+                Err(damage) => return broken(last.0 + 1, damage),
+            };
+            let (subjects, ranges) = beside(vault, &entry);
+            let stand = read.audit_subjects(row.no).ok().zip(read.audit_ranges(row.no).ok());
+            if differs(row.no, &row.link)
+                || stand.is_none_or(|stand| stand != (subjects.clone(), ranges.clone()))
+            {
+                return broken(row.no.0, Damage::Changed);
+            }
+            besides = (besides.0 + subjects.len() as i64, besides.1 + ranges.len() as i64);
+            if let (Action::PruneAudit, [Subject::AuditUpTo(up_to)]) = (entry.action, &*entry.subjects) {
+                pruned = up_to.0;
+            }
+            proof.entries += 1;
+            proof.span = Some((proof.span.map_or(row.at, |(first, _)| first), row.at));
+            (last, before) = (row.no, row.link);
+            walked();
+        }
+        after = end;
+    }
+    // Only a pruning that the log itself tells of may take entries from its beginning.
+    if pruned != start.0 {
+        return broken(pruned.min(start.0) + 1, Damage::Missing);
+    }
+    if told.range(last.0 + 1..).next().is_some() {
+        return broken(last.0 + 1, Damage::Cut);
+    }
+    // Beside entries that are not there.
+    if read.count_audit_subjects()? != besides {
+        return broken(last.0 + 1, Damage::Changed);
+    }
+    proof.last = last;
+    proof.proven = told.range(start.0..).next_back().map(|(no, _)| AuditNo(*no));
+    Ok(Ok(proof))
+}
+
+/// What the next entry says, if it is the next.
+fn next(
+    vault: &Vault,
+    (last, before): (AuditNo, &AuditLink),
+    row: &AuditRow,
+) -> std::result::Result<Entry, Damage> {
+    if row.no.0 > last.0 + 1 {
+        return Err(Damage::Missing);
+    }
+    if row.no.0 != last.0 + 1 {
+        return Err(Damage::Changed); // Something was put before the start.
+    }
+    let opened = open_entry(vault, row);
+    match &opened {
+        Ok((no, _)) if *no != row.no => return Err(Damage::OutOfOrder),
+        _ => {}
+    }
+    let link = vault.chain().link(before, row.no, row.at.as_microsecond(), &row.sealed);
+    match opened {
+        Ok((_, entry)) if link == row.link => Ok(entry),
+        _ => Err(Damage::Changed),
+    }
+}
