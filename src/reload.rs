@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use samspor_domain::Text;
+use samspor_domain::audit::{Action, Entry, Outcome, Subject};
 use samspor_engine::{Control, Plan, Settings, source_part, target_part};
 use samspor_grpc::Door;
 use samspor_grpc::v1::ReloadResponse;
@@ -53,8 +54,8 @@ impl Running {
     }
 
     /// Reads the configuration again and takes it, or says why not. The log tells of it either way.
-    pub(crate) async fn reload(&mut self) -> Result<ReloadResponse, Problems> {
-        let reloaded = self.take_over().await;
+    pub(crate) async fn reload(&mut self, by: &str) -> Result<ReloadResponse, Problems> {
+        let reloaded = self.take_over(by).await;
         match &reloaded {
             Ok(changes) => {
                 tracing::info!(changes = crate::admin::told(changes), "the configuration was read again");
@@ -69,7 +70,7 @@ impl Running {
         reloaded
     }
 
-    async fn take_over(&mut self) -> Result<ReloadResponse, Problems> {
+    async fn take_over(&mut self, by: &str) -> Result<ReloadResponse, Problems> {
         let config = config::load(&self.config.path).map_err(|problems| problems.lines())?;
         config.to_serve().map_err(|problems| problems.lines())?;
         let problems = self.needs_restart(&config);
@@ -81,7 +82,12 @@ impl Running {
         let (changes, plan) = self.plan(&config, &made).map_err(one)?;
         // A renewed certificate or key is in the same file as before, so the door is always made anew.
         let door = wiring::door(&config).map_err(one)?;
-        self.control.take_over(plan).await.map_err(|error| one(error.into()))?;
+        let parts = [&changes.added, &changes.changed, &changes.removed, &changes.settings];
+        let subjects = parts.into_iter().flatten().filter_map(|part| Text::new(part).ok().map(Subject::Part));
+        let caller = Text::new(by).map_err(|error| one(error.into()))?;
+        let subjects = subjects.collect();
+        let entry = Entry { caller, action: Action::Reload, subjects, outcome: Outcome::Done };
+        self.control.audited(entry).take_over(plan).await.map_err(|error| one(error.into()))?;
         self.doors.send_replace(Arc::new(door));
         self.control.set_callers(wiring::senders(&config));
         (self.config, self.made) = (config, made);

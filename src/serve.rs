@@ -93,12 +93,13 @@ async fn serve(config: Config) -> Result<()> {
 
     let reloads = async {
         loop {
-            let reply = tokio::select! {
+            let asked = tokio::select! {
                 _ = hang_up.recv() => None,
-                Some(reply) = asked.recv() => Some(reply),
+                Some(asked) = asked.recv() => Some(asked),
             };
-            let reloaded = running.reload().await;
-            if let Some(reply) = reply {
+            let by = asked.as_ref().map_or("signal", |asked| &*asked.by);
+            let reloaded = running.reload(by).await;
+            if let Some(Reload { reply, .. }) = asked {
                 let _ = reply.send(reloaded); // Whoever asked may have gone; the log has it.
             }
         }

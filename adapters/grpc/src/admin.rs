@@ -1,8 +1,10 @@
 //! `samspor.v1.AdminService`: an operator looks at the gateway, pauses and resumes parts of it, and has its configuration
 //! read again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use samspor_domain::audit::Action;
 use samspor_domain::{PostingNo, Text};
 use samspor_engine::{
     Condition, Control, ControlError, Numbers, Parts, Report, is_ready, source_part, target_part,
@@ -10,12 +12,13 @@ use samspor_engine::{
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
-use crate::refusal;
+use crate::caller::Caller;
 use crate::v1::admin_service_server::AdminService;
 use crate::v1::{
     ForgetTargetRequest, ForgetTargetResponse, GetStatusRequest, GetStatusResponse, PartCondition,
     PartStatus, PauseRequest, PauseResponse, ReloadRequest, ReloadResponse, ResumeRequest, ResumeResponse,
 };
+use crate::{audit, refusal};
 
 /// The store's part.
 const STORE: &str = "store";
@@ -23,8 +26,13 @@ const STORE: &str = "store";
 /// How long one call forgets a target: far less than a call may take, and often enough to show how it goes on.
 const FORGETTING: Duration = Duration::from_secs(2);
 
-/// A caller who waits for the configuration to be read again: what changed, or what is wrong, a line each.
-pub type Reload = oneshot::Sender<Result<ReloadResponse, Vec<String>>>;
+/// A caller who waits for the configuration to be read again.
+pub struct Reload {
+    /// Who it is.
+    pub by: Arc<str>,
+    /// How it is told what changed, or what is wrong, a line each.
+    pub reply: oneshot::Sender<Result<ReloadResponse, Vec<String>>>,
+}
 
 /// The service.
 pub(crate) struct Admin {
@@ -34,8 +42,10 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    async fn pause(&self, part: &str, is_paused: bool) -> Result<bool, Status> {
-        self.control.pause(part, is_paused).await.map_err(|error| refused(&error))
+    async fn pause<T>(&self, request: &Request<T>, part: &str, is_paused: bool) -> Result<bool, Status> {
+        let action = if is_paused { Action::Pause } else { Action::Resume };
+        let control = self.control.audited(audit::told(request, action, audit::part(part)));
+        control.pause(part, is_paused).await.map_err(|error| refused(&error))
     }
 }
 
@@ -67,12 +77,12 @@ impl AdminService for Admin {
     }
 
     async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<PauseResponse>, Status> {
-        let is_new = self.pause(&request.get_ref().part, true).await?;
+        let is_new = self.pause(&request, &request.get_ref().part, true).await?;
         Ok(Response::new(PauseResponse { was_so: !is_new }))
     }
 
     async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
-        let is_new = self.pause(&request.get_ref().part, false).await?;
+        let is_new = self.pause(&request, &request.get_ref().part, false).await?;
         Ok(Response::new(ResumeResponse { was_so: !is_new }))
     }
 
@@ -84,16 +94,18 @@ impl AdminService for Admin {
         let unknown = || refusal::unknown_target("the store knows no target of that name");
         let target = Text::new(name).map_err(|_| unknown())?;
         let after = PostingNo(request.get_ref().after);
-        let forgotten = self.control.forget_target(&target, after, FORGETTING).await;
+        let control = self.control.audited(audit::told(&request, Action::ForgetTarget, audit::part(name)));
+        let forgotten = control.forget_target(&target, after, FORGETTING).await;
         let more = forgotten.map_err(|error| refused(&error))?;
         let (after, left) = (more.map(|more| more.after.0), more.map_or(0, |more| more.left));
         Ok(Response::new(ForgetTargetResponse { after, left }))
     }
 
-    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
+    async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
         let (reply, answer) = oneshot::channel();
+        let by = Caller::of(&request).name;
         let stopping = || Status::unavailable("the gateway is stopping");
-        self.reloads.send(reply).await.map_err(|_| stopping())?;
+        self.reloads.send(Reload { by, reply }).await.map_err(|_| stopping())?;
         let answer = answer.await.map_err(|_| stopping())?;
         answer.map(Response::new).map_err(|problems| refusal::configuration(&problems))
     }

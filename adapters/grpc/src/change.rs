@@ -1,15 +1,17 @@
 //! The change service: changes that would change many postings, and their release.
 
 use samspor_domain::FactNo;
+use samspor_domain::audit::{Action, Subject};
 use samspor_engine::{Handle, Held};
 use tonic::{Request, Response, Status};
 
+use crate::caller::Caller;
 use crate::v1::change_service_server::ChangeService;
 use crate::v1::{
     HeldChange, ListHeldChangesRequest, ListHeldChangesResponse, ReleaseHeldChangeRequest,
     ReleaseHeldChangeResponse, Shift,
 };
-use crate::{reading, refusal};
+use crate::{audit, reading, refusal};
 
 /// The service, on the way to the engine.
 pub(crate) struct Change {
@@ -31,6 +33,7 @@ impl ChangeService for Change {
         &self,
         request: Request<ReleaseHeldChangeRequest>,
     ) -> Result<Response<ReleaseHeldChangeResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let read = reading::request(|at| {
             let number = at.field("number").integer(request.number, 1..=i64::MAX);
@@ -38,7 +41,8 @@ impl ChangeService for Change {
             Ok((number?, version?))
         });
         let (number, version): (i64, i64) = read.map_err(|faults| refusal::invalid(&faults))?;
-        let released = self.handle.release_change(FactNo(number), version).await;
+        let entry = audit::entry(&caller, Action::ReleaseChange, [Subject::Change(number)]);
+        let released = self.handle.audited(entry).release_change(FactNo(number), version).await;
         let released = released.map_err(|error| refusal::unavailable(&error))?;
         Ok(Response::new(ReleaseHeldChangeResponse { released }))
     }

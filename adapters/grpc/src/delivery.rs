@@ -1,10 +1,12 @@
 //! The delivery service: what is parked of a target, and its release.
 
+use samspor_domain::audit::{Action, Subject};
 use samspor_domain::store::PostingNo;
 use samspor_domain::{Parked, Text, Why};
 use samspor_engine::Handle;
 use tonic::{Request, Response, Status};
 
+use crate::caller::Caller;
 use crate::reading::Place;
 use crate::v1::delivery_service_server::DeliveryService;
 use crate::v1::parked_record::Why as Shown;
@@ -12,7 +14,7 @@ use crate::v1::{
     ListParkedRequest, ListParkedResponse, ParkedRecord, RefusedRecord, ReleaseParkedRequest,
     ReleaseParkedResponse,
 };
-use crate::{reading, refusal};
+use crate::{audit, reading, refusal};
 
 /// Records of a page whose caller does not say how many.
 const USUAL_PAGE: usize = 100;
@@ -30,6 +32,11 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<ListParkedRequest>,
     ) -> Result<Response<ListParkedResponse>, Status> {
+        let handle = self.handle.audited(audit::told(
+            &request,
+            Action::ListParked,
+            audit::part(&request.get_ref().target),
+        ));
         let request = request.into_inner();
         let read = reading::request(|at| {
             let target = at.field("target").text(&request.target);
@@ -45,7 +52,7 @@ impl DeliveryService for Delivery {
         let (target, size, after): (Text, usize, Option<i64>) =
             read.map_err(|faults| refusal::invalid(&faults))?;
         let size = if size == 0 { USUAL_PAGE } else { size };
-        let page = self.handle.read(move |reader, _| {
+        let page = handle.read(move |reader, _| {
             let names: std::collections::BTreeMap<_, _> = reader.sources()?.into_iter().collect();
             let mut page = reader.parked(&target, PostingNo(after.unwrap_or(0)), size + 1)?;
             let has_more = page.len() > size;
@@ -67,6 +74,7 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<ReleaseParkedRequest>,
     ) -> Result<Response<ReleaseParkedResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let read = reading::request(|at: Place<'_>| {
             let target = at.field("target").text(&request.target);
@@ -79,7 +87,12 @@ impl DeliveryService for Delivery {
             Ok((target?, posting.transpose()?))
         });
         let (target, posting) = read.map_err(|faults| refusal::invalid(&faults))?;
-        let released = self.handle.release_parked(target, posting).await;
+        let subject = match &posting {
+            Some((source, id)) => Subject::Posting { source: source.clone(), id: id.clone() },
+            None => Subject::Part(target.clone()),
+        };
+        let entry = audit::entry(&caller, Action::ReleaseParked, [subject]);
+        let released = self.handle.audited(entry).release_parked(target, posting).await;
         let released = released.map_err(|error| refusal::unavailable(&error))?;
         Ok(Response::new(ReleaseParkedResponse { released: i64::try_from(released).unwrap_or(i64::MAX) }))
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use samspor_domain::Text;
+use samspor_domain::audit::{Action, Subject};
 use samspor_engine::{Audience, Expected, Handle, NotRead, Reader, Subscription};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -17,10 +18,10 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::caller::{Caller, Role};
 use crate::change::kroner;
 use crate::feed::stream::Bounds;
-use crate::refusal;
 use crate::server::Settings;
 use crate::v1::feed_service_server::FeedService;
 use crate::v1::{ExpectedSum, GetExpectedRequest, GetExpectedResponse, SubscribeRequest, SubscribeResponse};
+use crate::{audit, refusal};
 
 /// The service.
 pub(crate) struct Feed {
@@ -87,6 +88,9 @@ impl FeedService for Feed {
         let reader = Reader { name, audience: start.audience, filter: start.filter };
         let begun = Subscription::begin(&self.handle, reader, &start.cursor).await;
         let subscription = begun.map_err(|error| refused(&error))?;
+        // From there on it may be handed everything; where it ends is its own.
+        let range = Subject::Feed { from: subscription.position().0 + 1, to: i64::MAX };
+        audit::witness(&self.handle, audit::entry(&caller, Action::SubscribeFeed, [range])).await?;
         let answers = stream::answers(subscription, requests, self.bounds, self.stopping.clone(), place);
         Ok(Response::new(Box::pin(answers)))
     }

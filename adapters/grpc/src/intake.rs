@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use prost::Message as _;
+use samspor_domain::audit::Action;
 use samspor_domain::{Fault, SourceName};
 use samspor_engine::{Became, Handle, Prepared};
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use crate::caller::Caller;
 use crate::reading::{self, Place};
 use crate::v1::intake_service_server::IntakeService;
 use crate::v1::{
     IndexedFault, MessageFault, Outcome, OutcomeCount, SourceMessage, SubmitMessageRequest,
     SubmitMessageResponse, SubmitMessagesRequest, SubmitMessagesResponse,
 };
-use crate::{SOURCE, message, refusal};
+use crate::{SOURCE, audit, message, refusal};
 
 /// Messages of a stream that are committed together at most. The definition says so too.
 const BATCH_MESSAGES: usize = 256;
@@ -113,9 +115,12 @@ impl IntakeService for Intake {
         &self,
         request: Request<SubmitMessageRequest>,
     ) -> Result<Response<SubmitMessageResponse>, Status> {
+        let caller = Caller::of(&request);
         let SubmitMessageRequest { source, message } = request.into_inner();
         let items = self.prepare(&source, message)?;
-        let became = self.handle.take_in(items).await.map_err(|error| refusal::unavailable(&error))?;
+        let entry = audit::entry(&caller, Action::SubmitMessages, audit::subjects(&items));
+        let became =
+            self.handle.audited(entry).take_in(items).await.map_err(|error| refusal::unavailable(&error))?;
         let (outcome, fault) = told(became.first().unwrap_or(&Became::Empty))?;
         Ok(Response::new(SubmitMessageResponse { outcome: outcome.into(), fault }))
     }
@@ -124,12 +129,14 @@ impl IntakeService for Intake {
         &self,
         request: Request<Streaming<SubmitMessagesRequest>>,
     ) -> Result<Response<SubmitMessagesResponse>, Status> {
+        let caller = Caller::of(&request);
         let mut stream = request.into_inner();
         let mut tally = Tally::default();
         loop {
             let (items, end) = self.batch(&mut stream).await;
             if !items.is_empty() {
-                let became = self.handle.take_in(items).await;
+                let entry = audit::entry(&caller, Action::SubmitMessages, audit::subjects(&items));
+                let became = self.handle.audited(entry).take_in(items).await;
                 let became =
                     became.map_err(|error| refusal::after(&refusal::unavailable(&error), tally.received))?;
                 became.iter().try_for_each(|became| tally.note(became))?;

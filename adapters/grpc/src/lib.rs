@@ -4,6 +4,7 @@
 //! served on loopback alone.
 
 mod admin;
+mod audit;
 mod caller;
 mod change;
 pub mod client;

@@ -1,5 +1,6 @@
 //! Facts that the registry shows: one, a page of a kind, a page of the versions of one.
 
+use samspor_domain::audit::Subject;
 use samspor_domain::{Body, FactNo, Kind, Message, Rank, SourceName, State, Text};
 use samspor_engine::StoredFact;
 
@@ -95,6 +96,12 @@ pub(crate) fn filter(at: Place<'_>, request: &v1::ListFactsRequest) -> Read<Filt
     let kind = facts::kind(at.field("kind"), request.kind);
     let solution = at.field("solution").optional(request.solution.as_deref(), Place::text);
     Ok(Filter { kind: kind?, solution: solution?, ended: request.include_ended })
+}
+
+/// What the audit log names a fact; none where what it says was erased, its id too.
+pub(crate) fn subject(fact: &StoredFact) -> Option<Subject> {
+    let id = fact.id.clone()?;
+    Some(Subject::Fact { kind: fact.kind, id, source: fact.source.clone() })
 }
 
 /// Whether references are shown.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use samspor_domain::audit::{Action, Subject};
 use samspor_domain::quarantine::{self, Filter, Order, Show, Standing, State};
 use samspor_domain::store::{EntryNo, SetNo};
 use samspor_domain::{Reason, Text, may_identify};
@@ -10,8 +11,8 @@ use samspor_engine::Handle;
 use samspor_engine::quarantine::{Discard, Fate, Fates, Slice, detail};
 use tonic::{Request, Response, Status};
 
+use crate::caller::Caller;
 use crate::reading::{self, Place, Read};
-use crate::refusal;
 use crate::v1::quarantine_service_server::QuarantineService;
 use crate::v1::{
     Becoming, DiscardRequest, DiscardResponse, EntryFate, FrozenSet, GetQuarantinedRequest,
@@ -20,6 +21,7 @@ use crate::v1::{
     QuarantineFilter, QuarantineGroup, QuarantineState, ReleaseRequest, ReleaseResponse, discard_request,
     preview_release_request,
 };
+use crate::{audit, refusal};
 
 /// Entries of a page whose caller does not say how many.
 const USUAL_PAGE: usize = 100;
@@ -54,6 +56,7 @@ impl QuarantineService for Quarantine {
         &self,
         request: Request<ListQuarantineRequest>,
     ) -> Result<Response<ListQuarantineResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let (filter, size, after) = read(|at| {
             let filter = self::filter(at.field("filter"), request.filter.as_ref());
@@ -65,8 +68,9 @@ impl QuarantineService for Quarantine {
             let size: usize = size?;
             Ok((filter?, if size == 0 { USUAL_PAGE } else { size }, after?))
         })?;
+        let handle = self.handle.audited(audit::entry(&caller, Action::ListQuarantine, []));
         let order = if request.newest_first { Order::NewestFirst } else { Order::OldestFirst };
-        let found = self.handle.read(move |read, _| {
+        let found = handle.read(move |read, _| {
             let entries = read.entries(&filter, order, after, size + 1)?;
             Ok((entries, read.sources()?))
         });
@@ -86,9 +90,11 @@ impl QuarantineService for Quarantine {
         &self,
         request: Request<GetQuarantinedRequest>,
     ) -> Result<Response<GetQuarantinedResponse>, Status> {
+        let subject = Subject::Quarantined(request.get_ref().number);
+        let handle = self.handle.audited(audit::told(&request, Action::ShowQuarantined, [subject]));
         let number = request.into_inner().number;
         let show = Arc::clone(&self.show);
-        let found = self.handle.read(move |read, vault| detail(read, vault, &*show, EntryNo(number)));
+        let found = handle.read(move |read, vault| detail(read, vault, &*show, EntryNo(number)));
         let found = found.await.map_err(|error| refusal::unavailable(&error))?;
         let detail = found.ok_or_else(|| not_found("entry", number))?;
         let body = detail.shown.map(|shown| MaskedBody {
@@ -106,9 +112,10 @@ impl QuarantineService for Quarantine {
         &self,
         request: Request<GroupQuarantineRequest>,
     ) -> Result<Response<GroupQuarantineResponse>, Status> {
+        let handle = self.handle.audited(audit::told(&request, Action::ListQuarantine, []));
         let request = request.into_inner();
         let filter = read(|at| self::filter(at.field("filter"), request.filter.as_ref()))?;
-        let found = self.handle.read(move |read, _| Ok((read.groups(&filter)?, read.sources()?)));
+        let found = handle.read(move |read, _| Ok((read.groups(&filter)?, read.sources()?)));
         let (groups, sources) = found.await.map_err(|error| refusal::unavailable(&error))?;
         let name = |no| sources.iter().find(|(known, _)| *known == no).map(|(_, name)| name.to_string());
         let group = |group: quarantine::Group| QuarantineGroup {
@@ -127,6 +134,7 @@ impl QuarantineService for Quarantine {
         &self,
         request: Request<PreviewReleaseRequest>,
     ) -> Result<Response<PreviewReleaseResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         enum Of {
             Filter(Filter, usize),
@@ -150,6 +158,8 @@ impl QuarantineService for Quarantine {
             }
             Of::Set(set) => set,
         };
+        let subject = Subject::FrozenSet(set.0);
+        audit::witness(&self.handle, audit::entry(&caller, Action::ListQuarantine, [subject])).await?;
         let slice = self.handle.preview_release(set, EntryNo(request.after)).await;
         let slice = slice.map_err(|error| refusal::unavailable(&error))?;
         let (set, entries, next_after) = told(slice.ok_or_else(|| not_found("set", set.0))?);
@@ -157,14 +167,17 @@ impl QuarantineService for Quarantine {
     }
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
+        let subject = Subject::FrozenSet(request.get_ref().set);
+        let handle = self.handle.audited(audit::told(&request, Action::ReleaseQuarantined, [subject]));
         let request = request.into_inner();
-        let slice = self.handle.release(SetNo(request.set), EntryNo(request.after)).await;
+        let slice = handle.release(SetNo(request.set), EntryNo(request.after)).await;
         let slice = slice.map_err(|error| refusal::unavailable(&error))?;
         let (set, entries, next_after) = told(slice.ok_or_else(|| not_found("set", request.set))?);
         Ok(Response::new(ReleaseResponse { set, entries, next_after }))
     }
 
     async fn discard(&self, request: Request<DiscardRequest>) -> Result<Response<DiscardResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let (what, why) = read(|at| {
             let what = match request.what {
@@ -175,7 +188,17 @@ impl QuarantineService for Quarantine {
             let why = at.field("reason").required(&request.reason, self::why);
             Ok((what?, why?))
         })?;
-        let done = self.handle.discard(what, why).await.map_err(|error| refusal::unavailable(&error))?;
+        let subject = match what {
+            Discard::Entry(no) => Subject::Quarantined(no.0),
+            Discard::Set(set) => Subject::FrozenSet(set.0),
+        };
+        let entry = audit::entry(&caller, Action::DiscardQuarantined, [subject]);
+        let done = self
+            .handle
+            .audited(entry)
+            .discard(what, why)
+            .await
+            .map_err(|error| refusal::unavailable(&error))?;
         let done = done.ok_or_else(|| match what {
             Discard::Entry(no) => not_found("entry", no.0),
             Discard::Set(set) => not_found("set", set.0),

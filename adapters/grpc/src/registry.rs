@@ -1,10 +1,12 @@
 //! `samspor.v1.RegistryService`: facts from callers, answered when they are committed, and facts shown to them.
 
 use prost::Message as _;
-use samspor_domain::{Kind, Message, SourceName};
+use samspor_domain::audit::{Action, Subject};
+use samspor_domain::{Fact, Kind, Message, SourceName, State};
 use samspor_engine::{Amended, Became, Handle, Intake, Permissions, Prepared};
 use tonic::{Request, Response, Status};
 
+use crate::caller::Caller;
 use crate::ending::{End, Ending};
 use crate::put::Put;
 use crate::reading::{self, Place};
@@ -21,7 +23,7 @@ use crate::v1::{
     WithdrawConsentResponse,
 };
 use crate::writing::{self, References};
-use crate::{SOURCE, conflicts, listing, message, refusal};
+use crate::{SOURCE, audit, conflicts, listing, message, refusal};
 
 /// Facts that are looked through at a time for a page; between two of these a call that was dropped ends.
 const SLICE: usize = 200;
@@ -49,22 +51,32 @@ pub(crate) struct Registry {
 impl Registry {
     /// Reads a request as a fact, and waits until that is committed.
     async fn put<R: Put>(&self, request: Request<R>) -> Result<i32, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let message = reading::request(|at| request.read(at)).map_err(|faults| refusal::invalid(&faults))?;
         let items = item(&self.registrar, &message);
-        let became = self.handle.take_in(items).await.map_err(|error| refusal::unavailable(&error))?;
+        let action = match &message {
+            Message::Fact(Fact { state: State::Withdrawn, .. }) => Action::WithdrawConsent,
+            Message::Fact(Fact { state: State::Deleted, .. }) => Action::DeleteFact,
+            _ => Action::PutFact,
+        };
+        let handle = self.handle.audited(audit::entry(&caller, action, audit::subjects(&items)));
+        let became = handle.take_in(items).await.map_err(|error| refusal::unavailable(&error))?;
         outcome(became.first())
     }
 
     /// Reads a request as an end of a fact, and waits until the version that says so is committed.
     async fn end<R: End>(&self, request: Request<R>) -> Result<(i32, i64), Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let Ending { kind, id, version, last } =
             reading::request(|at| request.read(at)).map_err(|faults| refusal::invalid(&faults))?;
         let registrar = self.registrar.clone();
         let change = move |body: &mut _| Ending::apply(last, body);
         let prepare = move |fact| item(&registrar, &Message::Fact(fact));
-        let amended = self.handle.amend(kind, id, version, change, prepare).await;
+        let subject = Subject::Fact { kind, id: id.clone(), source: None };
+        let handle = self.handle.audited(audit::entry(&caller, Action::PutFact, [subject]));
+        let amended = handle.amend(kind, id, version, change, prepare).await;
         match amended.map_err(|error| refusal::unavailable(&error))? {
             Amended::Done(became, version) => Ok((outcome(Some(&became))?, version)),
             Amended::Unknown => Err(refusal::unknown_fact()),
@@ -190,11 +202,13 @@ impl RegistryService for Registry {
     }
 
     async fn get_fact(&self, request: Request<GetFactRequest>) -> Result<Response<GetFactResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let named =
             reading::request(|at| listing::named(at, request.kind, &request.id, request.source.as_deref()));
         let named = named.map_err(|faults| refusal::invalid(&faults))?;
-        let found = self.handle.read(move |reader, vault| {
+        let handle = self.handle.audited(audit::entry(&caller, Action::ReadFact, [audit::fact(&named)]));
+        let found = handle.read(move |reader, vault| {
             samspor_engine::fact(reader, vault, named.kind, named.source.as_ref(), &named.id)
         });
         let found = found.await.map_err(|error| refusal::unavailable(&error))?;
@@ -206,6 +220,7 @@ impl RegistryService for Registry {
         &self,
         request: Request<ListFactsRequest>,
     ) -> Result<Response<ListFactsResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let read = reading::request(|at| {
             let filter = listing::filter(at, &request);
@@ -217,9 +232,10 @@ impl RegistryService for Registry {
         let (filter, size, mut after) = read.map_err(|faults| refusal::invalid(&faults))?;
         let references = listing::references(request.show_references);
         let mut response = ListFactsResponse::default();
+        let mut named = Vec::new();
         // A page of few costs few; where the filter lets few through, more are looked through at a time.
         let (mut bytes, mut slice) = (0, SLICE.min(size + 1));
-        loop {
+        'page: loop {
             let (kind, from) = (filter.kind, listing::after(after));
             let found = self
                 .handle
@@ -228,26 +244,32 @@ impl RegistryService for Registry {
             for fact in &found {
                 if response.facts.len() >= size || bytes >= listing::PAGE_BYTES {
                     response.next_page_token = listing::token(&filter.list(), after);
-                    return Ok(Response::new(response));
+                    break 'page;
                 }
                 after = fact.no.0;
                 if filter.lets_through(fact) {
+                    named.extend(listing::subject(fact));
                     let shown = listing::shown(fact, references);
                     bytes += shown.encoded_len();
                     response.facts.push(shown);
                 }
             }
             if found.len() < slice {
-                return Ok(Response::new(response));
+                break;
             }
             slice = SLICE;
         }
+        // Whose references are shown is traced one by one; of others only that there was a list.
+        let shown = if request.show_references { named } else { Vec::new() };
+        audit::witness(&self.handle, audit::entry(&caller, Action::ListFacts, shown)).await?;
+        Ok(Response::new(response))
     }
 
     async fn list_fact_versions(
         &self,
         request: Request<ListFactVersionsRequest>,
     ) -> Result<Response<ListFactVersionsResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let read = reading::request(|at: Place<'_>| {
             let named = listing::named(at, request.kind, &request.id, request.source.as_deref());
@@ -257,7 +279,8 @@ impl RegistryService for Registry {
         });
         let (named, size, after) = read.map_err(|faults| refusal::invalid(&faults))?;
         let references = listing::references(request.show_references);
-        let found = self.handle.read(move |reader, vault| {
+        let handle = self.handle.audited(audit::entry(&caller, Action::ReadFact, [audit::fact(&named)]));
+        let found = handle.read(move |reader, vault| {
             samspor_engine::versions(reader, vault, named.kind, named.source.as_ref(), &named.id)
         });
         let found = found.await.map_err(|error| refusal::unavailable(&error))?;
@@ -283,10 +306,11 @@ impl RegistryService for Registry {
         &self,
         request: Request<ListIdentityConflictsRequest>,
     ) -> Result<Response<ListIdentityConflictsResponse>, Status> {
+        let handle = self.handle.audited(audit::told(&request, Action::ListIdentityConflicts, []));
         let request = request.into_inner();
         let page = reading::request(|at| conflicts::page(at, &request))
             .map_err(|faults| refusal::invalid(&faults))?;
-        let found = self.handle.read(|reader, vault| samspor_engine::conflicts(reader, vault)).await;
+        let found = handle.read(|reader, vault| samspor_engine::conflicts(reader, vault)).await;
         let found = found.map_err(|error| refusal::unavailable(&error))?;
         Ok(Response::new(conflicts::response(&found, &page)))
     }

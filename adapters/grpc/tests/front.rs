@@ -1,5 +1,6 @@
 //! The front over real connections, to a real engine and store.
 
+mod audited;
 mod door;
 mod feed;
 mod gateway;
@@ -321,10 +322,11 @@ async fn an_operator_is_answered_and_told_why_not() {
     let stop = tokio_util::sync::CancellationToken::new();
     let told = v1::ReloadResponse { changed: vec!["source opus".into()], ..Default::default() };
     let owner = async {
-        let reply = asked.recv().await.expect("the first call");
+        let Reload { by, reply } = asked.recv().await.expect("the first call");
+        assert_eq!(&*by, "anyone");
         reply.send(Ok(told.clone())).expect("it waits");
         let problems = (1..=10).map(|n| format!("gateway.toml:{n}:1: wrong")).collect();
-        asked.recv().await.expect("the second call").send(Err(problems)).expect("it waits");
+        asked.recv().await.expect("the second call").reply.send(Err(problems)).expect("it waits");
         drop(asked);
     };
     let operator = async {

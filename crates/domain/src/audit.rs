@@ -26,6 +26,7 @@ pub enum Action {
     ReleaseQuarantined,
     DiscardQuarantined,
     ReleaseChange,
+    ListParked,
     ReleaseParked,
     Pause,
     Resume,
@@ -41,7 +42,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::PutFact,
         Self::DeleteFact,
         Self::WithdrawConsent,
@@ -53,6 +54,7 @@ impl Action {
         Self::ReleaseQuarantined,
         Self::DiscardQuarantined,
         Self::ReleaseChange,
+        Self::ListParked,
         Self::ReleaseParked,
         Self::Pause,
         Self::Resume,
@@ -81,6 +83,7 @@ impl Action {
             Self::ReleaseQuarantined => "release-quarantined",
             Self::DiscardQuarantined => "discard-quarantined",
             Self::ReleaseChange => "release-change",
+            Self::ListParked => "list-parked",
             Self::ReleaseParked => "release-parked",
             Self::Pause => "pause",
             Self::Resume => "resume",

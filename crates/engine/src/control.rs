@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use samspor_domain::audit::Entry;
 use samspor_domain::store::Outcome;
 use samspor_domain::{PostingNo, Seq, SourceName, Text};
 use tokio::time::Instant;
@@ -103,6 +104,12 @@ pub struct Forgetting {
 }
 
 impl Control {
+    /// The same way, of whose first change the audit log tells.
+    #[must_use]
+    pub fn audited(&self, entry: Entry) -> Self {
+        Self { handle: self.handle.audited(entry), ..self.clone() }
+    }
+
     /// From now on callers send as these sources, and as no others.
     pub fn set_callers(&self, callers: Vec<Intake>) {
         self.handle.intakes.set_callers(callers);

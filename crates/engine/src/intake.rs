@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use samspor_domain::audit::Subject;
 use samspor_domain::{Decode, Delivery, Fault, Item, Kind, Message, Reason, SourceName, Text, TraceContext};
 
 use crate::core::not_permitted;
@@ -37,6 +38,23 @@ pub struct Prepared {
     pub(crate) registered: Option<Timestamp>,
     /// The span that it is processed in, if somebody follows it.
     pub(crate) trace: Option<TraceContext>,
+}
+
+impl Prepared {
+    /// What it is about, as the audit log names it; none where it was not understood, or is a receipt.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        match self.content.as_ref().ok()? {
+            Message::Posting(posting) => {
+                Some(Subject::Posting { source: self.source.clone(), id: posting.id.clone() })
+            }
+            Message::Fact(fact) => {
+                let source = fact.kind.is_named_in_source().then(|| self.source.clone());
+                Some(Subject::Fact { kind: fact.kind, id: fact.id.clone(), source })
+            }
+            Message::Receipt(_) => None,
+        }
+    }
 }
 
 /// What a source may send.

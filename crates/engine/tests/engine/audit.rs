@@ -159,7 +159,7 @@ fn an_older_copy_of_the_store_and_another_store_are_found() {
     drop(stage.close());
     std::fs::rename(stage.dir.path().join("copy"), stage.dir.path().join("samspor.sqlite"))
         .expect("put back");
-    assert!(proof(&stage, &[older.clone()]).is_ok());
+    assert!(proof(&stage, std::slice::from_ref(&older)).is_ok());
     assert_eq!(proof(&stage, &[older, newer.clone()]), Err(Break { no: AuditNo(6), damage: Damage::Cut }));
     assert_eq!(proof(&copy, &[newer]).map_err(|found| found.damage), Err(Damage::OtherStore));
 }

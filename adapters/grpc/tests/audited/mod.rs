@@ -1,0 +1,99 @@
+//! The audit log of calls: each that reads or changes something about a citizen leaves an entry, in its order, with who made it.
+
+use std::sync::Arc;
+
+use samspor_domain::audit::{AuditNo, Entry};
+use samspor_engine::audit::open_entry;
+use samspor_grpc::client::{
+    ChangeServiceClient, DeliveryServiceClient, QuarantineServiceClient, RegistryServiceClient, connect,
+};
+use samspor_grpc::v1;
+use samspor_vault::{Master, Vault};
+
+use crate::gateway::{Front, settings, with_front};
+use crate::{consent, enrolment, solution};
+
+fn log(front: &Front) -> Vec<Entry> {
+    let vault = Arc::new(Vault::new(&Master::from_hex(&"42".repeat(32)).expect("a key")));
+    let rows = front.reader().audit_entries(AuditNo(0), 1_000).expect("the log");
+    rows.iter().map(|row| open_entry(&vault, row).expect("it opens").1).collect()
+}
+
+/// What the last entry says, in words.
+fn last(front: &Front) -> String {
+    let log = log(front);
+    let Some(entry) = log.last() else { return String::new() };
+    let subjects: Vec<String> =
+        entry.subjects.iter().map(|subject| serde_json::to_string(subject).expect("JSON")).collect();
+    format!("{} {} {}", entry.caller, entry.action.word(), subjects.join(" "))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
+    with_front(settings(), async |front| {
+        let channel = connect(&front.url).await.expect("it answers");
+        let mut registry = RegistryServiceClient::new(channel.clone());
+        let mut quarantine = QuarantineServiceClient::new(channel.clone());
+        let mut delivery = DeliveryServiceClient::new(channel.clone());
+        let mut change = ChangeServiceClient::new(channel);
+        macro_rules! called {
+            ($call:expr, $expected:expr) => {
+                let _ = $call.await;
+                assert_eq!(last(front), format!("anyone {}", $expected));
+            };
+        }
+        const CONSENT: &str = r#"{"fact":{"kind":"consent","id":"C-1","source":null}}"#;
+        let kind = v1::FactKind::Consent.into();
+        called!(
+            registry.put_solution(solution(1)),
+            r#"put-fact {"fact":{"kind":"solution","id":"sb","source":null}}"#
+        );
+        called!(registry.put_consent(consent(1)), format!("put-fact {CONSENT}"));
+        called!(
+            registry.put_enrolment(enrolment(1)),
+            r#"put-fact {"fact":{"kind":"enrolment","id":"E-1","source":null}}"#
+        );
+        let named = v1::GetFactRequest { kind, id: "C-1".into(), source: None };
+        called!(registry.get_fact(named), format!("read-fact {CONSENT}"));
+        let versions = v1::ListFactVersionsRequest { kind, id: "C-1".into(), ..Default::default() };
+        called!(registry.list_fact_versions(versions), format!("read-fact {CONSENT}"));
+        let list = v1::ListFactsRequest { kind, ..Default::default() };
+        called!(registry.list_facts(list.clone()), "list-facts ");
+        let shown = v1::ListFactsRequest { show_references: true, ..list };
+        called!(registry.list_facts(shown), format!("list-facts {CONSENT}"));
+        called!(
+            registry.list_identity_conflicts(v1::ListIdentityConflictsRequest::default()),
+            "list-identity-conflicts "
+        );
+        let end = v1::EndConsentRequest { id: "C-1".into(), version: 1, covers_to: "2026-12-31".into() };
+        called!(registry.end_consent(end), format!("put-fact {CONSENT}"));
+        let withdraw = v1::WithdrawConsentRequest { id: "C-1".into(), version: 3 };
+        called!(registry.withdraw_consent(withdraw), format!("withdraw-consent {CONSENT}"));
+        let delete = v1::DeleteFactRequest { kind, id: "C-1".into(), version: 4 };
+        called!(registry.delete_fact(delete), format!("delete-fact {CONSENT}"));
+
+        called!(quarantine.list_quarantine(v1::ListQuarantineRequest::default()), "list-quarantine ");
+        called!(
+            quarantine.get_quarantined(v1::GetQuarantinedRequest { number: 7 }),
+            r#"show-quarantined {"quarantined":7}"#
+        );
+        called!(quarantine.group_quarantine(v1::GroupQuarantineRequest::default()), "list-quarantine ");
+        let parked = v1::ListParkedRequest { target: "ledger".into(), ..Default::default() };
+        called!(delivery.list_parked(parked), r#"list-parked {"part":"ledger"}"#);
+        let release = v1::ReleaseParkedRequest {
+            target: "ledger".into(),
+            posting: Some(v1::PostingName { source: "opus".into(), id: "P-1".into() }),
+        };
+        called!(
+            delivery.release_parked(release),
+            r#"release-parked {"posting":{"source":"opus","id":"P-1"}}"#
+        );
+
+        // What changes nothing and shows nobody leaves nothing.
+        let before = log(front).len();
+        let _ = change.list_held_changes(v1::ListHeldChangesRequest {}).await;
+        let _ = registry.put_consent(v1::PutConsentRequest::default()).await.expect_err("it says nothing");
+        assert_eq!(log(front).len(), before);
+    })
+    .await;
+}
