@@ -308,7 +308,8 @@ fn what_a_door_cannot_be_made_of_is_told_without_quoting_it() {
         let known = door::Settings { tls: Some(tls), tokens: None, callers: Vec::new() };
         Door::new(&known).err().map(|error| error.to_string()).unwrap_or_default()
     };
-    let cases: [(fn(&mut tls::Settings), &str); 4] = [
+    type Change = fn(&mut tls::Settings);
+    let cases: [(Change, &str); 4] = [
         (
             |tls| tls.certificate = "hemmelig".into(),
             "grpc.tls: the certificate file holds no certificates in PEM",
