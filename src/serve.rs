@@ -155,7 +155,8 @@ async fn bind(
         }
         None => tracing::warn!(
             address = %bound.local_addr(),
-            "the gRPC front has no door: anyone on this machine may do anything there; [grpc.tls] or [grpc.tokens] makes one"
+            "the gRPC front listens without a door: anyone on this machine may do anything there; [grpc.tls] or [grpc.tokens] makes \
+             one"
         ),
     }
     Ok(Some(bound))
