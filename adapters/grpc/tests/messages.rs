@@ -261,6 +261,17 @@ fn is_list_that_may_be_empty(message: &Value) -> bool {
         || (message["type"] == "target" && message.get("share").is_some() && is_empty("share"))
 }
 
+/// An empty name of a system in a reference is none in Protobuf, and then the message's own source where there is one.
+fn has_empty_system(message: &Value) -> bool {
+    match message {
+        Value::Object(object) => {
+            object.get("system").is_some_and(|system| *system == "") || object.values().any(has_empty_system)
+        }
+        Value::Array(items) => items.iter().any(has_empty_system),
+        _ => false,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -274,7 +285,7 @@ proptest! {
         let mut message = all[which.index(all.len())].clone();
         let places = places(&message);
         apply(&mut message, &places[place.index(places.len())], change);
-        prop_assume!(!is_list_that_may_be_empty(&message));
+        prop_assume!(!is_list_that_may_be_empty(&message) && !has_empty_system(&message));
         compare(&message);
     }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use samspor_domain::{
     Charts, Clock, Delivery, LinkError, Message, Posting, Publisher, SourceName, Target, Text,
 };
 use samspor_engine::{
-    Audience, Became, Core, Gateway, Intake, Outlet, Permissions, Policy, Prepared, Scribe,
+    Audience, Became, Core, Gateway, Intake, Outlet, Permissions, Policy, Prepared, READERS, Scribe,
 };
 use samspor_formats::{json, mapping};
 use samspor_harness::exposition::{Exposition, ask};
@@ -246,22 +247,29 @@ async fn one_who_says_nothing_is_cut_off_and_the_next_one_gets_the_place() {
 async fn where_the_store_does_not_answer_the_rest_is_told() {
     let at_once = |settings: &mut Settings| settings.store_timeout = Duration::from_millis(50);
     with_endpoint(at_once, async |address, gateway| {
-        let (let_go, held) = std::sync::mpsc::sync_channel::<()>(1);
-        let (begins, begun) = tokio::sync::oneshot::channel();
         let handle = gateway.handle();
-        let reader = handle.read(move |_, _| {
-            let _ = begins.send(());
-            let _ = held.recv();
-            Ok(())
-        });
+        let (mut readers, mut begun, mut let_go) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..READERS {
+            let (lets_go, held) = std::sync::mpsc::sync_channel::<()>(1);
+            let (begins, has_begun) = tokio::sync::oneshot::channel();
+            readers.push(handle.read(move |_, _| {
+                let _ = begins.send(());
+                let _ = held.recv();
+                Ok(())
+            }));
+            begun.push(has_begun);
+            let_go.push(lets_go);
+        }
         let told = async {
-            begun.await.expect("the reader is in use");
+            for has_begun in begun {
+                has_begun.await.expect("the reader is in use");
+            }
             let (told, _) = Exposition::of(address).await.expect("it answers");
             drop(let_go);
             told
         };
-        let (read, told) = tokio::join!(reader, told);
-        read.expect("it is read");
+        let (read, told) = tokio::join!(join_all(readers), told);
+        read.into_iter().for_each(|read| read.expect("it is read"));
         assert_eq!(told.value("samspor_store_answers", &[]), Some(0.0));
         assert_eq!(
             told.value("samspor_part_condition", &[("part", "store"), ("condition", "up")]),

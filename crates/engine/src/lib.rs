@@ -63,6 +63,7 @@ pub use intake::{Intake, Intakes, Permissions, Prepared};
 pub use kept::newest_tag;
 pub use line_books::LineBook;
 pub use measure::{Measures, Reading};
+pub use readers::READERS;
 pub use receipt::{Wording, wording};
 pub use receive::Inlet;
 pub use reconcile::{

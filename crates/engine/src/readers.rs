@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How many questions the store is asked at once; more wait. A listing and a page of the quarantine leave one for whoever asks
 /// for a single fact. Each is a connection with a cache of its own, and reading takes a processor from the writer, so there
 /// are not more.
-pub(crate) const READERS: usize = 3;
+pub const READERS: usize = 3;
 
 /// The readers.
 pub(crate) struct Readers {
