@@ -57,8 +57,7 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
         Some(path) => published(path)?,
         None => Vec::new(),
     };
-    let (dir, vault) = open::existing(&config, None)?;
-    let mut reader = open::reader(&dir)?;
+    let (mut reader, vault) = open::existing(&config, None)?;
     reader.hold()?; // All of it is of one moment, whatever the gateway writes meanwhile.
     let (start, head) = (reader.audit_start()?.0, reader.audit_head()?.0);
     let progress = ProgressBar::new(u64::try_from(head.0.saturating_sub(start.0)).unwrap_or_default());

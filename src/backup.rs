@@ -191,8 +191,9 @@ struct Begun {
 
 /// Makes of a copied store one that goes on.
 fn begin_anew(config: &Config, dir: &Path, log: Option<&str>, progress: &ProgressBar) -> Result<Begun> {
-    let vault = open::vault(config)?.context("the configuration has a [vault]")?;
-    let store = Sqlite::open(dir).context("cannot open the backup")?;
+    let masters = open::masters(config)?.context("the configuration has a [vault]")?;
+    let mut store = Sqlite::open(dir).context("cannot open the backup")?;
+    let vault = masters.open(&mut store)?;
     let charts = config.charts.clone();
     let mut core = Core::open(Box::new(store), Arc::clone(&vault), charts, config.engine.slice_postings)?;
     let now = || open::MachineClock.now();

@@ -100,6 +100,13 @@ pub(crate) enum Command {
         Example: samspor restore --config gateway.toml --from /backup/samspor/2026-03-14")]
     Restore(crate::backup::Restore),
 
+    /// Make a master key, show which keys the store is under, and replace them.
+    Keys {
+        /// What to do.
+        #[command(subcommand)]
+        action: crate::keys::Action,
+    },
+
     /// Make the running gateway read its configuration again.
     ///
     /// It takes all of it or nothing. New sources and targets start, those that are gone end, those whose settings changed

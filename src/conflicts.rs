@@ -33,8 +33,8 @@ fn list(configured: &Configured, arguments: &Conflicts) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
-    let conflicts = samspor_engine::conflicts(&mut open::reader(&dir)?, &vault)?;
+    let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
+    let conflicts = samspor_engine::conflicts(&mut reader, &vault)?;
     if arguments.json {
         let shown: Vec<Value> = conflicts.iter().map(as_json).collect();
         println!("{}", serde_json::to_string_pretty(&shown)?);

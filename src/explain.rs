@@ -20,8 +20,7 @@ pub(crate) fn run(arguments: &Explain) -> Result<ExitCode> {
     };
     let as_of = arguments.as_of.as_deref().map(recording::instant).transpose();
     let as_of = as_of.context("--as-of is not an instant, such as 2026-03-15T06:00:00Z")?;
-    let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
-    let mut reader = open::reader(&dir)?;
+    let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
     let (source, posting) = (&arguments.source, &arguments.posting);
     let Some(explanation) = explain(&mut reader, vault, &config.charts, source, posting, as_of)? else {
         let when = if as_of.is_some() { "was not known then" } else { "is not known" };

@@ -23,8 +23,8 @@ fn list(arguments: &HeldList) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (dir, vault) = open::existing(&config, None)?;
-    let held = samspor_engine::held(&mut open::reader(&dir)?, &vault)?;
+    let (mut reader, vault) = open::existing(&config, None)?;
+    let held = samspor_engine::held(&mut reader, &vault)?;
     if arguments.json {
         let shown: Vec<_> = held
             .iter()

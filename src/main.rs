@@ -12,6 +12,7 @@ mod control;
 mod explain;
 mod gateway;
 mod held;
+mod keys;
 mod lines;
 mod mapping;
 mod open;
@@ -70,6 +71,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Held { action } => held::run(&action),
         Command::Parked { action } => parked::run(&action),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Keys { action } => keys::run(&action),
         Command::Audit { action } => audit::run(&action),
         Command::Status(arguments) => status::run(&arguments),
         Command::Targets { action: cli::TargetsAction::Forget(arguments) } => admin::forget(&arguments),

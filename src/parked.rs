@@ -26,8 +26,7 @@ fn list(arguments: &ParkedList) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (dir, _) = open::existing(&config, None)?;
-    let mut reader = open::reader(&dir)?;
+    let (mut reader, _) = open::existing(&config, None)?;
     let names: std::collections::BTreeMap<_, _> = reader.sources()?.into_iter().collect();
     let lines = reader.forwardings()?.into_iter().map(|line| line.target);
     let mut targets: Vec<Text> = reader.cursors()?.into_iter().map(|(name, _)| name).chain(lines).collect();

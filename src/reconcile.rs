@@ -23,8 +23,7 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
-    let mut reader = open::reader(&dir)?;
+    let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
     if let Some(target) = &arguments.target {
         return books::drill(&mut reader, &vault, target, arguments);
     }

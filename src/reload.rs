@@ -99,7 +99,7 @@ impl Running {
         let old = &self.config;
         let dir = |config: &Config| config.store.as_ref().map(|store| store.dir.clone()).unwrap_or_default();
         let listen = |config: &Config| config.grpc.as_ref().map(|grpc| grpc.listen);
-        let key = || Ok::<_, anyhow::Error>(open::vault(new)?.map(|vault| vault.fingerprint()));
+        let key = || Ok::<_, anyhow::Error>(open::masters(new)?.map(|masters| masters.master.id()));
         let mut problems = Vec::new();
         let mut refuse = |what: &str, why: String| {
             let path = new.path.display();
@@ -109,8 +109,8 @@ impl Running {
             refuse("store.dir", format!("it uses {}", dir(old).display()));
         }
         match key() {
-            Ok(Some(key)) if key == self.vault.fingerprint() => {}
-            Ok(_) => refuse("the master key of [vault]", "the store was made with another one".into()),
+            Ok(Some(key)) if key == self.vault.key_id() => {}
+            Ok(_) => refuse("the master key of [vault]", "the store is under another one".into()),
             Err(error) => refuse("[vault]", format!("{error:#}")),
         }
         if listen(old) != listen(new) && (listen(new).is_none() || listen(new) != self.listens) {

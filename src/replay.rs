@@ -38,8 +38,10 @@ pub(crate) fn run(arguments: &Replay) -> Result<ExitCode> {
     };
     let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
     let dir = arguments.data_dir.as_deref().unwrap_or(temporary.path());
-    let vault = open::vault(&config)?.map_or_else(|| open::replay_vault(dir), Ok)?;
-    let store = Sqlite::open(dir).with_context(|| format!("cannot open the store in {}", dir.display()))?;
+    let masters = open::masters_or_replays(&config, dir)?;
+    let mut store =
+        Sqlite::open(dir).with_context(|| format!("cannot open the store in {}", dir.display()))?;
+    let vault = masters.open(&mut store)?;
     let core =
         Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
 

@@ -48,9 +48,11 @@ pub(crate) fn run(arguments: &Configured) -> Result<ExitCode> {
 async fn serve(config: Config) -> Result<()> {
     let started = open::MachineClock.now();
     let (store_settings, _) = config.to_serve().map_err(|problems| anyhow!("{}", problems.render()))?;
-    let vault = open::vault(&config)?.context("the configuration has a [vault]")?;
-    let store = Sqlite::open(&store_settings.dir)
+    let masters = open::masters(&config)?.context("the configuration has a [vault]")?;
+    let mut store = Sqlite::open(&store_settings.dir)
         .with_context(|| format!("cannot open the store in {}", store_settings.dir.display()))?;
+    let vault = masters.open(&mut store)?;
+    drop(masters);
     let mut core =
         Core::open(Box::new(store), Arc::clone(&vault), config.charts.clone(), config.engine.slice_postings)?;
     if let Some(file) = &store_settings.withdrawals {

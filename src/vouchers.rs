@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let name = Name::of_list(settings.machine_number, date, arguments.run);
         vec![Voucher::new(name.number, name.date, name.first_serial, moves)]
     } else {
-        let (dir, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
+        let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
         let dates = match (arguments.month, arguments.year) {
             (Some(month), _) => (month, month.last_of_month()),
             (None, Some(year)) => (Date::new(year, 1, 1)?, Date::new(year, 12, 31)?),
@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         let machines = config.vouchers.iter().map(|one| one.machine_number).collect();
         let asked = Asked { solution, dates, sources: &settings.sources, machines: &machines };
-        let found = samspor_engine::corrections(&mut open::reader(&dir)?, &vault, asked)?;
+        let found = samspor_engine::corrections(&mut reader, &vault, asked)?;
         let Some(found) = found else {
             eprintln!("the store knows no solution {}", printed(solution));
             return Ok(ExitCode::from(UNKNOWN));

@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "samspor/v1/delivery.proto",
         "samspor/v1/feed.proto",
         "samspor/v1/intake.proto",
+        "samspor/v1/keys.proto",
         "samspor/v1/quarantine.proto",
         "samspor/v1/records.proto",
         "samspor/v1/registry.proto",

@@ -73,7 +73,7 @@ pub(super) struct Store {
     pub(super) withdrawals_file: Option<At<PathBuf>>,
 }
 
-/// Where the master key is, from which every pseudonym and every sealed byte in the store is made. One of the
+/// Where the master key is, under which the keys of every pseudonym and every sealed byte in the store are. One of the
 /// two keys says it; the master key itself, 64 hexadecimal digits, never stands here. Without it the store
 /// cannot be read.
 #[derive(Debug, Deserialize)]
@@ -85,6 +85,11 @@ pub(super) struct Vault {
     pub(super) master_key_file: Option<At<String>>,
     /// The environment variable that holds the key.
     pub(super) master_key_env: Option<At<String>>,
+    /// A file with the master key before this one, while this one takes its place (`docs/keys.md`): the next start puts the
+    /// store under this one, and then it is to be taken out.
+    pub(super) previous_master_key_file: Option<At<String>>,
+    /// The environment variable that holds it.
+    pub(super) previous_master_key_env: Option<At<String>>,
 }
 
 /// The gRPC front, by which callers put solutions, enrolments and consents, systems send their messages, and operators look after

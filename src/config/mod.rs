@@ -94,6 +94,8 @@ pub(crate) struct Store {
 pub(crate) struct Vault {
     /// 64 hexadecimal digits.
     pub(crate) master_key: Secret,
+    /// The same of the key whose place it takes.
+    pub(crate) previous_master_key: Option<Secret>,
 }
 
 /// The gRPC front.

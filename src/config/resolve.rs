@@ -109,7 +109,14 @@ impl Resolver {
 
     fn vault(&mut self, vault: &At<file::Vault>) -> Option<Vault> {
         let named = [("master_key_file", &vault.master_key_file), ("master_key_env", &vault.master_key_env)];
-        Some(Vault { master_key: self.secret(vault.span(), named)? })
+        let master_key = self.secret(vault.span(), named)?;
+        let previous = [
+            ("previous_master_key_file", &vault.previous_master_key_file),
+            ("previous_master_key_env", &vault.previous_master_key_env),
+        ];
+        let is_named = previous.iter().any(|(_, value)| value.is_some());
+        let previous_master_key = if is_named { Some(self.secret(vault.span(), previous)?) } else { None };
+        Some(Vault { master_key, previous_master_key })
     }
 
     fn broker(&mut self, name: &At<String>, broker: &file::Broker) -> Option<(Text, Broker)> {

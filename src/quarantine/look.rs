@@ -24,8 +24,7 @@ fn opened(place: &Place) -> Result<std::result::Result<(Sqlite, Arc<Vault>), Exi
         Ok(config) => config,
         Err(problems) => return Ok(Err(crate::faulty(&problems))),
     };
-    let (dir, vault) = open::existing(&config, place.data_dir.as_deref())?;
-    Ok(Ok((open::reader(&dir)?, vault)))
+    Ok(Ok(open::existing(&config, place.data_dir.as_deref())?))
 }
 
 fn print(shown: &impl serde::Serialize) -> Result<ExitCode> {

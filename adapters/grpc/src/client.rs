@@ -12,6 +12,7 @@ pub use crate::v1::change_service_client::ChangeServiceClient;
 pub use crate::v1::delivery_service_client::DeliveryServiceClient;
 pub use crate::v1::feed_service_client::FeedServiceClient;
 pub use crate::v1::intake_service_client::IntakeServiceClient;
+pub use crate::v1::keys_service_client::KeysServiceClient;
 pub use crate::v1::quarantine_service_client::QuarantineServiceClient;
 pub use crate::v1::registry_service_client::RegistryServiceClient;
 pub use tonic::codec::CompressionEncoding;

@@ -17,6 +17,7 @@ mod facts;
 mod feed;
 mod health;
 mod intake;
+mod keys;
 mod listing;
 mod message;
 mod plans;

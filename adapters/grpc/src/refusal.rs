@@ -1,7 +1,7 @@
 //! What a caller is told when a call does nothing: `google.rpc.Status` with details that stay the same.
 
 use samspor_domain::{Fault, Reason};
-use samspor_engine::{CursorError, Unavailable};
+use samspor_engine::{CursorError, NotRotated, Unavailable};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -156,6 +156,15 @@ pub(crate) fn unknown_target(message: &str) -> Status {
 /// A target that cannot be forgotten, since the gateway delivers to it.
 pub(crate) fn target_in_use(message: &str) -> Status {
     Status::with_error_details(Code::FailedPrecondition, message, info("TARGET_IN_USE"))
+}
+
+/// Keys that are not replaced now.
+pub(crate) fn not_rotated(why: &NotRotated) -> Status {
+    let reason = match why {
+        NotRotated::Already { .. } => "KEYS_BEING_REPLACED",
+        NotRotated::NoMore(_) => "NO_MORE_KEYS",
+    };
+    Status::with_error_details(Code::FailedPrecondition, why.to_string(), info(reason))
 }
 
 /// A caller of whom it is not known who it is.

@@ -30,6 +30,8 @@ pub(crate) const METHODS: &[(&str, Right)] = &[
     ("samspor.v1.FeedService/GetExpected", Roles(&[Ledger, Lis])),
     ("samspor.v1.IntakeService/SubmitMessage", Roles(&[Intake])),
     ("samspor.v1.IntakeService/SubmitMessages", Roles(&[Intake])),
+    ("samspor.v1.KeysService/GetKeys", Roles(&[Operator, Auditor])),
+    ("samspor.v1.KeysService/RotateKeys", Roles(&[Operator])),
     ("samspor.v1.QuarantineService/ListQuarantine", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/GetQuarantined", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/GroupQuarantine", Roles(&[Operator, Auditor])),

@@ -21,6 +21,7 @@ use crate::door::{Door, Guard};
 use crate::feed::Feed;
 use crate::health::Health;
 use crate::intake::Intake;
+use crate::keys::Keys;
 use crate::message::MAX_MESSAGE_BYTES;
 use crate::quarantine::Quarantine;
 use crate::registry::{Registry, registrar};
@@ -29,6 +30,7 @@ use crate::v1::change_service_server::ChangeServiceServer;
 use crate::v1::delivery_service_server::DeliveryServiceServer;
 use crate::v1::feed_service_server::FeedServiceServer;
 use crate::v1::intake_service_server::IntakeServiceServer;
+use crate::v1::keys_service_server::KeysServiceServer;
 use crate::v1::quarantine_service_server::QuarantineServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
 use crate::{DESCRIPTORS, wire};
@@ -211,6 +213,7 @@ impl Bound {
         let registrar = registrar();
         let change = Change { handle: handle.clone() };
         let delivery = Delivery { handle: handle.clone() };
+        let keys = Keys { handle: handle.clone() };
         let feed = Feed::new(handle.clone(), &settings, stopping.clone());
         let quarantine = Quarantine { handle: handle.clone(), show };
         let intake = Intake { handle: handle.clone(), silence: settings.call_timeout };
@@ -242,6 +245,7 @@ impl Bound {
             .add_service(bounded!(FeedServiceServer::new(feed)))
             .add_service(bounded!(ChangeServiceServer::new(change)))
             .add_service(bounded!(DeliveryServiceServer::new(delivery)))
+            .add_service(bounded!(KeysServiceServer::new(keys)))
             .add_service(bounded!(QuarantineServiceServer::new(quarantine)))
             .add_optional_service(admin.map(|admin| bounded!(AdminServiceServer::new(admin))))
             .add_service(bounded!(HealthServer::new(health)))

@@ -151,7 +151,7 @@ fn shouted(name: &str) -> String {
 }
 
 /// The verbs with which methods begin.
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "Check",
     "Delete",
     "Describe",
@@ -170,6 +170,7 @@ const VERBS: [&str; 21] = [
     "Reload",
     "Replay",
     "Resume",
+    "Rotate",
     "Submit",
     "Subscribe",
     "Withdraw",

@@ -388,6 +388,7 @@ async fn reflection_lists_and_describes_the_services() {
                 "samspor.v1.DeliveryService",
                 "samspor.v1.FeedService",
                 "samspor.v1.IntakeService",
+                "samspor.v1.KeysService",
                 "samspor.v1.QuarantineService",
                 "samspor.v1.RegistryService",
             ]

@@ -5,6 +5,7 @@ use samspor_domain::Pseudonym;
 use samspor_domain::audit::{AuditLink, AuditNo, AuditRow, ReadAudit, WriteAudit};
 use samspor_domain::store::{Result, Sealed};
 
+use crate::covers::hash;
 use crate::{Sqlite, code};
 
 fn limit(limit: usize) -> i64 {
@@ -42,8 +43,10 @@ impl ReadAudit for Sqlite {
     }
 
     fn audit_subjects(&mut self, no: AuditNo) -> Result<Vec<Pseudonym>> {
-        let sql = "SELECT subject FROM audit_subject WHERE entry = ? ORDER BY subject";
-        self.all(sql, [no.0], |row| row.get(0).map(Pseudonym))
+        let sql = "SELECT subject, key FROM audit_subject WHERE entry = ?";
+        let mut subjects = self.all(sql, [no.0], |row| hash(&*self.covers, row, 0, 1))?;
+        subjects.sort();
+        Ok(subjects)
     }
 
     fn count_audit_subjects(&mut self) -> Result<(i64, i64)> {
@@ -57,9 +60,17 @@ impl ReadAudit for Sqlite {
     }
 
     fn audit_about(&mut self, subject: &Pseudonym, before: AuditNo, most: usize) -> Result<Vec<AuditNo>> {
-        let sql =
-            "SELECT entry FROM audit_subject WHERE subject = ? AND entry < ? ORDER BY entry DESC LIMIT ?";
-        self.all(sql, params![subject.0, before.0, limit(most)], |row| row.get(0).map(AuditNo))
+        let sql = "SELECT entry FROM audit_subject WHERE subject = ? AND key = ? AND entry < ? \
+                   ORDER BY entry DESC LIMIT ?";
+        let mut entries = Vec::new();
+        self.find_covered(subject, |under, kept| {
+            let params = params![kept, under.0, before.0, limit(most)];
+            entries.extend(self.all(sql, params, |row| row.get(0).map(AuditNo))?);
+            Ok(None::<()>) // Some may be under each.
+        })?;
+        entries.sort_by_key(|no| std::cmp::Reverse(*no));
+        entries.truncate(most);
+        Ok(entries)
     }
 
     fn audit_about_record(&mut self, seq: i64, before: AuditNo, most: usize) -> Result<Vec<AuditNo>> {
@@ -74,7 +85,8 @@ impl WriteAudit for Sqlite {
         let (at, no) = (row.at.as_microsecond(), row.no.0);
         self.run("INSERT INTO audit VALUES (?, ?, ?, ?)", params![no, at, row.sealed.0, row.link.0])?;
         for subject in subjects {
-            self.run("INSERT INTO audit_subject VALUES (?, ?)", params![subject.0, no])?;
+            let (under, sql) = (self.newest(), "INSERT INTO audit_subject VALUES (?, ?, ?)");
+            self.run(sql, params![self.covered(under, subject)?, no, under.0])?;
         }
         for (first, last) in ranges {
             self.run("INSERT INTO audit_range VALUES (?, ?, ?)", [no, *first, *last])?;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 use samspor_domain::store::{Month, PostingNo, Result, Sealed, Seq, SourceNo, StoreError, TaggedSum};
-use samspor_domain::{Change, Handed, Parked, Pseudonym, Receipted, Shelf, Stage, Sum, Text, Verdict, Why};
+use samspor_domain::{Change, Handed, Parked, Receipted, Shelf, Stage, Sum, Text, Verdict, Why};
 
 use crate::Sqlite;
 use crate::code::{date, instant, read_date, strange, text};
+use crate::covers::hash;
 
 /// Reads number, debit, credit and hash from the first columns.
 pub(crate) fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
@@ -177,13 +178,13 @@ pub(crate) fn parked_to_try(
 
 /// Reads the sums of tagged postings.
 pub(crate) fn tagged_sums(store: &Sqlite) -> Result<Vec<TaggedSum>> {
-    let sql = "SELECT t.postings, t.debit, t.credit, t.hash, t.source, t.month, k.key, k.sealed FROM tagged t \
+    let sql = "SELECT t.postings, t.debit, t.credit, t.hash, t.source, t.month, k.key, k.sealed, k.generation FROM tagged t \
                JOIN filter_key k ON k.no = t.filter_key";
     store.all(sql, [], |row| {
         Ok(TaggedSum {
             source: SourceNo(row.get(4)?),
             month: read_date(row.get(5)?).ok_or_else(|| strange(5))?,
-            key: Pseudonym(row.get(6)?),
+            key: hash(&*store.covers, row, 6, 8)?,
             filter_key: Sealed(row.get(7)?),
             sum: sum(row)?,
         })
@@ -195,8 +196,10 @@ pub(crate) fn add_tagged(store: &Sqlite, tagged: &TaggedSum) -> Result<()> {
     let no = match filter_key(store, tagged)? {
         Some(no) => no,
         None => {
-            let sql = "INSERT INTO filter_key (key, sealed) VALUES (?, ?)";
-            store.run(sql, params![tagged.key.0, tagged.filter_key.0])?;
+            let under = store.newest();
+            let kept = store.covered(under, &tagged.key)?;
+            let sql = "INSERT INTO filter_key (key, sealed, generation) VALUES (?, ?, ?)";
+            store.run(sql, params![kept, tagged.filter_key.0, under.0])?;
             store.connection.last_insert_rowid()
         }
     };
@@ -213,7 +216,8 @@ pub(crate) fn add_tagged(store: &Sqlite, tagged: &TaggedSum) -> Result<()> {
 }
 
 fn filter_key(store: &Sqlite, tagged: &TaggedSum) -> Result<Option<i64>> {
-    store.one("SELECT no FROM filter_key WHERE key = ?", [tagged.key.0], |row| row.get(0))
+    let sql = "SELECT no FROM filter_key WHERE key = ? AND generation = ?";
+    store.find_covered(&tagged.key, |under, kept| store.one(sql, params![kept, under.0], |row| row.get(0)))
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
+use samspor_domain::keys::Covers;
 use samspor_domain::store::{
     FactRow, FactVersion, FeedRow, HeldChange, Outcome, PostingRow, Quarantined, Sealed, Standing,
 };
 use samspor_domain::{
-    Account, Amount, Cause, FactNo, Grouping, Kind, Posting, PostingNo, Pseudonym, Rank, Reason, Scope, Seq,
-    SourceNo, Text, Untagged,
+    Account, Amount, Cause, FactNo, Grouping, Kind, Posting, PostingNo, Rank, Reason, Scope, Seq, SourceNo,
+    Text, Untagged,
 };
+
+use crate::covers::{hash, optional_hash};
 
 /// A column holds something that this gateway never wrote.
 pub(crate) fn strange(column: usize) -> Error {
@@ -101,17 +104,13 @@ fn optional_text(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Text>> {
     }
 }
 
-fn optional_pseudonym(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Pseudonym>> {
-    Ok(row.get::<_, Option<[u8; 16]>>(at)?.map(Pseudonym))
-}
-
 /// The columns that [`posting`] reads of `posting p`, and the persons that they need joined.
 pub(crate) const POSTING: &str = "p.no, p.source, p.id, p.date, p.account, p.amount, p.registered, p.standing, \
-     p.solution, p.grouping, p.cost_centre, p.voucher, p.reverses, c.pseudonym, g.pseudonym";
+     p.solution, p.grouping, p.cost_centre, p.voucher, p.reverses, c.pseudonym, g.pseudonym, c.key, g.key";
 pub(crate) const PERSONS: &str =
     "LEFT JOIN person c ON c.no = p.citizen LEFT JOIN person g ON g.no = p.granted";
 
-pub(crate) fn posting(row: &Row<'_>, at: usize) -> rusqlite::Result<PostingRow> {
+pub(crate) fn posting(covers: &dyn Covers, row: &Row<'_>, at: usize) -> rusqlite::Result<PostingRow> {
     let standing = match (row.get::<_, i64>(at + 7)?, row.get::<_, Option<i64>>(at + 8)?) {
         (0, Some(solution)) => Standing::Tagged(FactNo(solution)),
         (code, _) => Standing::Untagged(read_untagged(code).ok_or_else(|| strange(at + 7))?),
@@ -131,18 +130,18 @@ pub(crate) fn posting(row: &Row<'_>, at: usize) -> rusqlite::Result<PostingRow> 
             cost_centre: optional_text(row, at + 10)?,
             voucher: optional_text(row, at + 11)?,
             reverses: optional_text(row, at + 12)?,
-            citizen: optional_pseudonym(row, at + 13)?,
-            grant: optional_pseudonym(row, at + 14)?,
+            citizen: optional_hash(covers, row, at + 13, at + 15)?,
+            grant: optional_hash(covers, row, at + 14, at + 16)?,
         },
         registered: instant(row, at + 6)?,
         standing,
     })
 }
 
-/// The columns that [`fact_version`] reads, of `fact_version v`.
-pub(crate) const VERSION: &str = "v.version, v.rank, v.content, v.registered, v.body";
+/// The columns that [`fact_version`] reads, of `fact f` and `fact_version v`.
+pub(crate) const VERSION: &str = "v.version, v.rank, v.content, v.registered, v.body, f.key";
 
-pub(crate) fn fact_version(row: &Row<'_>, at: usize) -> rusqlite::Result<FactVersion> {
+pub(crate) fn fact_version(covers: &dyn Covers, row: &Row<'_>, at: usize) -> rusqlite::Result<FactVersion> {
     Ok(FactVersion {
         version: row.get(at)?,
         rank: match row.get(at + 1)? {
@@ -151,20 +150,20 @@ pub(crate) fn fact_version(row: &Row<'_>, at: usize) -> rusqlite::Result<FactVer
             2 => Rank::Deleted,
             _ => return Err(strange(at + 1)),
         },
-        content: Pseudonym(row.get(at + 2)?),
+        content: hash(covers, row, at + 2, at + 5)?,
         registered: instant(row, at + 3)?,
         body: row.get::<_, Option<Vec<u8>>>(at + 4)?.map(Sealed),
     })
 }
 
 /// Reads number, scope and kind, then [`VERSION`].
-pub(crate) fn fact(row: &Row<'_>) -> rusqlite::Result<FactRow> {
+pub(crate) fn fact(covers: &dyn Covers, row: &Row<'_>) -> rusqlite::Result<FactRow> {
     let code: i64 = row.get(2)?;
     Ok(FactRow {
         no: FactNo(row.get(0)?),
         scope: read_scope(row.get(1)?),
         kind: Kind::ALL.into_iter().find(|known| kind(*known) == code).ok_or_else(|| strange(2))?,
-        newest: fact_version(row, 3)?,
+        newest: fact_version(covers, row, 3)?,
     })
 }
 
@@ -196,14 +195,14 @@ pub(crate) fn held_change(row: &Row<'_>) -> rusqlite::Result<HeldChange> {
     })
 }
 
-pub(crate) fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+pub(crate) fn quarantined(covers: &dyn Covers, row: &Row<'_>) -> rusqlite::Result<Quarantined> {
     Ok(Quarantined {
         source: SourceNo(row.get(0)?),
         registered: instant(row, 1)?,
         reason: Reason::from_word(row.get_ref(2)?.as_str()?).ok_or_else(|| strange(2))?,
         path: row.get(3)?,
         message: row.get(4)?,
-        content: Pseudonym(row.get(5)?),
+        content: hash(covers, row, 5, 9)?,
         body: Sealed(row.get(6)?),
         item: row.get(7)?,
         items: row.get(8)?,

@@ -64,7 +64,7 @@ impl ReadForward for Sqlite {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(&sql, params![target.as_str(), after.0, limit], |found| {
-            Ok((row(found)?, code::posting(found, COLUMNS)?))
+            Ok((row(found)?, code::posting(&*self.covers, found, COLUMNS)?))
         })
     }
 
@@ -88,7 +88,11 @@ impl ReadForward for Sqlite {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(&sql, params![target.as_str(), after.0, limit], |row| {
-            Ok(WaitingRow { no: Seq(row.get(0)?), is_parked: row.get(1)?, posting: code::posting(row, 2)? })
+            Ok(WaitingRow {
+                no: Seq(row.get(0)?),
+                is_parked: row.get(1)?,
+                posting: code::posting(&*self.covers, row, 2)?,
+            })
         })
     }
 

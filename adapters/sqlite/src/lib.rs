@@ -7,10 +7,12 @@ mod audit;
 mod books;
 mod code;
 mod copy;
+mod covers;
 mod forward;
 mod quarantine;
 mod reach;
 mod read;
+mod rekey;
 mod unused;
 mod whole;
 mod wipe;
@@ -20,10 +22,12 @@ pub use copy::database;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use samspor_domain::keys::{Covers, Uncovered};
 use samspor_domain::store::{Result, StoreError};
 
 mod migrations {
@@ -39,6 +43,7 @@ const BUSY: Duration = Duration::from_secs(5);
 pub struct Sqlite {
     connection: Connection,
     directory: PathBuf,
+    covers: Arc<dyn Covers>,
     /// Held as long as the writer lives.
     _lock: Option<File>,
 }
@@ -73,7 +78,8 @@ impl Sqlite {
         migrations::migrations::runner()
             .run(&mut connection)
             .map_err(|error| StoreError::Unusable(format!("its schema is not this gateway's: {error}")))?;
-        Ok(Self { connection, directory: directory.to_owned(), _lock: Some(lock) })
+        let covers = Arc::new(Uncovered);
+        Ok(Self { connection, directory: directory.to_owned(), covers, _lock: Some(lock) })
     }
 
     /// Opens an existing store for reading, beside its writer if there is one.
@@ -87,7 +93,8 @@ impl Sqlite {
         let connection = Connection::open_with_flags(path, flags).map_err(error)?;
         configure(&connection, false)?;
         connection.execute_batch("PRAGMA query_only = ON").map_err(error)?;
-        Ok(Self { connection, directory: directory.to_owned(), _lock: None })
+        let covers = Arc::new(Uncovered);
+        Ok(Self { connection, directory: directory.to_owned(), covers, _lock: None })
     }
 }
 

@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Row, params, params_from_iter};
+use samspor_domain::keys::Covers;
 use samspor_domain::quarantine::{
     Entry, Filter, Group, Order, ReadQuarantine, Set, Standing, State, WriteQuarantine, general_path,
 };
 use samspor_domain::store::{Outcome, Result, Sealed};
 use samspor_domain::{EntryNo, Fault, Pseudonym, Reason, SetNo, SourceNo, Text};
 
+use crate::covers::hash;
 use crate::{Sqlite, code};
 
 const ENTRY: &str = "no, source, registered, reason, path, message, content, item, items, state, settled, outcome, \
-     body IS NULL";
+     body IS NULL, key";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+fn entry(covers: &dyn Covers, row: &Row<'_>) -> rusqlite::Result<Entry> {
     let state = match row.get::<_, i64>(9)? {
         0 => State::Open,
         1 => State::Released {
@@ -36,7 +38,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: reason(row, 3)?,
         path: row.get(4)?,
         message: row.get(5)?,
-        content: Pseudonym(row.get(6)?),
+        content: hash(covers, row, 6, 13)?,
         item: row.get(7)?,
         items: row.get(8)?,
         state,
@@ -102,9 +104,21 @@ fn number(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+impl Sqlite {
+    /// The entry of a source that has such a content.
+    pub(crate) fn quarantined_as(&self, source: SourceNo, content: &Pseudonym) -> Result<Option<EntryNo>> {
+        let sql = "SELECT no FROM quarantine WHERE source = ? AND content = ? AND key = ?";
+        self.find_covered(content, |under, kept| {
+            self.one(sql, params![source.0, kept, under.0], |row| row.get(0).map(EntryNo))
+        })
+    }
+}
+
 impl ReadQuarantine for Sqlite {
     fn entry(&mut self, no: EntryNo) -> Result<Option<Entry>> {
-        self.one(&format!("SELECT {ENTRY} FROM quarantine WHERE no = ?"), [no.0], entry)
+        self.one(&format!("SELECT {ENTRY} FROM quarantine WHERE no = ?"), [no.0], |row| {
+            entry(&*self.covers, row)
+        })
     }
 
     fn sealed_entry(&mut self, no: EntryNo) -> Result<Option<Sealed>> {
@@ -131,7 +145,7 @@ impl ReadQuarantine for Sqlite {
         values.push(number(limit).into());
         let sql =
             format!("SELECT {ENTRY} FROM quarantine WHERE {condition}{after_them} ORDER BY {order} LIMIT ?");
-        self.all(&sql, params_from_iter(values), entry)
+        self.all(&sql, params_from_iter(values), |row| entry(&*self.covers, row))
     }
 
     fn groups(&mut self, filter: &Filter) -> Result<Vec<Group>> {
@@ -207,7 +221,15 @@ impl WriteQuarantine for Sqlite {
     fn fault_again(&mut self, no: EntryNo, fault: &Fault, content: &Pseudonym) -> Result<()> {
         let sql = "UPDATE quarantine SET reason = ?, path = ?, message = ? WHERE no = ?";
         self.run(sql, params![fault.reason.word(), fault.path, fault.message, no.0])?;
-        self.run("UPDATE OR IGNORE quarantine SET content = ? WHERE no = ?", params![content.0, no.0])
-            .map(drop)
+        let sql = "SELECT source FROM quarantine WHERE no = ?";
+        let source = self.one(sql, [no.0], |row| row.get(0).map(SourceNo))?;
+        if let Some(source) = source
+            && self.quarantined_as(source, content)?.is_none()
+        {
+            let under = self.newest();
+            let sql = "UPDATE quarantine SET content = ?, key = ? WHERE no = ?";
+            self.run(sql, params![self.covered(under, content)?, under.0, no.0])?;
+        }
+        Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! What readers ask.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{OptionalExtension, Params, Row, params};
+use samspor_domain::keys::Covers;
 use samspor_domain::store::{
     Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, PostingRow, Quarantined, Reach,
     Read, Result, TaggedSum, Work,
@@ -14,7 +16,7 @@ use samspor_domain::{
 };
 
 use crate::reach::Selection;
-use crate::{Sqlite, books, code, error, write};
+use crate::{Sqlite, books, code, covers, error, write};
 
 impl Sqlite {
     pub(crate) fn one<T>(
@@ -39,8 +41,10 @@ impl Sqlite {
     }
 
     pub(crate) fn person_no(&self, scope: Scope, pseudonym: &Pseudonym) -> Result<Option<i64>> {
-        let sql = "SELECT no FROM person WHERE scope = ? AND pseudonym = ?";
-        self.one(sql, params![code::scope(scope), pseudonym.0], |row| row.get(0))
+        let sql = "SELECT no FROM person WHERE scope = ? AND pseudonym = ? AND key = ?";
+        self.find_covered(pseudonym, |under, kept| {
+            self.one(sql, params![code::scope(scope), kept, under.0], |row| row.get(0))
+        })
     }
 }
 
@@ -69,6 +73,10 @@ impl Read for Sqlite {
         self.connection.execute_batch("COMMIT").map_err(error)
     }
 
+    fn set_covers(&mut self, covers: Arc<dyn Covers>) {
+        self.covers = covers;
+    }
+
     fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>> {
         let rows = self.all("SELECT no, name FROM source ORDER BY no", [], |row| {
             Ok((SourceNo(row.get(0)?), Text::new(row.get_ref(1)?.as_str()?)))
@@ -80,37 +88,48 @@ impl Read for Sqlite {
         self.one("SELECT value FROM meta WHERE key = ?", [key], |row| row.get(0))
     }
 
+    fn metas(&mut self, beginning: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let sql = "SELECT key, value FROM meta WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key";
+        self.all(sql, [beginning], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>> {
-        let params = params![code::scope(scope), code::kind(kind), key.0];
-        self.one(&fact_where("f.scope = ? AND f.kind = ? AND f.id = ?"), params, code::fact)
+        let sql = fact_where("f.scope = ? AND f.kind = ? AND f.id = ? AND f.key = ?");
+        self.find_covered(key, |under, kept| {
+            let params = params![code::scope(scope), code::kind(kind), kept, under.0];
+            self.one(&sql, params, |row| code::fact(&*self.covers, row))
+        })
     }
 
     fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>> {
-        self.one(&fact_where("f.no = ?"), [no.0], code::fact)
+        self.one(&fact_where("f.no = ?"), [no.0], |row| code::fact(&*self.covers, row))
     }
 
     fn facts(&mut self, kind: Kind) -> Result<Vec<FactRow>> {
-        self.all(&fact_where("f.kind = ? ORDER BY f.no"), [code::kind(kind)], code::fact)
+        self.all(&fact_where("f.kind = ? ORDER BY f.no"), [code::kind(kind)], |row| {
+            code::fact(&*self.covers, row)
+        })
     }
 
     fn facts_after(&mut self, kind: Kind, after: FactNo, limit: usize) -> Result<Vec<FactRow>> {
         let sql = fact_where("f.kind = ? AND f.no > ? ORDER BY f.no LIMIT ?");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.all(&sql, params![code::kind(kind), after.0, limit], code::fact)
+        self.all(&sql, params![code::kind(kind), after.0, limit], |row| code::fact(&*self.covers, row))
     }
 
     fn facts_touching(&mut self, scope: Scope, reference: &Pseudonym) -> Result<Vec<FactRow>> {
         let Some(person) = self.person_no(scope, reference)? else { return Ok(Vec::new()) };
         let sql = fact_where("f.no IN (SELECT fact FROM holds WHERE person = ?) ORDER BY f.no");
-        self.all(&sql, [person], code::fact)
+        self.all(&sql, [person], |row| code::fact(&*self.covers, row))
     }
 
     fn versions(&mut self, no: FactNo) -> Result<Vec<FactVersion>> {
         let sql = format!(
-            "SELECT {} FROM fact_version v WHERE v.fact = ? AND v.became IS NOT NULL ORDER BY v.became",
+            "SELECT {} FROM fact f JOIN fact_version v ON v.fact = f.no WHERE f.no = ? AND v.became IS NOT NULL \
+             ORDER BY v.became",
             code::VERSION
         );
-        self.all(&sql, [no.0], |row| code::fact_version(row, 0))
+        self.all(&sql, [no.0], |row| code::fact_version(&*self.covers, row, 0))
     }
 
     fn facts_by_registration(
@@ -127,18 +146,20 @@ impl Read for Sqlite {
     }
 
     fn posting(&mut self, no: PostingNo) -> Result<Option<PostingRow>> {
-        self.one(&posting_where("p.no = ?"), [no.0], |row| code::posting(row, 0))
+        self.one(&posting_where("p.no = ?"), [no.0], |row| code::posting(&*self.covers, row, 0))
     }
 
     fn find_posting(&mut self, source: SourceNo, id: &Text) -> Result<Option<PostingRow>> {
         let params = params![source.0, id.as_str()];
-        self.one(&posting_where("p.source = ? AND p.id = ?"), params, |row| code::posting(row, 0))
+        self.one(&posting_where("p.source = ? AND p.id = ?"), params, |row| {
+            code::posting(&*self.covers, row, 0)
+        })
     }
 
     fn postings(&mut self, reach: &Reach, after: PostingNo, limit: usize) -> Result<Vec<PostingRow>> {
         let select = format!("SELECT {} FROM posting p {}", code::POSTING, code::PERSONS);
         let selection = Selection { select: &select, order: "ORDER BY p.no" };
-        self.reached(reach, after, limit, &selection, |row| code::posting(row, 0))
+        self.reached(reach, after, limit, &selection, |row| code::posting(&*self.covers, row, 0))
     }
 
     fn postings_by_id(
@@ -151,7 +172,7 @@ impl Read for Sqlite {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         // An id is never empty, so the empty text goes before all.
         let params = params![source.0, after.map_or("", Text::as_str), limit];
-        self.all(&sql, params, |row| code::posting(row, 0))
+        self.all(&sql, params, |row| code::posting(&*self.covers, row, 0))
     }
 
     fn reversals_of(&mut self, source: SourceNo, id: &Text) -> Result<Vec<PostingRow>> {
@@ -162,12 +183,14 @@ impl Read for Sqlite {
             return Ok(Vec::new());
         }
         let sql = posting_where("p.source = ? AND p.reverses = ? ORDER BY p.no");
-        self.all(&sql, params, |row| code::posting(row, 0))
+        self.all(&sql, params, |row| code::posting(&*self.covers, row, 0))
     }
 
     fn purged(&mut self, source: SourceNo, id: &Pseudonym) -> Result<Option<Pseudonym>> {
-        let sql = "SELECT content FROM purged WHERE source = ? AND id = ?";
-        self.one(sql, params![source.0, id.0], |row| row.get(0).map(Pseudonym))
+        let sql = "SELECT content, key FROM purged WHERE source = ? AND id = ? AND key = ?";
+        self.find_covered(id, |under, kept| {
+            self.one(sql, params![source.0, kept, under.0], |row| covers::hash(&*self.covers, row, 0, 1))
+        })
     }
 
     fn newest_record(&mut self, posting: PostingNo) -> Result<Option<FeedRow>> {
@@ -190,7 +213,7 @@ impl Read for Sqlite {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all(&sql, params![after.0, until.0, limit], |row| {
-            Ok((code::record(row)?, code::posting(row, code::RECORD_COLUMNS)?))
+            Ok((code::record(row)?, code::posting(&*self.covers, row, code::RECORD_COLUMNS)?))
         })
     }
 
@@ -346,9 +369,9 @@ impl Read for Sqlite {
     }
 
     fn quarantine(&mut self, limit: usize) -> Result<Vec<Quarantined>> {
-        let sql = "SELECT source, registered, reason, path, message, content, body, item, items FROM quarantine \
+        let sql = "SELECT source, registered, reason, path, message, content, body, item, items, key FROM quarantine \
                    WHERE body IS NOT NULL ORDER BY no LIMIT ?";
-        self.all(sql, [i64::try_from(limit).unwrap_or(i64::MAX)], code::quarantined)
+        self.all(sql, [i64::try_from(limit).unwrap_or(i64::MAX)], |row| code::quarantined(&*self.covers, row))
     }
 
     fn reach_size(&mut self, reach: &Reach, limit: usize) -> Result<usize> {
@@ -357,7 +380,9 @@ impl Read for Sqlite {
     }
 
     fn work_of(&mut self, fact: FactNo) -> Result<Vec<Work>> {
-        self.all(&write::work_where("w.cause = 1 AND w.cause_no = ? ORDER BY w.no"), [fact.0], write::work)
+        self.all(&write::work_where("w.cause = 1 AND w.cause_no = ? ORDER BY w.no"), [fact.0], |row| {
+            write::work(&*self.covers, row)
+        })
     }
 
     fn held_changes(&mut self) -> Result<Vec<HeldChange>> {

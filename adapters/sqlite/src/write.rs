@@ -1,20 +1,23 @@
 //! What the one writer does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
+use samspor_domain::keys::{Covers, Generation};
 use samspor_domain::store::{
     Balance, Count, Day, FactVersion, HeldChange, NewPosting, PersonNo, Posted, Quarantined, Reach, Read,
-    Result, Sealed, Standing, Store, StoreError, TaggedSum, Work, WorkNo, WorkPhase,
+    Rekeyed, Result, Sealed, Standing, Store, StoreError, TaggedSum, Work, WorkNo, WorkPhase,
 };
 use samspor_domain::{
     Cause, FactNo, Handed, Kind, Parked, PostingNo, Pseudonym, Receipted, Scope, Seq, Shelf, SourceName,
     SourceNo, Span, Text, Why,
 };
 
-use crate::{BUSY, Sqlite, books, code, error, unused, wipe};
+use crate::covers::optional_hash;
+use crate::{BUSY, Sqlite, books, code, error, rekey, unused, wipe};
 
 impl Sqlite {
     pub(crate) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
@@ -31,6 +34,16 @@ impl Sqlite {
         self.run(sql, params![posting.0, target, handed.revision, change, at, stage, given, receipt])
     }
 
+    /// The generation under which a fact's hashes are.
+    fn generation_of(&self, no: FactNo) -> Result<Generation> {
+        if !self.has_older() {
+            return Ok(self.newest());
+        }
+        let under =
+            self.one("SELECT key FROM fact WHERE no = ?", [no.0], |row| row.get(0).map(Generation))?;
+        under.ok_or_else(|| StoreError::Damaged("a fact that has a version is not there".into()))
+    }
+
     pub(crate) fn insert(&self, sql: &str, params: impl rusqlite::Params) -> Result<i64> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.insert(params)).map_err(error)
     }
@@ -39,16 +52,16 @@ impl Sqlite {
 pub(crate) fn work_where(condition: &str) -> String {
     format!(
         "SELECT w.no, w.reach, w.a, w.b, w.from_date, w.to_date, w.cause, w.cause_no, w.cause_version, \
-         w.after, p.scope, p.pseudonym, w.phase FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a WHERE {condition}"
+         w.after, p.scope, p.pseudonym, w.phase, p.key FROM work w LEFT JOIN person p ON w.reach = 0 AND p.no = w.a WHERE {condition}"
     )
 }
 
-pub(crate) fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
+pub(crate) fn work(covers: &dyn Covers, row: &Row<'_>) -> rusqlite::Result<Work> {
     let date = |at| row.get::<_, Option<i64>>(at).map(|code| code.and_then(code::read_date));
     let span = Span { from: date(4)?, to: date(5)? };
     let reach = match row.get::<_, i64>(1)? {
-        0 => match row.get::<_, Option<[u8; 16]>>(11)? {
-            Some(pseudonym) => Reach::Person(SourceNo(row.get(10)?), Pseudonym(pseudonym), span),
+        0 => match optional_hash(covers, row, 11, 13)? {
+            Some(pseudonym) => Reach::Person(SourceNo(row.get(10)?), pseudonym, span),
             None => Reach::Unreferenced(1, 0, span), // The person is gone, and so is the reach.
         },
         1 => Reach::Unreferenced(row.get(2)?, row.get(3)?, span),
@@ -67,7 +80,8 @@ pub(crate) fn work(row: &Row<'_>) -> rusqlite::Result<Work> {
 
 impl Store for Sqlite {
     fn reader(&self) -> Result<Box<dyn Read>> {
-        Ok(Box::new(Self::open_reader(&self.directory)?))
+        let covers = Arc::clone(&self.covers);
+        Ok(Box::new(Self { covers, ..Self::open_reader(&self.directory)? }))
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -102,18 +116,23 @@ impl Store for Sqlite {
         if let Some(no) = self.person_no(scope, pseudonym)? {
             return Ok(PersonNo(no));
         }
-        let sql = "INSERT INTO person (scope, pseudonym, sealed) VALUES (?, ?, ?)";
-        self.insert(sql, params![code::scope(scope), pseudonym.0, seal().0]).map(PersonNo)
+        let under = self.newest();
+        let kept = self.covered(under, pseudonym)?;
+        let sql = "INSERT INTO person (scope, key, pseudonym, sealed) VALUES (?, ?, ?, ?)";
+        self.insert(sql, params![code::scope(scope), under.0, kept, seal().0]).map(PersonNo)
     }
 
     fn insert_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<FactNo> {
-        let sql = "INSERT INTO fact (scope, kind, id) VALUES (?, ?, ?)";
-        self.insert(sql, params![code::scope(scope), code::kind(kind), key.0]).map(FactNo)
+        let under = self.newest();
+        let kept = self.covered(under, key)?;
+        let sql = "INSERT INTO fact (scope, kind, id, key) VALUES (?, ?, ?, ?)";
+        self.insert(sql, params![code::scope(scope), code::kind(kind), kept, under.0]).map(FactNo)
     }
 
     fn see_version(&mut self, no: FactNo, version: i64, content: &Pseudonym) -> Result<bool> {
         let sql = "INSERT INTO fact_version (fact, version, content) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-        Ok(self.run(sql, params![no.0, version, content.0])? == 0)
+        let kept = self.covered(self.generation_of(no)?, content)?;
+        Ok(self.run(sql, params![no.0, version, kept])? == 0)
     }
 
     fn set_newest(&mut self, no: FactNo, version: &FactVersion, holds: &[PersonNo]) -> Result<()> {
@@ -122,7 +141,8 @@ impl Store for Sqlite {
                        (SELECT coalesce(max(became), 0) + 1 FROM fact_version WHERE fact = ?1), ?5, ?6) \
                    ON CONFLICT DO UPDATE SET rank = excluded.rank, became = excluded.became, \
                        registered = excluded.registered, body = excluded.body";
-        let (rank, content) = (code::rank(version.rank), version.content.0);
+        let content = self.covered(self.generation_of(no)?, &version.content)?;
+        let rank = code::rank(version.rank);
         let registered = version.registered.as_microsecond();
         let body = version.body.as_ref().map(|sealed| &sealed.0);
         self.run(sql, params![no.0, version.version, content, rank, registered, body])?;
@@ -305,7 +325,7 @@ impl Store for Sqlite {
     }
 
     fn next_work(&mut self) -> Result<Option<Work>> {
-        self.one(&work_where("w.phase <> 2 ORDER BY w.no LIMIT 1"), [], work)
+        self.one(&work_where("w.phase <> 2 ORDER BY w.no LIMIT 1"), [], |row| work(&*self.covers, row))
     }
 
     fn advance_work(&mut self, no: WorkNo, after: PostingNo) -> Result<()> {
@@ -380,13 +400,19 @@ impl Store for Sqlite {
     }
 
     fn put_in_quarantine(&mut self, entry: &Quarantined) -> Result<bool> {
-        let sql = "INSERT INTO quarantine (source, registered, reason, path, message, content, body, item, items) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        if self.has_older() && self.quarantined_as(entry.source, &entry.content)?.is_some() {
+            return Ok(false);
+        }
+        let under = self.newest();
+        let sql = "INSERT INTO quarantine \
+                   (source, registered, reason, path, message, content, body, item, items, key) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let registered = entry.registered.as_microsecond();
-        let (reason, content) = (entry.reason.word(), entry.content.0);
+        let (reason, content) = (entry.reason.word(), self.covered(under, &entry.content)?);
         let (path, message, body) = (&entry.path, &entry.message, &entry.body.0);
         let (item, items) = (entry.item, entry.items);
-        let params = params![entry.source.0, registered, reason, path, message, content, body, item, items];
+        let params =
+            params![entry.source.0, registered, reason, path, message, content, body, item, items, under.0];
         Ok(self.run(sql, params)? == 1)
     }
 
@@ -397,7 +423,9 @@ impl Store for Sqlite {
     }
 
     fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()> {
-        self.run("INSERT INTO purged VALUES (?, ?, ?)", params![source.0, id.0, content.0]).map(drop)
+        let under = self.newest();
+        let (id, content) = (self.covered(under, id)?, self.covered(under, content)?);
+        self.run("INSERT INTO purged VALUES (?, ?, ?, ?)", params![source.0, id, content, under.0]).map(drop)
     }
 
     fn delete_posting(&mut self, no: PostingNo) -> Result<Vec<PersonNo>> {
@@ -409,6 +437,14 @@ impl Store for Sqlite {
         self.run("DELETE FROM handed WHERE posting = ?", [no.0])?;
         self.run("DELETE FROM parked WHERE posting = ?", [no.0])?;
         Ok(named.into_iter().flatten().flatten().map(PersonNo).collect())
+    }
+
+    fn count_keyed(&mut self) -> Result<i64> {
+        rekey::rows(self)
+    }
+
+    fn rekey(&mut self, after: &[u8], limit: usize) -> Result<Rekeyed> {
+        rekey::slice(self, after, limit)
     }
 
     fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>> {

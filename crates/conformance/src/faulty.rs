@@ -8,10 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use samspor_domain::audit::{AuditLink, AuditNo, AuditRow, ReadAudit, WriteAudit};
+use samspor_domain::keys::Covers;
 use samspor_domain::quarantine::{Entry, Filter, Group, Order, ReadQuarantine, Set, State, WriteQuarantine};
 use samspor_domain::store::{
     Balance, Count, Day, FactRow, FactVersion, FeedRow, HeldChange, Month, NewPosting, PersonNo, Posted,
-    PostingRow, Quarantined, Reach, Read, Result, Sealed, Standing, Store, TaggedSum, Work, WorkNo,
+    PostingRow, Quarantined, Reach, Read, Rekeyed, Result, Sealed, Standing, Store, TaggedSum, Work, WorkNo,
     WorkPhase,
 };
 use samspor_domain::{
@@ -156,6 +157,10 @@ impl WriteForward for Faulty<dyn Store> {
 }
 
 impl<S: Read + ?Sized> Read for Faulty<S> {
+    fn set_covers(&mut self, covers: Arc<dyn Covers>) {
+        self.inner.set_covers(covers);
+    }
+
     pass! {
         false:
         fn hold(&mut self) -> Result<()>;
@@ -176,6 +181,7 @@ impl<S: Read + ?Sized> Read for Faulty<S> {
         fn held_change(&mut self, fact: FactNo) -> Result<Option<HeldChange>>;
         fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>>;
         fn meta(&mut self, key: &str) -> Result<Option<Vec<u8>>>;
+        fn metas(&mut self, beginning: &str) -> Result<Vec<(String, Vec<u8>)>>;
         fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>>;
         fn fact(&mut self, no: FactNo) -> Result<Option<FactRow>>;
         fn facts(&mut self, kind: Kind) -> Result<Vec<FactRow>>;
@@ -262,6 +268,8 @@ impl Store for Faulty<dyn Store> {
         fn erase_quarantine(&mut self, until: Timestamp, limit: usize) -> Result<usize>;
         fn remember_purged(&mut self, source: SourceNo, id: &Pseudonym, content: &Pseudonym) -> Result<()>;
         fn delete_posting(&mut self, no: PostingNo) -> Result<Vec<PersonNo>>;
+        fn count_keyed(&mut self) -> Result<i64>;
+        fn rekey(&mut self, after: &[u8], limit: usize) -> Result<Rekeyed>;
         fn scrub(&mut self, after: u32, patience: Duration) -> Result<Option<u32>>;
     }
 }

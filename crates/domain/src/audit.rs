@@ -33,6 +33,8 @@ pub enum Action {
     Reload,
     ForgetTarget,
     OpenKeys,
+    RotateKeys,
+    RetireKeys,
     Explain,
     SubscribeFeed,
     SubmitMessages,
@@ -42,7 +44,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::PutFact,
         Self::DeleteFact,
         Self::WithdrawConsent,
@@ -61,6 +63,8 @@ impl Action {
         Self::Reload,
         Self::ForgetTarget,
         Self::OpenKeys,
+        Self::RotateKeys,
+        Self::RetireKeys,
         Self::Explain,
         Self::SubscribeFeed,
         Self::SubmitMessages,
@@ -90,6 +94,8 @@ impl Action {
             Self::Reload => "reload",
             Self::ForgetTarget => "forget-target",
             Self::OpenKeys => "open-keys",
+            Self::RotateKeys => "rotate-keys",
+            Self::RetireKeys => "retire-keys",
             Self::Explain => "explain",
             Self::SubscribeFeed => "subscribe-feed",
             Self::SubmitMessages => "submit-messages",

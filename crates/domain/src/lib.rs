@@ -12,6 +12,7 @@ mod feed;
 mod filter;
 mod forward;
 mod handed;
+pub mod keys;
 mod message;
 mod money;
 mod personal;

@@ -1,12 +1,14 @@
 //! The port to the store: one writer, many readers. What a store keeps of persons is pseudonyms and sealed bytes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::audit::{ReadAudit, WriteAudit};
+use crate::keys::Covers;
 use crate::quarantine::{ReadQuarantine, WriteQuarantine};
 use crate::{
     Cause, Handed, Kind, Parked, Posting, Pseudonym, Rank, ReadForward, Reason, Shelf, SourceName, Span,
@@ -355,6 +357,15 @@ pub struct Quarantined {
     pub items: u32,
 }
 
+/// What came of putting some rows under the newest keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rekeyed {
+    /// The place to go on after; none when all is done.
+    pub after: Option<Vec<u8>>,
+    /// How many rows were looked at.
+    pub rows: usize,
+}
+
 /// What a store could not do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -380,6 +391,10 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What readers ask. A reader sees committed transactions only; a writer its own as well.
 pub trait Read: Send + ReadQuarantine + ReadForward + ReadAudit {
+    /// Says under which keys everything is. Without, it is taken to be under the first ones. Readers that are made of it have
+    /// the same.
+    fn set_covers(&mut self, covers: Arc<dyn Covers>);
+
     /// Lets what is read from now on be of one moment, until it is released.
     fn hold(&mut self) -> Result<()>;
     /// Ends that.
@@ -389,6 +404,8 @@ pub trait Read: Send + ReadQuarantine + ReadForward + ReadAudit {
     fn sources(&mut self) -> Result<Vec<(SourceNo, SourceName)>>;
     /// A value of the store's own.
     fn meta(&mut self, key: &str) -> Result<Option<Vec<u8>>>;
+    /// Those whose keys begin so, by their keys.
+    fn metas(&mut self, beginning: &str) -> Result<Vec<(String, Vec<u8>)>>;
 
     /// A fact by where it is named, its kind and the pseudonym of its id.
     fn find_fact(&mut self, scope: Scope, kind: Kind, key: &Pseudonym) -> Result<Option<FactRow>>;
@@ -611,6 +628,11 @@ pub trait Store: Read + WriteQuarantine + WriteForward + WriteAudit {
     /// Deletes a posting, its feed records, and what targets have of it. Balances stay. Answers whom it named, two at
     /// most: those that nothing else uses are still to be dropped.
     fn delete_posting(&mut self, no: PostingNo) -> Result<Vec<PersonNo>>;
+    /// How many rows replacing the keys has to go through.
+    fn count_keyed(&mut self) -> Result<i64>;
+    /// Puts what is under older keys under the newest: of some rows after a place, which is empty at the beginning, at most
+    /// `limit`.
+    fn rekey(&mut self, after: &[u8], limit: usize) -> Result<Rekeyed>;
     /// Makes what was erased unrecoverable from the store's files: from a bounded part of them, after a place in them.
     /// Answers the place to go on after; none when all is done, the log included. Readers may hold up the log, and are
     /// waited for as long as the patience lasts; then it answers [`StoreError::Locked`].

@@ -18,6 +18,7 @@ use crate::intake::Prepared;
 use crate::kept;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
+use crate::rekey::{self, Rekeying};
 use crate::restore;
 use crate::retention::Retention;
 use crate::scrub::Scrubbing;
@@ -86,6 +87,8 @@ pub struct Core {
     pub(crate) floor: i64,
     /// Which of the lives of the feed this is; cursors hold in one of them only.
     pub(crate) epoch: Epoch,
+    /// How far replacing the keys has come.
+    pub(crate) rekeying: Option<Rekeying>,
     /// The store may say that answers are by other charts than these. The next transaction says it again.
     pub(crate) charts_in_doubt: bool,
     /// Undoing failed, and what is in memory may never have been stored. Nothing is done before that is undone.
@@ -98,30 +101,22 @@ pub struct Core {
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Keys of the store's own values.
-const FINGERPRINT: &str = "key-fingerprint";
 const CHARTS: &str = "charts";
 const RULES: &str = "rules";
 const LAST: &str = "last-instant";
 
 impl Core {
-    /// Opens the core over a store: checks the key, loads the registry, and puts what other charts or rules decided on
+    /// Opens the core over a store: checks that the keys are its own, loads the registry, and puts what other charts or rules decided on
     /// the work list.
     pub fn open(mut store: Box<dyn Store>, vault: Arc<Vault>, charts: Charts, slice: usize) -> Result<Self> {
-        let fingerprint = vault.fingerprint();
-        match store.meta(FINGERPRINT)? {
-            Some(known) if known != fingerprint => {
-                return Err(StoreError::Unusable(
-                    "it was made with another master key; give the gateway the key that belongs to this store".into(),
-                ));
-            }
-            _ => {}
-        }
+        let ring = rekey::take(&mut *store, &vault)?;
         let (keyring, registry) = load(&mut *store, &vault, &charts)?;
         let (tally, retention) = (Tally::new(), Retention::load(&mut *store, None)?);
         let last = last_instant(&mut *store)?;
         let (scrubbing, lines) = (Scrubbing::load(&mut *store)?, forward::lines(&mut *store)?);
         let floor = restore::floor(&mut *store)?;
         let epoch = cursor::epoch(&mut *store)?;
+        let rekeying = rekey::load(&mut *store, &vault)?;
         let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
@@ -141,12 +136,13 @@ impl Core {
             withdrawals: Withdrawals::default(),
             floor,
             epoch,
+            rekeying,
             charts_in_doubt,
             must_undo,
             noted: Vec::new(),
         };
         core.transaction(|core| {
-            core.store.set_meta(FINGERPRINT, &fingerprint)?;
+            ring.iter().try_for_each(|ring| rekey::keep_ring(&mut *core.store, ring))?;
             cursor::note_epoch(&mut *core.store, epoch)?;
             core.add_up_tagged()?;
             core.note_charts_and_rules()
@@ -327,6 +323,7 @@ impl Core {
         self.scrubbing = Scrubbing::load(&mut *self.store)?;
         self.lines = forward::lines(&mut *self.store)?;
         self.last = last_instant(&mut *self.store)?;
+        self.rekeying = rekey::load(&mut *self.store, &vault)?;
         self.must_undo = false;
         Ok(())
     }

@@ -14,9 +14,12 @@ use crate::kept;
 /// The store's value that says that what is tagged is added up; earlier gateways did not.
 const ADDED_UP: &str = "tagged-added-up";
 
+/// How the names of the store's values begin that say what targets are given.
+pub(crate) const FILTERS: &str = "filter ";
+
 /// The store's value that says what a target is given.
 fn filter_of(target: &Text) -> String {
-    format!("filter {target}")
+    format!("{FILTERS}{target}")
 }
 
 /// What a target is given, as far as the store knows it. Nothing is kept of one that is given everything.

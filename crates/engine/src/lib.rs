@@ -33,6 +33,7 @@ mod receipt;
 mod receive;
 mod reconcile;
 mod registry;
+mod rekey;
 mod released;
 mod restore;
 mod retention;
@@ -69,6 +70,7 @@ pub use receive::Inlet;
 pub use reconcile::{
     Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, controls, drill,
 };
+pub use rekey::{KeysHeld, NotRotated, Rekeying, keys_held, open_keys, rekeying};
 pub use restore::Restating;
 pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, is_ready, source_part, target_part};

@@ -23,6 +23,7 @@ use crate::log::Log;
 use crate::measure::Measures;
 use crate::missing::Misunderstood;
 use crate::readers::Readers;
+use crate::rekey::{NotRotated, Rekeying};
 use crate::retention;
 use crate::scrub::HeldUp;
 use crate::status::{Condition, Status};
@@ -244,6 +245,11 @@ impl Handle {
         self.run(move |core, _| core.release_change(fact, version)).await
     }
 
+    /// Begins to replace the keys of the store.
+    pub async fn rotate_keys(&self) -> Result<Result<Rekeying, NotRotated>, Unavailable> {
+        self.run(|core, now| core.rotate_keys(now)).await
+    }
+
     /// Changes when something parked was released.
     pub(crate) fn released(&self) -> watch::Receiver<u64> {
         self.released.subscribe()
@@ -391,6 +397,7 @@ impl Writer {
                 }
             }
             work_left |= !self.scrub()?;
+            work_left |= self.rekey()?;
             self.look_at_clock();
             let days = self.core.retention.days;
             self.retention_days.send_if_modified(|said| std::mem::replace(said, days) != days);
@@ -516,6 +523,22 @@ impl Writer {
                 self.scrub_failed = true;
                 self.did_not_take(explain(&error));
                 Ok(false)
+            }
+        }
+    }
+
+    /// Puts a slice under the newest keys, where they are being replaced. Answers whether any is left to do at once. What fails
+    /// for now is tried again later.
+    fn rekey(&mut self) -> Result<bool, StoreError> {
+        if self.core.rekeying.is_none() || self.retry_at.is_some() {
+            return Ok(self.core.rekeying.is_some());
+        }
+        match self.core.rekey(self.clock.now()) {
+            Ok(left) => Ok(left),
+            Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
+            Err(error) => {
+                self.did_not_take(explain(&error));
+                Ok(true)
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use samspor_domain::audit::{AuditLink, AuditNo};
-use samspor_domain::store::Sealed;
 use sha2::Sha256;
 
 /// The key of the links.
@@ -18,14 +17,14 @@ impl Chain {
     }
 
     /// The link of an entry after another's: of that link, the entry's number, its instant in microseconds since 1970, and
-    /// its sealed bytes. All but the last have a fixed length, so they cannot run into each other.
+    /// what it says, before that is sealed: it can be put under other keys, and the link stays. All but the last have a fixed length, so they cannot run into each other.
     #[must_use]
-    pub fn link(&self, before: &AuditLink, no: AuditNo, at: i64, sealed: &Sealed) -> AuditLink {
+    pub fn link(&self, before: &AuditLink, no: AuditNo, at: i64, plain: &[u8]) -> AuditLink {
         let mut mac = self.keyed.clone();
         mac.update(&before.0);
         mac.update(&no.0.to_be_bytes());
         mac.update(&at.to_be_bytes());
-        mac.update(&sealed.0);
+        mac.update(plain);
         AuditLink(mac.finalize().into_bytes().into())
     }
 }

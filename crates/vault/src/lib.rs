@@ -1,16 +1,23 @@
 //! Keys, pseudonyms and sealing: without the master secret, what the store holds tells of no person.
 //!
-//! Every key is derived from one master secret with HKDF-SHA-256 (RFC 5869), each under a label of its own. Pseudonyms
-//! are HMAC-SHA-256 (RFC 2104), cut to 16 bytes. Sealing is AES-256-GCM (NIST SP 800-38D) with a random nonce.
+//! Keys are derived from secrets with HKDF-SHA-256 (RFC 5869), each under a label of its own. The secrets are a store's
+//! ring: one for each generation of keys, the first derived from the master secret and later ones random, and the store keeps
+//! them sealed under the master secret. Pseudonyms are HMAC-SHA-256 (RFC 2104), cut to 16 bytes. Sealing is AES-256-GCM (NIST
+//! SP 800-38D) with a random nonce; a later generation's cover over pseudonyms at rest is AES-256 on their one block.
 
 mod chain;
+mod cover;
 mod marks;
 mod pseudonyms;
+mod ring;
 mod sealing;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hkdf::Hkdf;
+use samspor_domain::keys::Generation;
 use samspor_domain::{SourceName, Text};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -18,9 +25,13 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub use chain::Chain;
 pub use marks::{MARK_BYTES, Marks};
 pub use pseudonyms::Pseudonyms;
-pub use sealing::{OpenError, Purpose};
+pub use ring::{KeyId, RingError};
+pub use samspor_domain::keys::Purpose;
+pub use sealing::OpenError;
 
-/// The secret from which all keys are derived: 32 bytes.
+use ring::{Ring, Wrapping};
+
+/// The secret that opens all others: 32 bytes.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Master([u8; 32]);
 
@@ -36,6 +47,12 @@ impl Master {
         hex::decode_to_slice(text.trim(), &mut *bytes).map_err(|_| MasterError)?;
         Ok(Self(*bytes))
     }
+
+    /// By what people tell it from others.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        Wrapping::new(self).id
+    }
 }
 
 impl fmt::Debug for Master {
@@ -44,19 +61,145 @@ impl fmt::Debug for Master {
     }
 }
 
-/// All keys of one deployment.
+/// All keys of one store.
 pub struct Vault {
     root: Hkdf<Sha256>,
-    sealing: sealing::Keys,
+    master: Wrapping,
+    /// The ring that this was made of, where it was under the master key before this one.
+    to_keep_anew: Option<Vec<u8>>,
+    held: RwLock<Held>,
 }
 
+/// The generations of a store's keys. More come while it is used.
+struct Held {
+    ring: Ring,
+    keys: BTreeMap<Generation, Arc<sealing::Keys>>,
+    newest: Generation,
+}
+
+/// A generation of keys more, which nothing is under yet.
+pub struct Added {
+    /// It.
+    pub generation: Generation,
+    /// What the store must keep before anything is put under it.
+    pub ring: Vec<u8>,
+}
+
+/// No more generations can be numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the keys of a store can be replaced 254 times; begin another store")]
+pub struct NoMore;
+
 impl Vault {
-    /// Derives the keys.
+    /// The keys of a store that has no ring yet.
     #[must_use]
     pub fn new(master: &Master) -> Self {
-        let root = Hkdf::new(Some(b"samspor"), &master.0);
-        let sealing = sealing::Keys::new(|label| derive(&root, &["seal", label]));
-        Self { root, sealing }
+        let master = Wrapping::new(master);
+        Self::of(Ring::first(&master), master, None)
+    }
+
+    /// The keys of a store, by the ring that it keeps, if it keeps one. With a master key before this one, that may be what
+    /// the ring is under.
+    ///
+    /// # Errors
+    /// The ring is under neither, or is damaged.
+    pub fn with_ring(
+        master: &Master,
+        previous: Option<&Master>,
+        ring: Option<&[u8]>,
+    ) -> Result<Self, RingError> {
+        let Some(kept) = ring else {
+            // A store that was made before there were rings is under the previous one.
+            let first = Wrapping::new(previous.unwrap_or(master));
+            return Ok(Self::of(Ring::first(&first), Wrapping::new(master), None));
+        };
+        let master = Wrapping::new(master);
+        let previous = previous.map(Wrapping::new);
+        match (Ring::open(&master, kept), previous) {
+            (Ok(ring), _) => Ok(Self::of(ring, master, None)),
+            (Err(error @ RingError::OtherKey { .. }), Some(previous)) => {
+                let ring = Ring::open(&previous, kept).map_err(|other| match other {
+                    RingError::OtherKey { .. } => error,
+                    _ => other,
+                })?;
+                Ok(Self::of(ring, master, Some(kept.to_vec())))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn of(ring: Ring, master: Wrapping, to_keep_anew: Option<Vec<u8>>) -> Self {
+        let keys: BTreeMap<_, _> = ring
+            .generations
+            .iter()
+            .map(|(generation, secret)| (*generation, Arc::new(sealing::Keys::new(*generation, secret))))
+            .collect();
+        let newest = keys.keys().next_back().copied().unwrap_or(Generation::FIRST);
+        let Ok(root) = Hkdf::from_prk(&*ring.root) else { unreachable!("a secret is as long as a hash") };
+        Self { root, master, to_keep_anew, held: RwLock::new(Held { ring, keys, newest }) }
+    }
+
+    /// The ring that a store must keep before it is used with these keys, of the one that it keeps, if it keeps one; none where
+    /// it may stay.
+    ///
+    /// # Errors
+    /// The keys are not the store's.
+    pub fn ring_to_keep(&self, kept: Option<&[u8]>) -> Result<Option<Vec<u8>>, RingError> {
+        let anew = || Some(self.held().ring.seal(&self.master));
+        let Some(kept) = kept else { return Ok(anew()) };
+        if self.to_keep_anew.as_deref() == Some(kept) {
+            return Ok(anew());
+        }
+        let ring = Ring::open(&self.master, kept)?;
+        let held = self.held();
+        let has = |(generation, secret)| held.ring.generations.get(generation) == Some(secret);
+        let newest = ring.generations.keys().next_back();
+        if ring.root != held.ring.root || newest != Some(&held.newest) || !ring.generations.iter().all(has) {
+            return Err(RingError::OtherKeys);
+        }
+        Ok(None)
+    }
+
+    fn held(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held_mut(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a generation of random keys more. Nothing is put under it before [`Vault::begin`].
+    ///
+    /// # Errors
+    /// There are 255.
+    pub fn add(&self) -> Result<Added, NoMore> {
+        let mut held = self.held_mut();
+        let generation = Generation(held.newest.0.checked_add(1).ok_or(NoMore)?);
+        let secret = Zeroizing::new(rand::random());
+        held.keys.insert(generation, Arc::new(sealing::Keys::new(generation, &secret)));
+        held.ring.generations.insert(generation, secret);
+        Ok(Added { generation, ring: held.ring.seal(&self.master) })
+    }
+
+    /// Everything new is put under a generation that was added, now that the store keeps it.
+    pub fn begin(&self, generation: Generation) {
+        self.held_mut().newest = generation;
+    }
+
+    /// The ring without the generations before the newest, under which nothing is any more. They are at hand until the
+    /// process ends, for those who look at what was there before.
+    #[must_use]
+    pub fn ring_of_newest(&self) -> Vec<u8> {
+        let held = self.held();
+        let mut ring = held.ring.clone();
+        ring.generations.retain(|generation, _| *generation == held.newest);
+        ring.seal(&self.master)
+    }
+
+    /// By what people tell the master key from others.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.master.id
     }
 
     /// The pseudonyms of what arrives from a source.

@@ -149,3 +149,55 @@ async fn a_second_process_on_a_store_is_refused() -> Result<()> {
     assert!(first.stop().await?.success());
     Ok(())
 }
+
+/// A wrong master key is found at the start, and by every command that reads the store, and what it says is which key is needed.
+/// With the right one beside it, the other one takes its place, and then the right one is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_master_key_is_named_and_another_one_takes_its_place_by_the_one_before() -> Result<()> {
+    let stored = Stored::new()?;
+    let text = std::fs::read_to_string(&stored.config)?;
+    let mut config: toml::Table = text.parse()?;
+    let mut with = |keys: &[(&str, &str)]| -> Result<()> {
+        let keys = keys.iter().map(|(name, file)| ((*name).to_owned(), (*file).into()));
+        config.insert("vault".into(), keys.collect::<toml::Table>().into());
+        Ok(std::fs::write(&stored.config, toml::to_string(&config)?)?)
+    };
+    let id = |said: &str| said.split_whitespace().last().map(str::to_owned).unwrap_or_default();
+    let make = |name: &str| -> Result<String> {
+        let path = stored.dir.path().join(name);
+        let said = Call { environment: &Stored::environment(), input: "" }.run([
+            "keys",
+            "new",
+            &path.to_string_lossy(),
+        ])?;
+        Ok(id(&said.ended(0)?.stdout))
+    };
+    let new = make("new.key")?;
+    let again = stored.dir.path().join("new.key");
+    let again = Call { environment: &Stored::environment(), input: "" }
+        .run(["keys", "new", &again.to_string_lossy()])?
+        .ended(1)?;
+    assert!(again.stderr.contains("never overwritten"), "{}", again.stderr);
+
+    with(&[("master_key_file", "new.key")])?;
+    let (code, said) = stored.refused().await?;
+    assert_eq!(code, Some(1), "{said}");
+    let needed =
+        said.split("under the master key ").nth(1).and_then(|rest| rest.get(..8)).unwrap_or_default();
+    assert!(said.contains(&format!("the one given is {new}")) && needed.len() == 8, "{said}");
+    let refused = stored.samspor("conflicts", &[])?.ended(1)?;
+    assert!(refused.stderr.contains(needed), "{}", refused.stderr);
+
+    // Reading beside the gateway needs the one before until the gateway has started with the new one; so does the restart.
+    with(&[("master_key_file", "new.key"), ("previous_master_key_file", "master.key")])?;
+    stored.samspor("conflicts", &[])?.ended(0)?;
+    let data_dir = stored.store().to_string_lossy().into_owned();
+    let nothing = write(stored.dir.path(), "nothing.ndjson", std::iter::empty::<String>())?;
+    stored.samspor("replay", &["--data-dir", &data_dir, &nothing.to_string_lossy()])?.ended(3)?;
+    with(&[("master_key_file", "new.key")])?;
+    stored.samspor("conflicts", &[])?.ended(0)?;
+    with(&[("master_key_file", "master.key")])?;
+    let refused = stored.samspor("conflicts", &[])?.ended(1)?;
+    assert!(refused.stderr.contains(&format!("under the master key {new}")), "{}", refused.stderr);
+    Ok(())
+}

@@ -7,6 +7,7 @@ mod disk;
 mod kills;
 mod points;
 mod restores;
+mod rotations;
 mod rubbish;
 
 use std::path::Path;

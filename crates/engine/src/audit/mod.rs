@@ -29,7 +29,7 @@ struct Written {
 }
 
 /// What the gateway does by itself.
-fn itself(action: Action, subjects: Vec<Subject>) -> Result<Entry> {
+pub(crate) fn itself(action: Action, subjects: Vec<Subject>) -> Result<Entry> {
     let caller = Text::new(ITSELF).map_err(|error| StoreError::Failed(Box::new(error)))?;
     Ok(Entry { caller, action, subjects, outcome: Outcome::Done })
 }
@@ -61,8 +61,11 @@ fn beside(vault: &Vault, entry: &Entry) -> (Vec<Pseudonym>, Vec<(i64, i64)>) {
 
 /// An entry as it was written, if that is what stands there.
 pub fn open_entry(vault: &Vault, row: &AuditRow) -> std::result::Result<(AuditNo, Entry), OpenError> {
-    let plain = vault.open(Purpose::Audit, &row.sealed)?;
-    let written: Written = serde_json::from_slice(&plain).map_err(|_| OpenError)?;
+    read_entry(&vault.open(Purpose::Audit, &row.sealed)?)
+}
+
+fn read_entry(plain: &[u8]) -> std::result::Result<(AuditNo, Entry), OpenError> {
+    let written: Written = serde_json::from_slice(plain).map_err(|_| OpenError)?;
     Ok((written.no, written.entry))
 }
 
@@ -72,7 +75,7 @@ fn append(store: &mut dyn Store, vault: &Vault, entry: &Entry, at: Timestamp) ->
     let written = Written { no: AuditNo(last.0 + 1), entry: entry.clone() };
     let plain = serde_json::to_vec(&written).map_err(|error| StoreError::Failed(Box::new(error)))?;
     let sealed = vault.seal(Purpose::Audit, &plain);
-    let link = vault.chain().link(&before, written.no, at.as_microsecond(), &sealed);
+    let link = vault.chain().link(&before, written.no, at.as_microsecond(), &plain);
     let (subjects, ranges) = beside(vault, entry);
     store.append_audit(&AuditRow { no: written.no, at, sealed, link }, &subjects, &ranges)?;
     Ok(written.no)
@@ -104,9 +107,8 @@ impl Core {
 
     /// Writes that the keys are open, and gives a store without a name one.
     pub fn note_open(&mut self, now: Timestamp) -> Result<()> {
-        let first = self.keyring.vault.fingerprint();
-        let first: String = first.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let part = Text::new(&first).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        let part = Text::new(&self.keyring.vault.key_id().to_string())
+            .map_err(|error| StoreError::Failed(Box::new(error)))?;
         self.note(itself(Action::OpenKeys, vec![Subject::Part(part)])?, now);
         self.transaction(|core| {
             if core.store.meta(STORE)?.is_none() {

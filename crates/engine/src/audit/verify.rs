@@ -6,10 +6,10 @@ use std::fmt::{self, Write as _};
 use jiff::Timestamp;
 use samspor_domain::audit::{Action, AuditLink, AuditNo, AuditRow, Entry, Subject};
 use samspor_domain::store::{Read, Result};
-use samspor_vault::Vault;
+use samspor_vault::{Purpose, Vault};
 use serde::{Deserialize, Serialize};
 
-use super::{PAGE, beside, open_entry, store_name};
+use super::{PAGE, beside, read_entry, store_name};
 
 /// How far the log reached once: a line of JSON that is kept out of the gateway's reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,14 +178,11 @@ fn next(
     if row.no.0 != last.0 + 1 {
         return Err(Damage::Changed); // Something was put before the start.
     }
-    let opened = open_entry(vault, row);
-    match &opened {
-        Ok((no, _)) if *no != row.no => return Err(Damage::OutOfOrder),
-        _ => {}
+    let plain = vault.open(Purpose::Audit, &row.sealed).map_err(|_| Damage::Changed)?;
+    let (no, entry) = read_entry(&plain).map_err(|_| Damage::Changed)?;
+    if no != row.no {
+        return Err(Damage::OutOfOrder);
     }
-    let link = vault.chain().link(before, row.no, row.at.as_microsecond(), &row.sealed);
-    match opened {
-        Ok((_, entry)) if link == row.link => Ok(entry),
-        _ => Err(Damage::Changed),
-    }
+    let link = vault.chain().link(before, row.no, row.at.as_microsecond(), &plain);
+    if link == row.link { Ok(entry) } else { Err(Damage::Changed) }
 }

@@ -102,7 +102,7 @@ fn whatever_is_done_to_the_log_is_found_and_the_first_broken_link_is_named() {
         }
         let sql = format!("DELETE FROM audit_subject WHERE entry = {no}");
         tampered(&stage, &known, *no, Damage::Changed, &sql);
-        let sql = format!("INSERT INTO audit_subject VALUES (randomblob(16), {no})");
+        let sql = format!("INSERT INTO audit_subject VALUES (randomblob(16), {no}, 1)");
         tampered(&stage, &known, *no, Damage::Changed, &sql);
         let sql = format!("INSERT INTO audit_range VALUES ({no}, 7, 70)");
         tampered(&stage, &known, *no, Damage::Changed, &sql);
@@ -139,7 +139,7 @@ fn whatever_is_done_to_the_log_is_found_and_the_first_broken_link_is_named() {
         &known,
         entries + 1,
         Damage::Changed,
-        "INSERT INTO audit_subject VALUES (randomblob(16), 99)",
+        "INSERT INTO audit_subject VALUES (randomblob(16), 99, 1)",
     );
     assert!(proof(&stage, &[known]).is_ok(), "everything was put back");
 }

@@ -14,6 +14,7 @@ mod filters;
 mod forgetting;
 mod forwarding;
 mod held_up;
+mod keys;
 mod line_faults;
 mod mapped;
 mod missing;

@@ -240,6 +240,56 @@ impl Site {
         Ok(std::fs::write(&self.program.config, opened)?)
     }
 
+    /// Puts another master key in the place of the one that the gateway had, which it has to start with once more.
+    pub fn change_master_key(&self, number: usize) -> Result<()> {
+        std::fs::copy(self.beside("master.key"), self.beside("previous.key"))?;
+        std::fs::write(self.beside("master.key"), format!("{number:02x}").repeat(32))?;
+        let mut config: Table = std::fs::read_to_string(&self.program.config)?.parse()?;
+        let vault = config.get_mut("vault").and_then(Value::as_table_mut).context("there is a [vault]")?;
+        vault.insert("previous_master_key_file".into(), Value::String("previous.key".into()));
+        Ok(std::fs::write(&self.program.config, toml::to_string(&config)?)?)
+    }
+
+    /// Whether keys are being replaced, as the store has it.
+    pub fn is_rekeying(&self) -> Result<bool> {
+        let sql = "SELECT count(*) FROM meta WHERE key = 'rekeying' AND length(value) > 0";
+        Ok(self.look_into_store()?.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0)
+    }
+
+    /// How many rows hold anything that is under other keys than those of a generation. What is looked at is every column of
+    /// keyed hashes or sealed bytes, as the schema has them.
+    pub fn under_older_keys(&self, generation: usize) -> Result<usize> {
+        let store = self.look_into_store()?;
+        let mut tables = store.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+        let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut left = 0;
+        for table in tables {
+            let mut columns = store.prepare("SELECT name FROM pragma_table_info(?)")?;
+            let columns: Vec<String> =
+                columns.query_map([&table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            for column in columns {
+                let sealed = match (table.as_str(), column.as_str()) {
+                    ("person" | "filter_key" | "audit", "sealed")
+                    | ("feed", "payload")
+                    | ("handed", "receipt")
+                    | ("fact_version" | "quarantine" | "forward", "body")
+                    | ("forward", "tag") => true,
+                    ("filter_key", "generation")
+                    | ("person" | "fact" | "purged" | "quarantine" | "audit_subject", "key") => false,
+                    _ => continue,
+                };
+                let is_older = if sealed {
+                    format!("{column} IS NOT NULL AND substr({column}, 1, 1) <> x'{generation:02x}'")
+                } else {
+                    format!("{column} <> {generation}")
+                };
+                let sql = format!("SELECT count(*) FROM {table} WHERE {is_older}");
+                left += usize::try_from(store.query_row(&sql, [], |row| row.get::<_, i64>(0))?)?;
+            }
+        }
+        Ok(left)
+    }
+
     /// How many items of the town have come in; receipts are none.
     pub async fn received(&self) -> Result<u64> {
         let balance = self.program.balance().await?;

@@ -12,7 +12,7 @@ use samspor_domain::store::{EntryNo, Month, Read};
 use samspor_domain::{Clock, Decode, Encode, Seq};
 use samspor_engine::{
     Condition, Control, Core, Gateway, Handle, Inlet, Intake, NotStarted, Outlet, Permissions, Plan, Policy,
-    Scribe, Unavailable, held,
+    Scribe, Unavailable, held, open_keys, rekeying,
 };
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
@@ -24,7 +24,7 @@ use super::look::{self, Checked};
 use super::purging;
 use super::queue::{End as QueueEnd, Message, Queue};
 use super::receiver::{Front, Receiver};
-use super::schedule::{Settings, Step, TARGETS, let_pass, steps};
+use super::schedule::{Settings, Step, TARGETS, let_pass, rotate_keys, steps};
 use super::town::{self, Decoder, Letter, RECEIPTS, SOURCES};
 use super::world::{World, lock};
 use crate::stage::text;
@@ -66,6 +66,7 @@ pub(crate) struct Run {
     pub(crate) receivers: Vec<Arc<Receiver>>,
     pub(crate) charts: usize,
     directory: tempfile::TempDir,
+    master: Master,
     reader: Reader,
     pub(crate) settings: Settings,
     /// The month whose books are closed, and all that ever were.
@@ -120,6 +121,7 @@ impl Run {
         let mut steps = steps(&letters, settings, &mut chance);
         if let Some(more) = &mut more {
             let_pass(&mut steps, settings, letters.len(), more);
+            rotate_keys(&mut steps, more);
         }
         if settings.passes {
             letters.extend(town::withdrawals());
@@ -129,8 +131,8 @@ impl Run {
         let directory = directory();
         std::fs::write(directory.path().join("samspor.sqlite"), &*EMPTY).unwrap_or_else(|e| panic!("{e}"));
         let master = Master::from_hex(&"5a".repeat(32)).unwrap_or_else(|error| panic!("{error}"));
-        let vault = Arc::new(Vault::new(&master));
-        let reader = Sqlite::open_reader(directory.path()).unwrap_or_else(|error| panic!("{error}"));
+        let mut reader = Sqlite::open_reader(directory.path()).unwrap_or_else(|error| panic!("{error}"));
+        let vault = open_keys(&mut reader, &master, None).unwrap_or_else(|error| panic!("{error}"));
         let reader: Reader = Arc::new(Mutex::new(Box::new(reader)));
         let queue = |source| {
             let (reader, vault, letters) = (Arc::clone(&reader), Arc::clone(&vault), Arc::clone(&letters));
@@ -164,6 +166,7 @@ impl Run {
             receivers,
             charts: 0,
             directory,
+            master,
             reader,
             settings,
             disk,
@@ -192,6 +195,8 @@ impl Run {
                 return Err(wrong);
             }
             if let End::Quiet = end? {
+                // With the keys that the store has now, and no others.
+                self.open_keys().map_err(|error| error.to_string())?;
                 return look::at_the_end(self);
             }
         }
@@ -241,7 +246,16 @@ impl Run {
         }
     }
 
-    fn start(&self) -> Result<Gateway, NotStarted> {
+    /// Reads the store with the keys that it has now.
+    fn open_keys(&mut self) -> Result<(), NotStarted> {
+        let mut reader = Sqlite::open_reader(self.directory.path())?;
+        self.vault = open_keys(&mut reader, &self.master, None)?;
+        *lock(&self.reader) = Box::new(reader);
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<Gateway, NotStarted> {
+        self.open_keys()?;
         let store = Box::new(Sqlite::open(self.directory.path())?);
         self.disk.restart();
         let faults = Arc::clone(&self.disk);
@@ -359,6 +373,11 @@ impl Run {
             }
             Step::Close(month) => self.close(*month, operator).await?,
             Step::Days(days) => self.world.pass(*days),
+            Step::RotateKeys => {
+                if let Err(error) = operator.handle.rotate_keys().await? {
+                    self.world.note(format!("not done: {error}"));
+                }
+            }
         }
         Ok(())
     }
@@ -449,7 +468,8 @@ impl Run {
                 }
             }
             look::meanwhile(self)?;
-            let waits = match look::undecided(self)? {
+            let rekeys = rekeying(&mut **self.reader()).map_err(|error| error.to_string())?;
+            let waits = match look::undecided(self)?.or_else(|| rekeys.map(|_| "its keys".to_owned())) {
                 Some(waits) => Some(waits),
                 // These need what comes after them, such as a record that is refused.
                 None if self.phase < 2 => None,

@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Close(Option<Month>),
     /// So many days pass.
     Days(i64),
+    /// The keys of the store are replaced.
+    RotateKeys,
 }
 
 /// How the gateway is set in a run.
@@ -187,6 +189,15 @@ pub(crate) fn let_pass(steps: &mut Vec<(u64, Step)>, settings: Settings, first: 
             // A start looks for what is to be purged, and otherwise that is looked for every few minutes.
             several.extend(chance.maybe(70, &[Step::Kill, Step::Stop(20)]));
             add(several, chance);
+        }
+    }
+}
+
+/// Lets the keys be replaced once or more often, in some runs.
+pub(crate) fn rotate_keys(steps: &mut Vec<(u64, Step)>, chance: &mut Chance) {
+    if chance.percent(50) {
+        for _ in 0..chance.count(1, 4) {
+            steps.insert(chance.count(0, steps.len()), (chance.count(0, 2_000) as u64, Step::RotateKeys));
         }
     }
 }
