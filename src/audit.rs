@@ -1,22 +1,23 @@
 //! `samspor audit`: proving the audit log whole, and the checkpoints by which that is done.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use samspor_domain::audit::ReadAudit as _;
-use samspor_domain::store::Read as _;
-use samspor_engine::Core;
+use samspor_domain::Clock as _;
+use samspor_domain::audit::{AuditLink, AuditNo, ReadAudit as _};
+use samspor_domain::store::Read;
 use samspor_engine::audit::{Checkpoint, checkpoint, verify};
+use samspor_engine::{Core, Handle};
 
 use crate::cli::Configured;
 use crate::config::{self, Config};
-use crate::open;
+use crate::open::MachineClock;
+use crate::{appended, open};
 
 /// The log is broken.
 const BROKEN: u8 = 7;
@@ -74,6 +75,12 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
                     "no published checkpoint reaches into it: who has the key could have made it anew"
                 ),
             }
+            if proof.lost > 0 {
+                println!(
+                    "{} checkpoints tell of what a store wrote after the backup that took its place; that is lost",
+                    proof.lost
+                );
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(found) => {
@@ -86,15 +93,83 @@ pub(crate) fn run(action: &Action) -> Result<ExitCode> {
 /// The checkpoints of a file.
 fn published(path: &Path) -> Result<Vec<Checkpoint>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let line = |(at, line): (usize, &str)| {
-        serde_json::from_str(line)
-            .with_context(|| format!("{}, line {}: no checkpoint", path.display(), at + 1))
+    let mut known = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(checkpoint) => known.push(checkpoint),
+            // A crash cut it off, and what it was to tell is told by the next one.
+            Err(error) if error.is_eof() => {
+                eprintln!("{}, line {}: cut off, and passed over", path.display(), at + 1);
+            }
+            Err(_) => bail!("{}, line {}: no checkpoint", path.display(), at + 1),
+        }
+    }
+    Ok(known)
+}
+
+/// How often it is published how far the log reaches, where it has grown.
+const PUBLISH_EVERY: Duration = Duration::from_mins(5);
+
+/// Publishes how far the log reaches, again and again, while the gateway runs. Where that fails it is told, and tried again.
+pub(crate) async fn publishing(path: Option<PathBuf>, handle: Handle) {
+    let Some(path) = path else { return std::future::pending().await };
+    let mut last = None;
+    loop {
+        tokio::time::sleep(PUBLISH_EVERY).await;
+        let now = MachineClock.now();
+        let reached = match handle.read(move |read, _| checkpoint(read, now)).await {
+            Ok(reached) if last == Some(reached.no) => continue,
+            Ok(reached) => reached,
+            Err(error) => {
+                tracing::error!(%error, "no checkpoint of the audit log can be made");
+                continue;
+            }
+        };
+        match publish(&path, &reached) {
+            Ok(()) => last = Some(reached.no),
+            Err(error) => tracing::error!("{error:#}"),
+        }
+    }
+}
+
+/// Refuses a store whose audit log does not hold what was published of it: it was cut off, or is another one's.
+fn holds(read: &mut dyn Read, path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let now = checkpoint(read, MachineClock.now())?;
+    let Some(last) = published(path)?.into_iter().rfind(|known| known.store == now.store) else {
+        return Ok(());
     };
-    text.lines().enumerate().map(line).collect()
+    let link = match last.no - 1 {
+        before if before < 0 => Some(AuditLink::default()),
+        before => read
+            .audit_entries(AuditNo(before), 1)?
+            .first()
+            .filter(|row| row.no.0 == last.no)
+            .map(|row| row.link),
+    };
+    let (start, start_link) = read.audit_start()?;
+    let is_held = if last.no <= start.0 {
+        last.no < start.0 || last.link == hex::encode(start_link.0)
+    } else {
+        link.is_some_and(|link| last.link == hex::encode(link.0))
+    };
+    ensure!(
+        is_held,
+        "the audit log does not hold entry {}, of which {} tells: it was changed or cut off. Keep store and file as they are for whoever \
+         looks into it (`samspor audit verify` says more); to go on without that proof, name another checkpoints_file",
+        last.no,
+        path.display()
+    );
+    Ok(())
 }
 
 /// Writes that the keys are open, and publishes how far the log reaches.
 pub(crate) fn opened(core: &mut Core, config: &Config, now: Timestamp) -> Result<()> {
+    if let Some(path) = &config.checkpoints_file {
+        holds(core.store(), path)?;
+    }
     core.note_open(now)?;
     let Some(path) = &config.checkpoints_file else { return Ok(()) };
     publish(path, &checkpoint(core.store(), now)?)
@@ -107,10 +182,5 @@ pub(crate) fn closed(checkpoints_file: &Path, dir: &Path, now: Timestamp) -> Res
 
 fn publish(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
     let line = serde_json::to_string(checkpoint)? + "\n";
-    let append = || {
-        let mut file: File = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()
-    };
-    append().with_context(|| format!("cannot write a checkpoint to {}", path.display()))
+    appended::append(path, &line).with_context(|| format!("cannot write a checkpoint to {}", path.display()))
 }

@@ -201,6 +201,7 @@ fn begin_anew(config: &Config, dir: &Path, log: Option<&str>, progress: &Progres
     getrandom::fill(&mut epoch).map_err(|error| anyhow!("the machine gives no random bytes: {error}"))?;
     let targets: Vec<_> = config.targets.iter().map(|target| target.name.clone()).collect();
     let floor = core.begin_epoch(epoch, &targets)?;
+    core.note_restore(now())?;
 
     progress.set_message("withdrawing again");
     let withdrawn = log.map(|log| core.withdraw_again(log, now())).transpose()?.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The gateway's binary: the command line, the configuration, and what wires the adapters together.
 
 mod admin;
+mod appended;
 mod audit;
 mod backup;
 mod books;

@@ -88,7 +88,14 @@ impl Running {
         let subjects = subjects.collect();
         let entry = Entry { caller, action: Action::Reload, subjects, outcome: Outcome::Done };
         self.control.audited(entry).take_over(plan).await.map_err(|error| one(error.into()))?;
-        self.doors.send_replace(Arc::new(door));
+        // Those who are in stay in where nothing about it changed.
+        self.doors.send_if_modified(|held| {
+            let is_other = !held.is_like(&door);
+            if is_other {
+                *held = Arc::new(door);
+            }
+            is_other
+        });
         self.control.set_callers(wiring::senders(&config));
         (self.config, self.made) = (config, made);
         Ok(changes)
@@ -123,6 +130,18 @@ impl Running {
         };
         if has_tls(old) != has_tls(new) {
             refuse("whether there is [grpc.tls] or any door", "callers are connected".into());
+        }
+        let written = |config: &Config| {
+            let withdrawals = config.store.as_ref().and_then(|store| store.withdrawals.clone());
+            [
+                ("store.withdrawals_file", withdrawals),
+                ("audit.checkpoints_file", config.checkpoints_file.clone()),
+            ]
+        };
+        for ((name, before), (_, after)) in written(old).into_iter().zip(written(new)) {
+            if before != after {
+                refuse(name, "it is being written".into());
+            }
         }
         let metrics = |config: &Config| config.metrics.as_ref().map(|metrics| metrics.listen);
         if metrics(old) != metrics(new) {

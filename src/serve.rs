@@ -84,6 +84,7 @@ async fn serve(config: Config) -> Result<()> {
     let mut gateway = Gateway::start(core, Arc::new(open::MachineClock), inlets, outlets)?;
     let sending = Sending::start(export);
     let doors = watch::Sender::new(Arc::new(wiring::door(&config)?));
+    let checkpoints_file = config.checkpoints_file.clone();
     let mut running = Running::new(config, vault, gateway.control(), doors.clone())?;
     let (ask, mut asked) = mpsc::channel(RELOADS);
     let stop = CancellationToken::new();
@@ -106,6 +107,7 @@ async fn serve(config: Config) -> Result<()> {
             }
         }
     };
+    let publishing = audit::publishing(checkpoints_file, gateway.handle());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -115,6 +117,7 @@ async fn serve(config: Config) -> Result<()> {
             return Err(anyhow!("a front ended by itself"));
         }
         () = reloads => {}
+        () = publishing => {}
     }
     tracing::info!("stopping");
     let deadline = running.config().engine.shutdown_deadline;

@@ -1,9 +1,10 @@
 //! The gRPC front and who is let in there, and how commands get in.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use samspor_domain::SourceName;
 use samspor_grpc::Role;
 use samspor_grpc::door::{Identity, Known};
 
@@ -11,6 +12,9 @@ use super::at::At;
 use super::links::unique;
 use super::resolve::Resolver;
 use super::{Client, Door, Grpc, Tokens, file};
+
+/// Names of callers that the audit log gives to others.
+const RESERVED: [&str; 4] = ["samspor", "signal", "anyone", "nobody"];
 
 impl Resolver {
     pub(super) fn grpc(&mut self, grpc: &file::Grpc) -> Option<Grpc> {
@@ -115,6 +119,24 @@ impl Resolver {
         if caller.roles.is_empty() {
             self.reading.fault(caller.roles.span(), "a caller without a role may do nothing");
         }
+        for source in &caller.sources {
+            if !grpc.sources.iter().any(|known| *known.name == **source) {
+                self.reading.fault(source.span(), "there is no such source under [[grpc.sources]]");
+            }
+        }
+        let is_sender = caller.roles.contains(&file::Role::Intake);
+        if is_sender == caller.sources.is_empty() {
+            let message = "the role `intake` and `sources` go together: `sources` says as which of [[grpc.sources]] it may send";
+            self.reading.fault(caller.roles.span(), message);
+        }
+        if RESERVED.contains(&caller.name.as_str()) {
+            self.reading.fault(
+                caller.name.span(),
+                "the audit log names somebody else so: the gateway itself, or nobody known",
+            );
+        }
+        let sources: Option<BTreeSet<SourceName>> =
+            caller.sources.iter().map(|source| self.source_name(source)).collect();
         let role = |role: &file::Role| match role {
             file::Role::Intake => Role::Intake,
             file::Role::Registrar => Role::Registrar,
@@ -124,7 +146,7 @@ impl Resolver {
             file::Role::Auditor => Role::Auditor,
         };
         let roles: BTreeSet<Role> = caller.roles.iter().map(role).collect();
-        Some(Known { name: name?.to_string(), identity: identity?, roles })
+        Some(Known { name: name?.to_string(), identity: identity?, roles, sources: sources? })
     }
 
     pub(super) fn client(&mut self, client: &file::Client) -> Client {
@@ -141,7 +163,21 @@ impl Resolver {
         let certificate = self.certified(client.client_cert_file.as_ref(), keys).flatten();
         let token = [("token_file", &client.token_file), ("token_env", &client.token_env)];
         let at = token.iter().find_map(|(_, key)| key.as_ref().map(At::span));
+        if let Some((at, url)) = at.clone().zip(client.url.as_ref())
+            && url.strip_prefix("http://").is_some_and(|rest| !is_this_machine(rest))
+        {
+            let message =
+                "the token would go to another machine in clear text: the URL must begin with `https://`";
+            self.reading.fault(at, message);
+        }
         let token = at.and_then(|at| self.secret(at, token));
         Client { url, ca_file: client.ca_file.as_ref().map(|file| self.path(file)), certificate, token }
     }
+}
+
+/// Whether the host of a URL, of which this follows the scheme, is this machine.
+fn is_this_machine(rest: &str) -> bool {
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }

@@ -177,6 +177,9 @@ pub(super) struct GrpcCaller {
     pub(super) token: Option<At<String>>,
     /// What it may do.
     pub(super) roles: At<Vec<Role>>,
+    /// As which of `[[grpc.sources]]` it may send. The role `intake` needs it.
+    #[serde(default)]
+    pub(super) sources: Vec<At<String>>,
 }
 
 /// What a caller may do.

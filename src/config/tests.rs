@@ -789,6 +789,12 @@ fn a_door_through_which_the_wrong_or_nobody_could_come_is_refused() {
         ),
         (DOOR.replace(", client_ca_file = \"ca.pem\"", "").replace(tokens, ""), "no caller could be known"),
         (DOOR.replace(tokens, ""), "callers with tokens need [grpc.tokens]"),
+        (DOOR.replace("\"operator\"", "\"intake\""), "the role `intake` and `sources` go together"),
+        (
+            DOOR.replace("[\"operator\"]", "[\"operator\"]\nsources = [\"opus\"]"),
+            "there is no such source under [[grpc.sources]]",
+        ),
+        (DOOR.replace("\"watch\"", "\"samspor\""), "the audit log names somebody else so"),
         (DOOR[..callers].to_owned(), "nobody could call: there are no [[grpc.callers]]"),
         (DOOR.replace("uri:urn:registry", "urn:registry"), "this names no part of a certificate"),
         (DOOR.replace("\"uri:urn:registry\"", "\"uri:\""), "this names no part of a certificate"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use samspor_domain::SourceName;
 use tonic::Request;
 
 /// What a caller may do. Each method names the roles that may call it.
@@ -48,17 +49,24 @@ pub struct Caller {
     pub name: Arc<str>,
     /// What it may do.
     pub roles: BTreeSet<Role>,
+    /// As which sources it may send; none: as any.
+    pub sources: Option<Arc<BTreeSet<SourceName>>>,
 }
 
 impl Caller {
     /// Whoever comes where there is no door: on this machine alone, with every role.
     pub(crate) fn anyone() -> Self {
-        Self { name: Arc::from("anyone"), roles: Role::ALL.into() }
+        Self { name: Arc::from("anyone"), roles: Role::ALL.into(), sources: None }
     }
 
     /// One of whom nothing is known, and who may do nothing.
     pub(crate) fn nobody() -> Self {
-        Self { name: Arc::from("nobody"), roles: BTreeSet::new() }
+        Self { name: Arc::from("nobody"), roles: BTreeSet::new(), sources: Some(Arc::default()) }
+    }
+
+    /// Whether it may send as a source.
+    pub(crate) fn may_send_as(&self, source: &SourceName) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.contains(source))
     }
 
     /// Who makes a call. A call that passed no door is nobody's, so that a service that is put up past it is of no use.

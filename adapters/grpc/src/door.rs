@@ -9,6 +9,7 @@ use futures_util::future::Either;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
 use rustls::ServerConfig;
+use samspor_domain::SourceName;
 use tokio::sync::watch;
 use tonic::Status;
 use tower::{Layer, Service};
@@ -37,6 +38,8 @@ pub struct Known {
     pub identity: Identity,
     /// What it may do.
     pub roles: BTreeSet<Role>,
+    /// As which sources it may send, if it may.
+    pub sources: BTreeSet<SourceName>,
 }
 
 /// What a door is made of.
@@ -64,6 +67,7 @@ pub enum DoorError {
 /// Who is let in.
 #[derive(Default)]
 pub struct Door {
+    settings: Option<Settings>,
     tls: Option<Arc<ServerConfig>>,
     lock: Option<Lock>,
 }
@@ -88,7 +92,19 @@ impl Door {
     pub fn new(settings: &Settings) -> Result<Self, DoorError> {
         let tokens = settings.tokens.as_ref().map(Tokens::new).transpose()?;
         let tls = settings.tls.as_ref().map(|tls| tls::config(tls, tokens.is_some())).transpose()?;
-        Ok(Self { tls, lock: Some(Lock { tokens, callers: settings.callers.clone() }) })
+        let lock = Some(Lock { tokens, callers: settings.callers.clone() });
+        Ok(Self { settings: Some(settings.clone()), tls, lock })
+    }
+
+    /// Whether it lets in the same callers by the same certificates and keys.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+
+    /// Who signs the certificates of those who are let in.
+    pub(crate) fn client_ca(&self) -> Option<&str> {
+        self.settings.as_ref()?.tls.as_ref()?.client_ca.as_deref()
     }
 
     /// The front's side of TLS, if connections have it.
@@ -114,7 +130,8 @@ impl Door {
             tracing::warn!(caller = known.name, method = rights::name(path), "a call was denied");
             return Err(refusal::denied(&known.name, roles));
         }
-        Ok(Caller { name: Arc::from(known.name.as_str()), roles: known.roles.clone() })
+        let sources = Some(Arc::new(known.sources.clone()));
+        Ok(Caller { name: Arc::from(known.name.as_str()), roles: known.roles.clone(), sources })
     }
 }
 
@@ -164,6 +181,30 @@ impl<S> Layer<S> for Guard {
     }
 }
 
+/// The door through which a call came. A call that goes on for long ends when it is replaced: who it is and what it may do is
+/// asked when it comes again.
+#[derive(Clone)]
+pub(crate) struct Entered(watch::Receiver<Arc<Door>>);
+
+impl Entered {
+    /// That of a call; none where it passed none, and then nothing replaces it.
+    pub(crate) fn of<T>(request: &tonic::Request<T>) -> Option<Self> {
+        request.extensions().get().cloned()
+    }
+
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.0.has_changed().unwrap_or(false)
+    }
+
+    /// Waits until it is replaced.
+    pub(crate) async fn replaced(&mut self) {
+        match self.0.changed().await {
+            Ok(()) => self.0.mark_changed(), // It stays replaced, however often that is asked.
+            Err(_) => std::future::pending().await, // Nobody replaces it any more.
+        }
+    }
+}
+
 /// A service behind the door.
 #[derive(Clone)]
 pub(crate) struct Guarded<S> {
@@ -185,7 +226,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let door = Arc::clone(&self.doors.borrow());
+        let mut doors = self.doors.clone();
+        let door = Arc::clone(&doors.borrow_and_update());
         let nameless = wire::Peer::default();
         let peer = request.extensions().get().unwrap_or(&nameless);
         match door.enter(request.uri().path(), peer, request.headers()) {
@@ -193,6 +235,7 @@ where
                 // What services do must not depend on a token.
                 request.headers_mut().remove(AUTHORIZATION);
                 request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(Entered(doors));
                 Either::Right(self.inner.call(request))
             }
             Err(status) => Either::Left(ready(Ok(status.into_http()))),

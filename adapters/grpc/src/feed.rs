@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::caller::{Caller, Role};
 use crate::change::kroner;
+use crate::door::Entered;
 use crate::feed::stream::Bounds;
 use crate::server::Settings;
 use crate::v1::feed_service_server::FeedService;
@@ -74,6 +75,7 @@ impl FeedService for Feed {
         let caller = Caller::of(&request);
         allow(&caller, None)?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| refusal::too_many_readers())?;
+        let entered = Entered::of(&request);
         let mut requests = request.into_inner();
         let first = tokio::select! {
             biased;
@@ -91,7 +93,8 @@ impl FeedService for Feed {
         // From there on it may be handed everything; where it ends is its own.
         let range = Subject::Feed { from: subscription.position().0 + 1, to: i64::MAX };
         audit::witness(&self.handle, audit::entry(&caller, Action::SubscribeFeed, [range])).await?;
-        let answers = stream::answers(subscription, requests, self.bounds, self.stopping.clone(), place);
+        let answers =
+            stream::answers(subscription, requests, self.bounds, (self.stopping.clone(), entered), place);
         Ok(Response::new(Box::pin(answers)))
     }
 

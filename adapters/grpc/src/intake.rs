@@ -11,6 +11,7 @@ use samspor_engine::{Became, Handle, Prepared};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::caller::Caller;
+use crate::door::Entered;
 use crate::reading::{self, Place};
 use crate::v1::intake_service_server::IntakeService;
 use crate::v1::{
@@ -36,9 +37,17 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Decodes a message as one that its source delivers; what cannot be understood will lie in quarantine.
-    fn prepare(&self, source: &str, message: Option<SourceMessage>) -> Result<Vec<Prepared>, Status> {
+    fn prepare(
+        &self,
+        caller: &Caller,
+        source: &str,
+        message: Option<SourceMessage>,
+    ) -> Result<Vec<Prepared>, Status> {
         let name: SourceName = reading::request(|at| at.field("source").required(source, Place::text))
             .map_err(|faults| refusal::invalid(&faults))?;
+        if !caller.may_send_as(&name) {
+            return Err(refusal::not_its_source());
+        }
         // What the registry takes is counted under a name of its own, and by nobody else's.
         let intake = Some(name).filter(|name| name.as_str() != SOURCE);
         let intake = intake.and_then(|name| self.handle.intakes().of_caller(&name));
@@ -50,6 +59,8 @@ impl Intake {
     /// stream ended with it, and how.
     async fn batch(
         &self,
+        caller: &Caller,
+        entered: Option<&Entered>,
         stream: &mut Streaming<SubmitMessagesRequest>,
     ) -> (Vec<Prepared>, Option<Result<(), Status>>) {
         let (mut items, mut bytes) = (Vec::new(), 0);
@@ -63,8 +74,11 @@ impl Intake {
                 Ok(None) => return (items, Some(Ok(()))),
                 Err(status) => return (items, Some(Err(refusal::broken(&status)))),
             };
+            if entered.is_some_and(Entered::is_replaced) {
+                return (items, Some(Err(refusal::door_replaced())));
+            }
             bytes += request.encoded_len();
-            match self.prepare(&request.source, request.message) {
+            match self.prepare(caller, &request.source, request.message) {
                 Ok(prepared) => items.extend(prepared),
                 Err(status) => return (items, Some(Err(status))),
             }
@@ -117,7 +131,7 @@ impl IntakeService for Intake {
     ) -> Result<Response<SubmitMessageResponse>, Status> {
         let caller = Caller::of(&request);
         let SubmitMessageRequest { source, message } = request.into_inner();
-        let items = self.prepare(&source, message)?;
+        let items = self.prepare(&caller, &source, message)?;
         let entry = audit::entry(&caller, Action::SubmitMessages, audit::subjects(&items));
         let became =
             self.handle.audited(entry).take_in(items).await.map_err(|error| refusal::unavailable(&error))?;
@@ -130,10 +144,11 @@ impl IntakeService for Intake {
         request: Request<Streaming<SubmitMessagesRequest>>,
     ) -> Result<Response<SubmitMessagesResponse>, Status> {
         let caller = Caller::of(&request);
+        let entered = Entered::of(&request);
         let mut stream = request.into_inner();
         let mut tally = Tally::default();
         loop {
-            let (items, end) = self.batch(&mut stream).await;
+            let (items, end) = self.batch(&caller, entered.as_ref(), &mut stream).await;
             if !items.is_empty() {
                 let entry = audit::entry(&caller, Action::SubmitMessages, audit::subjects(&items));
                 let became = self.handle.audited(entry).take_in(items).await;

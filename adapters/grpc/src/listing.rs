@@ -109,13 +109,15 @@ pub(crate) fn references(shown: bool) -> References {
     if shown { References::Shown } else { References::Hidden }
 }
 
-/// A version of a fact as callers see it.
+/// A version of a fact as callers see it. Whom a case or a grant is about is its source's to know, and is never shown: registrars
+/// see what is named across the municipality, and nothing else joins a system's ids to a person.
 pub(crate) fn shown(fact: &StoredFact, references: References) -> v1::StoredFact {
     let standing = match fact.rank {
         Rank::Live => v1::FactStanding::Live,
         Rank::Withdrawn => v1::FactStanding::Withdrawn,
         Rank::Deleted => v1::FactStanding::Deleted,
     };
+    let references = if fact.source.is_some() { References::Hidden } else { references };
     v1::StoredFact {
         kind: writing::kind(fact.kind).into(),
         source: fact.source.as_ref().map(ToString::to_string),

@@ -74,6 +74,19 @@ pub(crate) fn stopping() -> Status {
     Status::with_error_details(Code::Unavailable, message, info("STOPPING"))
 }
 
+/// A stream that ends because who may call what has changed.
+pub(crate) fn door_replaced() -> Status {
+    let message = "who may call what was read again; call again, and go on with what was not answered";
+    Status::with_error_details(Code::Unavailable, message, info("CALLERS_CHANGED"))
+}
+
+/// A caller that sends as a source that is not its own.
+pub(crate) fn not_its_source() -> Status {
+    let message =
+        "this caller may not send as that source; `sources` of its [[grpc.callers]] says as which it may";
+    Status::with_error_details(Code::PermissionDenied, message, info("NOT_ITS_SOURCE"))
+}
+
 /// A stream that was open for as long as one may be.
 pub(crate) fn aged() -> Status {
     let message = "the stream was open for as long as one may be; subscribe again with the last cursor";

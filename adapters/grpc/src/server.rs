@@ -39,6 +39,8 @@ use crate::{DESCRIPTORS, wire};
 pub const SOURCE: &str = "grpc";
 /// The front's name on the status board. That of a source is `source …`, so they do not meet.
 pub(crate) const PART: &str = "grpc";
+/// The longest question about health, in bytes: the name of a service or part.
+const MAX_HEALTH_BYTES: usize = 256;
 /// The longest metadata of one call, in bytes.
 const MAX_METADATA_BYTES: u32 = 16 * 1024;
 
@@ -238,6 +240,8 @@ impl Bound {
             .http2_keepalive_interval(Some(settings.keep_alive_interval))
             .http2_keepalive_timeout(Some(settings.keep_alive_timeout))
             .max_connection_age(settings.max_connection_age)
+            // Streams that are open then, and no longer: nor does a peer stay that never spoke HTTP/2.
+            .max_connection_age_grace(settings.max_feed_age)
             .layer(Guard(doors.clone()))
             .layer(Deadline { limit: settings.call_timeout })
             .add_service(bounded!(RegistryServiceServer::new(registry)))
@@ -248,7 +252,8 @@ impl Bound {
             .add_service(bounded!(KeysServiceServer::new(keys)))
             .add_service(bounded!(QuarantineServiceServer::new(quarantine)))
             .add_optional_service(admin.map(|admin| bounded!(AdminServiceServer::new(admin))))
-            .add_service(bounded!(HealthServer::new(health)))
+            // Whoever gets a connection may ask, and a watch keeps what it asked for.
+            .add_service(HealthServer::new(health).max_decoding_message_size(MAX_HEALTH_BYTES))
             .add_service(bounded!(reflection));
 
         let told = async {

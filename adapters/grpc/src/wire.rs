@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -38,6 +39,9 @@ struct Accepting {
     places: Arc<Semaphore>,
     handshakes: FuturesUnordered<BoxFuture<'static, Option<Wire>>>,
     cut: CancellationToken,
+    /// Cuts the connections whose certificates the authority signed that counts now.
+    cut_of_ca: CancellationToken,
+    client_ca: Option<String>,
 }
 
 /// Accepts connections while fewer than `limit` are open; others wait in the kernel's queue. A connection is there when its
@@ -50,7 +54,9 @@ pub(crate) fn accept(
 ) -> impl Stream<Item = io::Result<Wire>> + Send {
     let places = Arc::new(Semaphore::new(limit));
     let handshakes = FuturesUnordered::new();
-    let accepting = Accepting { listener, doors, places, handshakes, cut };
+    let client_ca = doors.borrow().client_ca().map(str::to_owned);
+    let cut_of_ca = cut.child_token();
+    let accepting = Accepting { listener, doors, places, handshakes, cut, cut_of_ca, client_ca };
     stream::unfold(accepting, |mut accepting| async move {
         let wire = accepting.next().await?;
         Some((Ok(wire), accepting))
@@ -62,18 +68,30 @@ impl Accepting {
         loop {
             let more = self.handshakes.len() < HANDSHAKES;
             tokio::select! {
+                Ok(()) = self.doors.changed() => self.look_at_ca(),
                 Some(shaken) = self.handshakes.next() => if let Some(wire) = shaken {
                     return Some(wire);
                 },
                 accepted = accept_one(&self.listener, &self.places), if more => {
                     let (stream, place) = accepted?;
-                    let cut = Box::pin(self.cut.clone().cancelled_owned());
+                    let cut = Box::pin(self.cut_of_ca.clone().cancelled_owned());
                     let Some(tls) = self.doors.borrow().tls() else {
-                        return Some(Wire { stream: Either::Left(stream), peer: Peer::default(), cut, _place: place });
+                        return Some(Wire::new(Either::Left(stream), Peer::default(), cut, place));
                     };
                     self.handshakes.push(Box::pin(shake_hands(stream, tls, cut, place)));
                 }
             }
+        }
+    }
+}
+
+impl Accepting {
+    /// Cuts whoever got in by a certificate of an authority that no longer counts.
+    fn look_at_ca(&mut self) {
+        let now = self.doors.borrow().client_ca().map(str::to_owned);
+        if now != self.client_ca {
+            std::mem::replace(&mut self.cut_of_ca, self.cut.child_token()).cancel();
+            self.client_ca = now;
         }
     }
 }
@@ -117,7 +135,7 @@ async fn shake_hands(
     let (_, session) = stream.get_ref();
     let names = session.peer_certificates().and_then(|chain| chain.first()).map(tls::names);
     let peer = Peer { names: names.unwrap_or_default().into() };
-    Some(Wire { stream: Either::Right(Box::new(stream)), peer, cut, _place: place })
+    Some(Wire::new(Either::Right(Box::new(stream)), peer, cut, place))
 }
 
 /// Who is at the other end of a connection: the names in its certificate, none where it gave none.
@@ -134,11 +152,26 @@ pub(crate) struct Wire {
     stream: Transport,
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When a peer that has yet to say that it speaks HTTP/2 is let go, and how many bytes it has yet to say.
+    silence: Option<(Pin<Box<Sleep>>, usize)>,
     /// Its place among the connections, free again when it ends.
     _place: OwnedSemaphorePermit,
 }
 
+/// How many bytes HTTP/2 begins with (RFC 9113, 3.4).
+const PREFACE: usize = 24;
+
 impl Wire {
+    fn new(
+        stream: Transport,
+        peer: Peer,
+        cut: Pin<Box<WaitForCancellationFutureOwned>>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let silence = Some((Box::pin(tokio::time::sleep(HANDSHAKE_TIMEOUT)), PREFACE));
+        Self { stream, peer, cut, silence, _place: place }
+    }
+
     /// The stream, while it is not cut. The task that asks is woken by the cut.
     fn stream(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut Transport>> {
         match self.cut.as_mut().poll(cx) {
@@ -154,7 +187,16 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream(cx)?.poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = self.stream(cx)?.poll_read(cx, buf);
+        let Some((sleep, left)) = &mut self.silence else { return read };
+        *left = left.saturating_sub(buf.filled().len() - before);
+        if *left == 0 {
+            self.silence = None;
+        } else if sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

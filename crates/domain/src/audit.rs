@@ -39,12 +39,13 @@ pub enum Action {
     SubscribeFeed,
     SubmitMessages,
     PruneAudit,
+    Restore,
     WhoLooked,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::PutFact,
         Self::DeleteFact,
         Self::WithdrawConsent,
@@ -69,6 +70,7 @@ impl Action {
         Self::SubscribeFeed,
         Self::SubmitMessages,
         Self::PruneAudit,
+        Self::Restore,
         Self::WhoLooked,
     ];
 
@@ -100,6 +102,7 @@ impl Action {
             Self::SubscribeFeed => "subscribe-feed",
             Self::SubmitMessages => "submit-messages",
             Self::PruneAudit => "prune-audit",
+            Self::Restore => "restore",
             Self::WhoLooked => "who-looked",
         }
     }

@@ -18,6 +18,19 @@ pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
     if takes_turns() { work() } else { task::block_in_place(work) }
 }
 
+/// Waits for something in a task of its own, and then does something with it that blocks. Whoever waits for the end may stop
+/// looking, and nobody who waits for the same thing waits for them.
+#[expect(clippy::disallowed_methods, reason = "whoever calls this waits for it")]
+pub(crate) fn start_with<W: Send + 'static, T: Send + 'static>(
+    wanted: impl Future<Output = W> + Send + 'static,
+    work: impl FnOnce(W) -> T + Send + 'static,
+) -> JoinHandle<Result<T, task::JoinError>> {
+    task::spawn(async move {
+        let wanted = wanted.await;
+        start(async move { work(wanted) }).await
+    })
+}
+
 /// Starts a task that blocks whenever it runs.
 #[expect(clippy::disallowed_methods, reason = "whoever calls this waits for it")]
 pub(crate) fn start<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {

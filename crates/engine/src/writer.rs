@@ -169,7 +169,14 @@ impl Handle {
         if let Some(entry) = self.noted() {
             self.trace_it(entry).await?;
         }
-        self.ask(Arc::clone(&self.feed_reader).lock_owned().await, ask).await
+        let vault = Arc::clone(&self.vault);
+        // A stream is asked for more before its peer takes what it has. One whose peer takes nothing is not looked at again, so
+        // it must not itself stand in the queue for what the others wait for.
+        let locked = Arc::clone(&self.feed_reader).lock_owned();
+        match blocking::start_with(locked, move |mut reader| ask(&mut **reader, &vault)).await.flatten() {
+            Ok(answer) => answer.map_err(|error| did_not_answer(explain(&error))),
+            Err(_) => Err(did_not_answer("reading broke; please report it".into())),
+        }
     }
 
     async fn ask<T: Send + 'static>(

@@ -201,3 +201,35 @@ async fn a_wrong_master_key_is_named_and_another_one_takes_its_place_by_the_one_
     assert!(refused.stderr.contains(&format!("under the master key {new}")), "{}", refused.stderr);
     Ok(())
 }
+
+/// An audit log that does not hold what was published of it is refused before anything is written to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_log_that_was_cut_off_is_refused_by_its_checkpoints() -> Result<()> {
+    let stored = Stored::new()?;
+    let config = std::fs::read_to_string(&stored.config)?;
+    std::fs::write(
+        &stored.config,
+        format!("{config}\n[audit]\ncheckpoints_file = \"checkpoints.ndjson\"\n"),
+    )?;
+    let checkpoints = stored.dir.path().join("checkpoints.ndjson");
+    for round in 0..2 {
+        let log = stored.dir.path().join(format!("ran-{round}.log"));
+        let mut running = stored.program().start(&log)?;
+        while !std::fs::read_to_string(&log)?.contains("the gateway runs") {
+            running.still_runs()?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let status = running.stop().await?;
+        assert!(status.success(), "{status}: {}", std::fs::read_to_string(&log)?);
+    }
+    let cut =
+        |sql: &str| -> Result<()> { Ok(rusqlite::Connection::open(stored.database())?.execute_batch(sql)?) };
+    // A line that a crash cut off is passed over.
+    let published = std::fs::read_to_string(&checkpoints)?;
+    std::fs::write(&checkpoints, format!("{published}{{\"format\":1,\"sto"))?;
+    cut("DELETE FROM audit WHERE no = (SELECT max(no) FROM audit)")?;
+    let (code, said) = stored.refused().await?;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("it was changed or cut off"), "{said}");
+    Ok(())
+}

@@ -13,6 +13,7 @@ use tonic::{Status, Streaming};
 
 use super::{refused, wanted};
 use crate::change::kroner;
+use crate::door::Entered;
 use crate::records::target_record;
 use crate::refusal;
 use crate::v1::subscribe_response::Response;
@@ -40,7 +41,7 @@ pub(super) fn answers(
     subscription: Subscription,
     requests: Streaming<SubscribeRequest>,
     bounds: Bounds,
-    stopping: CancellationToken,
+    (stopping, entered): (CancellationToken, Option<Entered>),
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<SubscribeResponse, Status>> + Send + 'static {
     let now = Instant::now();
@@ -53,6 +54,7 @@ pub(super) fn answers(
         ends_at: now + bounds.age,
         told: Told { at: now.checked_sub(PASSING).unwrap_or(now), position: -1, is_end: false },
         stopping,
+        entered,
         is_over: false,
         _place: place,
     };
@@ -78,6 +80,7 @@ struct Serving {
     ends_at: Instant,
     told: Told,
     stopping: CancellationToken,
+    entered: Option<Entered>,
     is_over: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -98,6 +101,8 @@ impl Serving {
             let now = Instant::now();
             if self.stopping.is_cancelled() {
                 return Err(refusal::stopping());
+            } else if self.entered.as_ref().is_some_and(Entered::is_replaced) {
+                return Err(refusal::door_replaced());
             } else if now >= self.ends_at {
                 return Err(refusal::aged());
             } else if now >= self.due() {
@@ -119,6 +124,7 @@ impl Serving {
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => {}
+                () = replaced(&mut self.entered) => {}
                 request = self.requests.message(), if self.is_open => match request? {
                     Some(request) => {
                         let credit = wanted::credit(&request, self.credit);
@@ -167,6 +173,14 @@ impl Serving {
             records: page.records.into_iter().map(record).collect(),
         };
         SubscribeResponse { response: Some(Response::Batch(batch)) }
+    }
+}
+
+/// Waits until the door is replaced through which a call came.
+async fn replaced(entered: &mut Option<Entered>) {
+    match entered {
+        Some(entered) => entered.replaced().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use samspor_engine::Permissions;
 use samspor_grpc::client::{
-    AdminServiceClient, Code, HealthCheckRequest, HealthClient, Key, Status, StatusExt, Way, connect_with,
+    AdminServiceClient, Code, FeedServiceClient, HealthCheckRequest, HealthClient, IntakeServiceClient, Key,
+    Status, StatusExt, Way, connect_with,
 };
 use samspor_grpc::door::{self, Identity, Known};
 use samspor_grpc::{Door, Role, Settings, tls, tokens, v1};
@@ -23,8 +26,12 @@ use certificates::{Authority, Certified, DAY, TokenIssuer, base64, now};
 
 /// A caller for each role, and one without any.
 fn callers(identity: impl Fn(&str) -> Identity) -> Vec<Known> {
-    let named =
-        |name: &str, roles: BTreeSet<Role>| Known { name: name.into(), identity: identity(name), roles };
+    let named = |name: &str, roles: BTreeSet<Role>| Known {
+        name: name.into(),
+        identity: identity(name),
+        roles,
+        sources: BTreeSet::new(),
+    };
     let each = Role::ALL.into_iter().map(|role| named(role.word(), [role].into()));
     each.chain([named("none", BTreeSet::new())]).collect()
 }
@@ -259,11 +266,17 @@ async fn a_door_that_is_changed_counts_from_the_next_connection_and_call() {
             knock(front, &old, Some(&old.client("operator", 1)), None).await.expect("a good certificate");
         assert!(is_let_in(&call(&way, CALLED).await));
         // Somebody who may no longer call is turned away on the connection that is open.
-        change.send_replace(door(&of(&new, callers(|name| uri(&format!("new-{name}"))))));
+        change.send_replace(door(&of(&old, callers(|name| uri(&format!("new-{name}"))))));
         assert_eq!(
             call(&way, CALLED).await.expect_err("it is known no longer").code(),
             Code::Unauthenticated
         );
+        let way =
+            knock(front, &old, Some(&old.client("new-operator", 1)), None).await.expect("a good certificate");
+        assert!(is_let_in(&call(&way, CALLED).await));
+        // Where another authority counts, whoever came in by the old one is cut off.
+        change.send_replace(door(&of(&new, callers(|name| uri(&format!("new-{name}"))))));
+        assert!(!is_let_in(&call(&way, CALLED).await));
         // The new certificate and authority count for whoever comes.
         assert!(knock(front, &old, Some(&old.client("operator", 1)), None).await.is_err());
         let way =
@@ -271,6 +284,81 @@ async fn a_door_that_is_changed_counts_from_the_next_connection_and_call() {
         assert!(is_let_in(&call(&way, CALLED).await));
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_are_open_end_when_the_door_is_replaced() {
+    let (change, doors) = watch::channel(Arc::new(Door::open()));
+    with_door(settings(), doors, async |front| {
+        front.handle().intakes().set_callers([samspor_grpc::intake(source("dubu"), Permissions::default())]);
+        let channel = samspor_grpc::client::connect(&front.url).await.expect("it answers");
+        let start = v1::SubscribeStart { form: v1::FeedForm::Ledger.into(), ..Default::default() };
+        let start = v1::SubscribeRequest { request: Some(v1::subscribe_request::Request::Start(start)) };
+        let asked = stream::iter([start]).chain(stream::pending());
+        let mut read =
+            FeedServiceClient::new(channel.clone()).subscribe(asked).await.expect("begins").into_inner();
+        read.message().await.expect("it is greeted");
+
+        let (say, said) = tokio::sync::mpsc::channel(1);
+        let message = || v1::SubmitMessagesRequest { source: "dubu".into(), message: None };
+        let said = stream::unfold(said, |mut said| async move { said.recv().await.map(|one| (one, said)) });
+        let submitting = async {
+            say.send(message()).await.expect("it listens");
+            // It is in the store before the door is replaced.
+            let mut reader = front.reader();
+            while reader.counts().expect("the store answers").is_empty() {
+                tokio::task::yield_now().await;
+            }
+            change.send_replace(Arc::new(Door::open()));
+            let _ = say.send(message()).await;
+            std::future::pending::<()>().await;
+        };
+        let mut intake = IntakeServiceClient::new(channel);
+        let status = tokio::select! {
+            answer = intake.submit_messages(said) => answer.expect_err("it ends"),
+            () = submitting => unreachable!(),
+        };
+        let info = status.get_error_details().error_info().cloned().expect("it says why");
+        assert_eq!((info.reason.as_str(), info.metadata["committed"].as_str()), ("CALLERS_CHANGED", "1"));
+        let status = loop {
+            if let Err(status) = read.message().await {
+                break status;
+            }
+        };
+        assert_eq!(reason(&status), Some(("samspor".into(), "CALLERS_CHANGED".into())));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_sends_as_its_own_sources_and_as_no_other() {
+    let authority = Authority::new("municipality");
+    let mut known = callers(uri);
+    for caller in known.iter_mut().filter(|caller| caller.roles.contains(&Role::Intake)) {
+        caller.sources = [source("dubu")].into();
+    }
+    let known = door::Settings { tls: Some(tls_of(&authority)), tokens: None, callers: known };
+    let (_keep, doors) = watch::channel(door(&known));
+    with_door(settings(), doors, async |front| {
+        let intake = |name| samspor_grpc::intake(source(name), Permissions::default());
+        front.handle().intakes().set_callers([intake("dubu"), intake("opus")]);
+        let way = knock(front, &authority, Some(&authority.client("intake", 1)), None).await.expect("let in");
+        let mut client = IntakeServiceClient::new(way);
+        let message = |name: &str| v1::SubmitMessageRequest { source: name.into(), message: None };
+        client.submit_message(message("dubu")).await.expect("its own");
+        for other in ["opus", "nobody"] {
+            let status = client.submit_message(message(other)).await.expect_err("not its own");
+            assert_eq!(reason(&status), Some(("samspor".into(), "NOT_ITS_SOURCE".into())), "{other}");
+            let one = v1::SubmitMessagesRequest { source: other.into(), message: None };
+            let status = client.submit_messages(stream::iter([one])).await.expect_err("nor in a stream");
+            assert_eq!(status.code(), Code::PermissionDenied, "{other}");
+        }
+    })
+    .await;
+}
+
+fn source(name: &str) -> samspor_domain::SourceName {
+    samspor_domain::SourceName::new(name).expect("a name")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,8 @@ use futures_util::{FutureExt, StreamExt};
 use samspor_domain::{CitizenRef, Cpr, Message, Posting, SourceName, Text};
 use samspor_engine::Prepared;
 
-use super::{Front, Reader, channel, quiet, start, tag, with_front};
+use super::{Front, Reader, begins, channel, quiet, start, tag, with_front};
+use crate::gateway::DEADLINE;
 
 /// The memory of this process, in bytes; client and server are both in it.
 fn resident() -> u64 {
@@ -43,6 +44,38 @@ async fn a_thousand_readers_without_credit_get_nothing_and_then_what_they_ask_fo
             assert_eq!(reader.batch().await.count, 1);
             assert!(reader.gets.next().now_or_never().is_none(), "it has used up its credit");
         }
+    })
+    .await;
+}
+
+/// A stream is asked for more before its peer takes what it has, and is not looked at again while its peer takes nothing. What it
+/// waited for then must not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_take_nothing_hold_up_no_other() {
+    const RECORDS: usize = 3_000;
+    with_front(quiet(), async |front| {
+        tag(front, 0..1).await;
+        take_in(front, 0..RECORDS).await;
+        let mut stalled = Vec::new();
+        for _ in 0..16 {
+            // Some pages fit, and then no more does.
+            let endpoint = tonic::transport::Endpoint::from_shared(front.url.clone()).expect("a URL");
+            let endpoint = endpoint.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+            let channel = endpoint.connect().await.expect("it answers");
+            let reader = Reader::try_begin(&channel, begins(start(""))).await.expect("it begins");
+            reader.give(10_000).await;
+            stalled.push(reader);
+        }
+        let reads = async {
+            let mut reader = Reader::begin(&channel(front).await, start("")).await;
+            let mut got = 0;
+            while got < RECORDS {
+                reader.give(1_000).await;
+                got += usize::try_from(reader.batch().await.count).expect("a count");
+            }
+        };
+        tokio::time::timeout(DEADLINE, reads).await.expect("it gets everything");
+        drop(stalled);
     })
     .await;
 }

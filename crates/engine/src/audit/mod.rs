@@ -119,6 +119,22 @@ impl Core {
         })
     }
 
+    /// Writes that a backup takes the place of a store that was lost, and gives the store another name: what the lost one wrote after
+    /// the backup is not in this log, and checkpoints tell of both.
+    pub fn note_restore(&mut self, now: Timestamp) -> Result<()> {
+        let (head, _) = self.store.audit_head()?;
+        let before = Text::new(&hex::encode(store_name(&mut *self.store)?));
+        let mut subjects = vec![Subject::AuditUpTo(head)];
+        subjects.extend(before.ok().map(Subject::Part));
+        self.note(itself(Action::Restore, subjects)?, now);
+        let noted = self.transaction(|core| {
+            let name = core.keyring.vault.random();
+            core.store.set_meta(STORE, &name)
+        });
+        self.forget_noted();
+        noted
+    }
+
     /// Deletes entries that are older than so many days, a page at most, and writes that it did. Answers how many.
     pub fn prune_audit(&mut self, days: u32, now: Timestamp) -> Result<usize> {
         let Ok(until) = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))) else {

@@ -73,6 +73,8 @@ pub struct Proof {
     pub last: AuditNo,
     /// The last checkpoint that holds: nothing up to it can have been forged, even by who has the key.
     pub proven: Option<AuditNo>,
+    /// How many checkpoints tell of what a store wrote that was lost, after the backup that took its place.
+    pub lost: usize,
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -98,13 +100,20 @@ pub fn verify(
     mut walked: impl FnMut(),
 ) -> Result<std::result::Result<Proof, Break>> {
     let broken = |no: i64, damage| Ok(Err(Break { no: AuditNo(no), damage }));
-    let store = hex(&store_name(read)?);
-    if let Some(other) = checkpoints.iter().find(|known| known.store != store) {
+    let names = names(read, vault)?;
+    // Up to which entry each name that the store had holds: as long as it had it.
+    let until = |store: &str| names.iter().find(|(name, _)| name == store).map(|(_, until)| *until);
+    if let Some(other) = checkpoints.iter().find(|known| until(&known.store).is_none()) {
         return broken(other.no, Damage::OtherStore);
     }
     let mut told: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    let mut lost = 0;
     for known in checkpoints {
-        told.entry(known.no).or_default().push(&known.link);
+        if until(&known.store).is_some_and(|until| known.no > until) {
+            lost += 1; // The chain that holds it is gone with that store.
+        } else {
+            told.entry(known.no).or_default().push(&known.link);
+        }
     }
     let differs = |no: AuditNo, link: &AuditLink| {
         told.get(&no.0).is_some_and(|links| links.iter().any(|known| *known != hex(&link.0)))
@@ -161,9 +170,29 @@ pub fn verify(
     if read.count_audit_subjects()? != besides {
         return broken(last.0 + 1, Damage::Changed);
     }
-    proof.last = last;
+    (proof.last, proof.lost) = (last, lost);
     proof.proven = told.range(start.0..).next_back().map(|(no, _)| AuditNo(*no));
     Ok(Ok(proof))
+}
+
+/// The names that the store has had, each with the last entry that it had under it, as its own log tells; what the log tells is
+/// held against its links all the same.
+fn names(read: &mut dyn Read, vault: &Vault) -> Result<Vec<(String, i64)>> {
+    let mut names = vec![(hex(&store_name(read)?), i64::MAX)];
+    let mut after = AuditNo(i64::MIN);
+    loop {
+        let Ok(page) = read.audit_entries(after, PAGE) else { return Ok(names) }; // That is found by who walks the log.
+        let Some(last) = page.last() else { return Ok(names) };
+        after = last.no;
+        for row in &page {
+            let Ok((_, entry)) = super::open_entry(vault, row) else { continue };
+            if let (Action::Restore, [Subject::AuditUpTo(until), Subject::Part(name)]) =
+                (entry.action, &*entry.subjects)
+            {
+                names.push((name.to_string(), until.0));
+            }
+        }
+    }
 }
 
 /// What the next entry says, if it is the next.

@@ -66,6 +66,44 @@ fn tampered(stage: &Stage, known: &Checkpoint, no: i64, damage: Damage, sql: &st
     file.execute_batch(back).expect("it is put back");
 }
 
+/// What a lost store wrote after the backup that took its place is not in the log, and checkpoints tell of it: that is said, and
+/// everything else is proven as before.
+#[test]
+fn a_restored_log_is_proven_with_the_checkpoints_of_the_store_that_was_lost() {
+    let mut chance = ChaCha8Rng::seed_from_u64(7);
+    let mut stage = Stage::new();
+    let before = written(&mut stage, 5, &mut chance);
+    let noted = |stage: &mut Stage, days: i64| {
+        stage.core().note(entry("anna.and", Action::ReadFact, vec![posting("P-1")]), day(days));
+        stage.core().keep_noted().expect("it is kept");
+        checkpoint(&mut reader(stage), day(days)).expect("a checkpoint")
+    };
+    drop(stage.close());
+    let backup = std::fs::read(stage.dir.path().join("samspor.sqlite")).expect("a backup");
+    stage.open(Default::default(), 100, None);
+    let lost = [noted(&mut stage, 6), noted(&mut stage, 7)];
+    drop(stage.close());
+    std::fs::write(stage.dir.path().join("samspor.sqlite"), backup).expect("it takes its place");
+    stage.open(Default::default(), 100, None);
+    stage.core().note_restore(day(8)).expect("it is noted");
+    let after = noted(&mut stage, 9);
+    assert_ne!(after.store, before.store);
+
+    let known = [before.clone(), lost[0].clone(), lost[1].clone(), after.clone()];
+    let proof = proof(&stage, &known).expect("it is whole");
+    assert_eq!((proof.proven, proof.lost, proof.last), (Some(AuditNo(7)), 2, AuditNo(7)));
+    // What was published before the backup still holds it.
+    let forged = Checkpoint { link: lost[0].link.clone(), ..before };
+    assert_eq!(
+        super::audit::proof(&stage, &[forged]),
+        Err(Break { no: AuditNo(5), damage: Damage::Changed })
+    );
+    let stranger = Checkpoint { store: "00".repeat(16), ..after };
+    let found = super::audit::proof(&stage, &[stranger]);
+    assert_eq!(found, Err(Break { no: AuditNo(7), damage: Damage::OtherStore }));
+    tampered(&stage, &known[3], 6, Damage::Missing, "DELETE FROM audit WHERE no = 6");
+}
+
 #[test]
 fn whatever_is_done_to_the_log_is_found_and_the_first_broken_link_is_named() {
     let seed = rand::random::<u64>();
