@@ -153,6 +153,7 @@ pub(crate) fn restore(arguments: &Restore) -> Result<ExitCode> {
     for target in &config.targets {
         println!("    samspor resume target {} --config {}", target.name, config.path.display());
     }
+    println!("    samspor resume feed --config {}", config.path.display());
     println!(
         "When a target has everything (`samspor status`), a tag that it has with revision {} or lower was the lost store's alone, \
          and is to be taken off there.",
@@ -213,7 +214,7 @@ fn begin_anew(config: &Config, dir: &Path, log: Option<&str>, progress: &Progres
         (restating, is_done) = core.restate(restating, now())?;
     }
     progress.set_message("overwriting what was erased");
-    while !core.scrub()? {}
+    while !core.scrub(now())? {}
     drop(core);
     // Else it would be left behind, with what it holds.
     let is_whole = samspor_sqlite::files(dir).iter().all(|(what, path)| *what != "log" || !path.exists());

@@ -1,18 +1,16 @@
 //! What `samspor reconcile` shows of targets and control totals, and the postings behind a figure.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use comfy_table::Table;
-use samspor_domain::store::Read;
-use samspor_domain::{Stage, Text, Why};
-use samspor_engine::{Book, Line, State, wording};
-use samspor_vault::Vault;
+use samspor_domain::{Change, Stage, Text};
+use samspor_grpc::v1::{self, difference_line::Parked};
 use serde::Serialize;
 
+use crate::answers::Answers;
 use crate::cli::{Reconcile, TargetState};
-use crate::reconcile::{Sum, as_text, kroner, table, verdict, year_month};
+use crate::reconcile::{Sum, as_text, kroner, ore, table, verdict};
 
 /// What a target has of one source's postings of one month, against what is tagged.
 #[derive(Debug, Serialize)]
@@ -51,42 +49,36 @@ struct Full {
     hash: String,
 }
 
-impl From<samspor_domain::Sum> for Full {
-    fn from(sum: samspor_domain::Sum) -> Self {
+impl From<Option<v1::FullSum>> for Full {
+    fn from(sum: Option<v1::FullSum>) -> Self {
+        let sum = sum.unwrap_or_default();
         Self {
             postings: sum.postings,
-            debit_ore: sum.debit,
-            credit_ore: sum.credit,
-            hash: format!("{:032x}", sum.hash),
+            debit_ore: ore(&sum.debit),
+            credit_ore: ore(&sum.credit),
+            hash: sum.hash,
         }
     }
 }
 
-impl From<&Book> for Target {
-    fn from(book: &Book) -> Self {
-        let stage = |stage: Stage| {
-            [&book.has, &book.untagged]
-                .iter()
-                .filter_map(|stages| stages.get(&stage))
-                .map(|sum| sum.postings)
-                .sum()
-        };
+impl From<v1::TargetBalance> for Target {
+    fn from(book: v1::TargetBalance) -> Self {
         Self {
-            target: book.target.to_string(),
-            source: book.source.to_string(),
-            month: year_month(book.month),
+            target: book.target,
+            source: book.source,
+            month: book.month,
             tagged: book.tagged.into(),
-            has: book.all().into(),
+            has: book.has.into(),
             coming: book.coming.into(),
             going: book.going.into(),
             outdated: book.outdated.into(),
             parked: book.parked,
-            delivered: stage(Stage::Delivered),
-            awaiting: stage(Stage::Awaiting),
-            accepted: stage(Stage::Accepted),
-            rejected: stage(Stage::Rejected),
-            balanced: book.is_balanced(),
-            reconciled: book.is_reconciled(),
+            delivered: book.delivered,
+            awaiting: book.awaiting,
+            accepted: book.accepted,
+            rejected: book.rejected,
+            balanced: book.balanced,
+            reconciled: book.reconciled,
         }
     }
 }
@@ -99,20 +91,20 @@ pub(crate) struct Control {
     from: String,
     to: String,
     theirs: Sum,
-    ours: Sum,
+    pub(crate) ours: Sum,
     pub(crate) agrees: bool,
 }
 
-impl From<&samspor_engine::ControlSum> for Control {
-    fn from(control: &samspor_engine::ControlSum) -> Self {
+impl From<v1::ControlBalance> for Control {
+    fn from(control: v1::ControlBalance) -> Self {
         Self {
-            id: control.id.to_string(),
-            source: control.source.to_string(),
-            from: control.dates.0.to_string(),
-            to: control.dates.1.to_string(),
-            theirs: Sum { postings: control.count, ore: i128::from(control.sum.ore()) },
+            id: control.id,
+            source: control.source,
+            from: control.from_date,
+            to: control.to_date,
+            theirs: control.theirs.into(),
             ours: control.ours.into(),
-            agrees: control.agrees(),
+            agrees: control.agrees,
         }
     }
 }
@@ -180,29 +172,19 @@ struct Shown {
 }
 
 /// Prints the postings of a target in a state.
-pub(crate) fn drill(
-    read: &mut dyn Read,
-    vault: &Arc<Vault>,
-    target: &Text,
-    arguments: &Reconcile,
-) -> Result<ExitCode> {
-    let known = read.cursors()?.iter().any(|(name, _)| name == target);
-    anyhow::ensure!(
-        known,
-        "the store knows no target {target} that gets records of tags; the books of one that forwards are shown without \
-         --target, and what is parked of it by `samspor parked list`"
-    );
+pub(crate) fn drill(answers: &mut Answers, target: &Text, arguments: &Reconcile) -> Result<ExitCode> {
     let state = match arguments.state.context("--target goes with --state")? {
-        TargetState::Waiting => State::Waiting,
-        TargetState::Parked => State::Parked,
-        TargetState::Delivered => State::Stage(Stage::Delivered),
-        TargetState::Awaiting => State::Stage(Stage::Awaiting),
-        TargetState::Accepted => State::Stage(Stage::Accepted),
-        TargetState::Rejected => State::Stage(Stage::Rejected),
-        TargetState::Difference => State::Difference,
+        TargetState::Waiting => v1::TargetState::Waiting,
+        TargetState::Parked => v1::TargetState::Parked,
+        TargetState::Delivered => v1::TargetState::Delivered,
+        TargetState::Awaiting => v1::TargetState::Awaiting,
+        TargetState::Accepted => v1::TargetState::Accepted,
+        TargetState::Rejected => v1::TargetState::Rejected,
+        TargetState::Difference => v1::TargetState::Difference,
     };
-    let lines = samspor_engine::drill(read, vault, target, state, arguments.limit)?;
-    let rows: Vec<Shown> = lines.iter().map(|line| shown(line, vault)).collect();
+    let limit = i32::try_from(arguments.limit).unwrap_or(i32::MAX);
+    let question = v1::ListDifferencesRequest { target: target.to_string(), state: state.into(), limit };
+    let rows: Vec<Shown> = answers.to(question)?.lines.into_iter().map(shown).collect();
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(ExitCode::SUCCESS);
@@ -233,29 +215,43 @@ pub(crate) fn drill(
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(line: &Line, vault: &Vault) -> Shown {
-    let said = line.handed.as_ref().and_then(|handed| wording(vault, handed));
-    let (code, text) = said.map(|said| (said.code, said.text)).unwrap_or_default();
+fn shown(line: v1::DifferenceLine) -> Shown {
+    let change = match line.change() {
+        v1::RecordChange::Tag => Some(Change::Tag.word()),
+        v1::RecordChange::Untag => Some(Change::Untag.word()),
+        v1::RecordChange::Unspecified => None,
+    };
+    let stage = match line.state() {
+        v1::TargetState::Delivered => Some(Stage::Delivered),
+        v1::TargetState::Awaiting => Some(Stage::Awaiting),
+        v1::TargetState::Accepted => Some(Stage::Accepted),
+        v1::TargetState::Rejected => Some(Stage::Rejected),
+        _ => None,
+    };
+    let parked = line.parked.as_ref().map(|why| match why {
+        Parked::Refused(why) => refused(why),
+        Parked::ClosedMonth(_) => CLOSED.to_owned(),
+    });
     Shown {
-        source: line.source.to_string(),
-        posting: line.posting.to_string(),
-        date: line.date.to_string(),
-        ore: line.amount.ore().into(),
-        tagged: line.is_tagged,
-        revision: line.handed.as_ref().map(|handed| handed.revision),
-        change: line.handed.as_ref().map(|handed| handed.change.word()),
-        state: line.stage().map(Stage::word),
-        receipt_at: line.receipt_given().map(|at| at.to_string()),
-        code: code.map(|code| code.to_string()),
-        text,
-        parked: line.parked.as_ref().map(why),
+        ore: ore(&line.amount),
+        tagged: line.tagged,
+        revision: line.revision,
+        change,
+        state: stage.map(Stage::word),
+        parked,
+        source: line.source,
+        posting: line.posting,
+        date: line.date,
+        receipt_at: line.receipt_at,
+        code: line.code,
+        text: line.text,
     }
 }
 
-/// Why a record is parked, in words.
-pub(crate) fn why(why: &Why) -> String {
-    match why {
-        Why::ClosedMonth => "its month is closed".into(),
-        Why::Refused(tries, why) => format!("refused {tries} times: {why}"),
-    }
+/// Why a record of a closed month is parked.
+pub(crate) const CLOSED: &str = "its month is closed";
+
+/// Why a record is parked that was refused, in words.
+pub(crate) fn refused(why: &v1::RefusedRecord) -> String {
+    format!("refused {} times: {}", why.tries, why.reason)
 }

@@ -107,6 +107,18 @@ pub(crate) enum Command {
         action: crate::keys::Action,
     },
 
+    /// Let the running gateway take nothing more in, and finish what it has.
+    ///
+    /// Every source waits, and callers that send messages are told to come later; what registrars put is taken. Postings are
+    /// decided and records delivered on. It ends when nothing is left but what targets wait for that are paused or down, and says
+    /// which. Interrupted, the gateway drains on; `--cancel` or a restart ends that.
+    #[command(
+        after_help = "Exit code: 0 where nothing is left; 6 where only targets that are paused or down are to get records, or \
+        the gateway cannot be reached; 2 where the configuration is faulty; 1 otherwise.\n\n\
+        Example: samspor drain --config gateway.toml && systemctl stop samspor"
+    )]
+    Drain(Drain),
+
     /// Make the running gateway read its configuration again.
     ///
     /// It takes all of it or nothing. New sources and targets start, those that are gone end, those whose settings changed
@@ -197,7 +209,8 @@ pub(crate) enum Command {
     /// Say why a posting is or is not tagged, step by step.
     ///
     /// Prints its state as `replay` does, then whose it is (by which facts, without showing a number), each consent and
-    /// whether it covers, each enrolment and why it won or lost, the rules, and what the feed said when and why.
+    /// whether it covers, each enrolment and why it won or lost, the rules, and what the feed said when and why. It asks the
+    /// running gateway; where none listens it reads the store.
     #[command(after_help = "Exit code: 0; 4 if the posting is not known.\n\n\
         Example: samspor explain --config gateway.toml opus 2026-000123-1 --as-of 2026-04-01T00:00:00Z")]
     Explain(Explain),
@@ -213,7 +226,8 @@ pub(crate) enum Command {
     /// A posting that is split between areas lies whole on the account that it was booked on. For each part that another
     /// area bears there are two lines: one takes it off where it was booked, one puts it on the account that the
     /// configuration names for that area. One voucher a month and solution; each balances. It is a proposal: nothing is
-    /// sent, nothing of it is kept, and asked again it says what is right then. With `--moves` it writes a voucher of a list
+    /// sent, nothing of it is kept, and asked again it says what is right then. It reads the store's files, beside the gateway if that
+    /// runs. With `--moves` it writes a voucher of a list
     /// of moves, such as the redistribution of a year that was decided. `docs/vouchers.md` says more.
     #[command(
         after_help = "Exit code: 0, also where there is nothing to correct; 2 where the configuration is faulty or \
@@ -262,11 +276,18 @@ pub(crate) enum Command {
         Example: samspor conflicts settle --config gateway.toml --id I-2026-17 < numbers.txt")]
     Conflicts(Conflicts),
 
-    /// Prove the audit log whole.
+    /// Prove the audit log whole, and show who did what and who looked at whom.
     Audit {
         /// What to do.
         #[command(subcommand)]
         action: crate::audit::Action,
+    },
+
+    /// Show what is held on one citizen, and prove that a withdrawal was carried out.
+    Citizen {
+        /// What to do.
+        #[command(subcommand)]
+        action: crate::citizen::Action,
     },
 
     /// Print a script that completes this command's words in a shell.
@@ -298,14 +319,25 @@ pub(crate) struct Status {
     pub(crate) watch: bool,
 }
 
+/// How `drain` drains.
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// Take in again instead.
+    #[arg(long)]
+    pub(crate) cancel: bool,
+}
+
 /// What is paused or resumed.
 #[derive(Debug, Args)]
 pub(crate) struct Component {
     /// What it is.
     #[arg(value_enum)]
     pub(crate) kind: ComponentKind,
-    /// Its name in the configuration.
-    pub(crate) name: Text,
+    /// Its name in the configuration; readers of the feed have none.
+    #[arg(required_if_eq_any([("kind", "source"), ("kind", "target")]))]
+    pub(crate) name: Option<Text>,
     #[command(flatten)]
     pub(crate) configured: Configured,
 }
@@ -317,11 +349,25 @@ pub(crate) enum ComponentKind {
     Source,
     /// Where records go.
     Target,
+    /// Readers that take the feed themselves, all of them.
+    Feed,
 }
 
 /// What `targets` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TargetsAction {
+    /// Let a target get the newest record of every posting again, from a point of the feed on.
+    ///
+    /// For a receiver that lost its last days. The records have the revisions and message ids that they had, so a receiver that
+    /// keeps the highest revision of each posting may well get more again than it lost. Receipts of what comes again are awaited
+    /// anew. Where postings were purged since that point, it can only begin at the beginning.
+    #[command(
+        group(clap::ArgGroup::new("from").required(true)),
+        after_help = "Exit code: 0; 1 where the target is not known or cannot get records again from there, or the gateway \
+        cannot be reached; 2 where the configuration is faulty.\n\n\
+        Example: samspor targets replay ledger --config gateway.toml --from-time 2026-03-11T00:00:00Z"
+    )]
+    Replay(TargetsReplay),
     /// Forget a target that is no longer configured.
     ///
     /// Its place in the feed, what it has, its receipts and what is parked of it are gone for good, and so are its lines in
@@ -332,6 +378,24 @@ pub(crate) enum TargetsAction {
         Example: samspor targets forget old-ledger --config gateway.toml"
     )]
     Forget(TargetsForget),
+}
+
+/// Which target gets records again, and from where.
+#[derive(Debug, Args)]
+pub(crate) struct TargetsReplay {
+    /// Its name.
+    pub(crate) name: Text,
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// From what was registered then: RFC 3339, without an offset Danish time.
+    #[arg(long, value_name = "INSTANT", group = "from")]
+    pub(crate) from_time: Option<String>,
+    /// From the first record of the feed.
+    #[arg(long, group = "from")]
+    pub(crate) from_beginning: bool,
+    /// From a cursor that a reader of the feed was given.
+    #[arg(long, value_name = "CURSOR", group = "from")]
+    pub(crate) from_cursor: Option<String>,
 }
 
 /// Which target is forgotten.
@@ -422,7 +486,7 @@ pub(crate) struct Reconcile {
     /// List what came in of what this control total counts, by day and by posting, instead of the balance.
     #[arg(long, value_name = "ID", conflicts_with_all = ["target", "state"])]
     pub(crate) control: Option<Text>,
-    /// How many postings at most.
+    /// How many postings at most, up to 10000.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,
     /// Print JSON, with sums in øre as texts.

@@ -1,5 +1,6 @@
 //! `samspor conflicts`: consents whose references cannot all be one person's, and how somebody settles who is who.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,16 +8,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets::NOTHING};
 use samspor_domain::Cpr;
-use samspor_engine::{Conflict, Tie};
 use samspor_grpc::client::RegistryServiceClient;
 use samspor_grpc::v1;
 use serde_json::{Value, json};
 
+use crate::answers::Answers;
 use crate::cli::{Configured, Conflicts, ConflictsAction, ConflictsSettle};
 use crate::config::Config;
-use crate::{config, gateway, open};
+use crate::{config, gateway};
 
-/// Facts of one conflict that the table shows; the JSON has all.
+/// Facts of one conflict that the table shows; the JSON has the first hundred.
 const SHOWN: usize = 10;
 
 /// Lists conflicts, or settles one.
@@ -33,8 +34,16 @@ fn list(configured: &Configured, arguments: &Conflicts) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
-    let conflicts = samspor_engine::conflicts(&mut reader, &vault)?;
+    let mut answers = Answers::of(&config, arguments.data_dir.as_deref())?;
+    let (mut conflicts, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let page = answers.to(v1::ListIdentityConflictsRequest { page_size: 0, page_token })?;
+        conflicts.extend(page.conflicts);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
     if arguments.json {
         let shown: Vec<Value> = conflicts.iter().map(as_json).collect();
         println!("{}", serde_json::to_string_pretty(&shown)?);
@@ -43,32 +52,62 @@ fn list(configured: &Configured, arguments: &Conflicts) -> Result<ExitCode> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(["consent", "references", "tied by"]);
     for conflict in &conflicts {
-        let references = conflict.references.iter().map(|(form, count)| format!("{count} {form}"));
-        let mut facts: Vec<String> = conflict.facts.iter().take(SHOWN).map(Tie::to_string).collect();
-        if conflict.facts.len() > SHOWN {
-            facts.push(format!("and {} more", conflict.facts.len() - SHOWN));
+        let references = conflict.references.iter();
+        let references = references.map(|of| format!("{} {}", of.count, form(of.form())));
+        let mut facts: Vec<String> = conflict.facts.iter().take(SHOWN).map(told).collect();
+        let more = usize::try_from(conflict.fact_count).unwrap_or_default().saturating_sub(SHOWN);
+        if more > 0 {
+            facts.push(format!("and {more} more"));
         }
         let references = references.collect::<Vec<_>>().join(", ");
-        table.add_row([conflict.consent.to_string(), references, facts.join(", ")]);
+        table.add_row([conflict.consent.clone(), references, facts.join(", ")]);
     }
     println!("{}", table.trim_fmt());
     println!("\n{} in identity conflict; nothing is tagged by them", conflicts.len());
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(conflict: &Conflict) -> Value {
-    let fact = |tie: &Tie| {
-        let mut fact = json!({"kind": tie.kind.word(), "id": tie.id.as_str()});
-        if let Some(source) = &tie.source {
+fn as_json(conflict: &v1::IdentityConflict) -> Value {
+    let fact = |name: &v1::FactName| {
+        let mut fact = json!({"kind": kind(name.kind()), "id": name.id});
+        if let Some(source) = &name.system {
             fact["source"] = source.as_str().into();
         }
         fact
     };
+    let references: BTreeMap<&str, i32> =
+        conflict.references.iter().map(|of| (form(of.form()), of.count)).collect();
     json!({
-        "consent": conflict.consent.as_str(),
-        "references": conflict.references,
+        "consent": conflict.consent,
+        "references": references,
         "facts": conflict.facts.iter().map(fact).collect::<Vec<_>>(),
     })
+}
+
+/// `case J-77 of dubu`, `identity I-1`.
+fn told(name: &v1::FactName) -> String {
+    let of = name.system.as_ref().map(|source| format!(" of {source}")).unwrap_or_default();
+    format!("{} {}{of}", kind(name.kind()), name.id)
+}
+
+fn kind(kind: v1::FactKind) -> &'static str {
+    match kind {
+        v1::FactKind::Case => "case",
+        v1::FactKind::Grant => "grant",
+        v1::FactKind::Identity => "identity",
+        _ => "fact",
+    }
+}
+
+fn form(form: v1::ReferenceForm) -> &'static str {
+    match form {
+        v1::ReferenceForm::Cpr => "cpr",
+        v1::ReferenceForm::Uuid => "uuid",
+        v1::ReferenceForm::CaseId => "case",
+        v1::ReferenceForm::GrantId => "grant",
+        v1::ReferenceForm::PersonId => "id",
+        v1::ReferenceForm::Unspecified => "other",
+    }
 }
 
 fn settle(arguments: &ConflictsSettle) -> Result<ExitCode> {

@@ -1,18 +1,16 @@
 //! What `samspor reconcile --control` shows: what came in of what a control total counts, by day and by posting.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use samspor_domain::Text;
-use samspor_domain::store::Read;
-use samspor_engine::control_lines;
-use samspor_vault::Vault;
+use samspor_grpc::v1;
 use serde::Serialize;
 
+use crate::answers::Answers;
 use crate::books::{Control, controls};
 use crate::cli::Reconcile;
-use crate::reconcile::{Sum, UNBALANCED, as_text, kroner, table};
+use crate::reconcile::{Sum, UNBALANCED, as_text, kroner, ore, table};
 
 /// What stands behind a control total.
 #[derive(Debug, Serialize)]
@@ -41,23 +39,19 @@ struct Posting {
 }
 
 /// Prints what came in of what a control total counts. Its exit code says whether that is the same.
-pub(crate) fn show(
-    read: &mut dyn Read,
-    vault: &Arc<Vault>,
-    id: &Text,
-    arguments: &Reconcile,
-) -> Result<ExitCode> {
-    let found = control_lines(read, vault, id, arguments.limit)?;
-    let found = found.with_context(|| format!("the store knows no control total {id}"))?;
-    let days = found.days.iter().map(|day| Day { date: day.date.to_string(), ours: day.sum.into() });
-    let postings = found.lines.iter().map(|line| Posting {
-        posting: line.posting.to_string(),
-        date: line.date.to_string(),
-        ore: line.amount.ore().into(),
-        tagged: line.is_tagged,
+pub(crate) fn show(answers: &mut Answers, id: &Text, arguments: &Reconcile) -> Result<ExitCode> {
+    let limit = i32::try_from(arguments.limit).unwrap_or(i32::MAX);
+    let found = answers.to(v1::ListControlLinesRequest { id: id.to_string(), limit })?;
+    let days = found.days.into_iter().map(|day| Day { date: day.date, ours: day.ours.into() });
+    let postings = found.lines.into_iter().map(|line| Posting {
+        posting: line.posting,
+        date: line.date,
+        ore: ore(&line.amount),
+        tagged: line.tagged,
     });
-    let code = if found.total.agrees() { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) };
-    let control_total = Control::from(&found.total);
+    let control_total = Control::from(found.control_total.unwrap_or_default());
+    let code = if control_total.agrees { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) };
+    let came_in = control_total.ours.postings;
     let shown = Shown { control_total, days: days.collect(), postings: postings.collect() };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&shown)?);
@@ -77,7 +71,7 @@ pub(crate) fn show(
         by_posting.add_row([posting.posting.clone(), posting.date.clone(), tagged, kroner(posting.ore)]);
     }
     println!("{}\n\n{}", by_day.trim_fmt(), by_posting.trim_fmt());
-    let missing = found.total.ours.postings - i64::try_from(postings.len()).unwrap_or(i64::MAX);
+    let missing = came_in - i64::try_from(postings.len()).unwrap_or(i64::MAX);
     if postings.len() == arguments.limit {
         println!("\nThere may be more; --limit shows them.");
     } else if missing > 0 {

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use samspor_engine::{Said, explain};
-use samspor_formats::json;
+use samspor_grpc::v1::ExplainPostingRequest;
 
+use crate::answers::Answers;
 use crate::cli::Explain;
-use crate::{config, open, recording};
+use crate::{config, recording};
 
 /// The posting is not known.
 const UNKNOWN: u8 = 4;
@@ -20,16 +20,22 @@ pub(crate) fn run(arguments: &Explain) -> Result<ExitCode> {
     };
     let as_of = arguments.as_of.as_deref().map(recording::instant).transpose();
     let as_of = as_of.context("--as-of is not an instant, such as 2026-03-15T06:00:00Z")?;
-    let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
-    let (source, posting) = (&arguments.source, &arguments.posting);
-    let Some(explanation) = explain(&mut reader, vault, &config.charts, source, posting, as_of)? else {
-        let when = if as_of.is_some() { "was not known then" } else { "is not known" };
-        eprintln!("posting {posting} of source {source} {when}");
-        return Ok(ExitCode::from(UNKNOWN));
+    let question = ExplainPostingRequest {
+        source: arguments.source.to_string(),
+        posting: arguments.posting.to_string(),
+        as_of: as_of.map(|instant| instant.to_string()),
     };
-    match &explanation.said {
-        Said::Answer(answer) => println!("{}", json::state(source.as_str(), posting.as_str(), answer)),
-        Said::Erased => println!("erased: a consent ended, and what was said under it is gone"),
+    let explanation = match Answers::of(&config, arguments.data_dir.as_deref())?.find(question)? {
+        Ok(explanation) => explanation,
+        Err(unknown) => {
+            eprintln!("{}", unknown.message());
+            return Ok(ExitCode::from(UNKNOWN));
+        }
+    };
+    if explanation.erased {
+        println!("erased: a consent ended, and what was said under it is gone");
+    } else {
+        println!("{}", explanation.state);
     }
     for step in &explanation.steps {
         println!("\n{}", step.heading);

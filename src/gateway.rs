@@ -9,21 +9,22 @@ use secrecy::ExposeSecret;
 
 use crate::config::Config;
 
+/// Where the gateway listens, as `[client]` and `[grpc]` say; none where neither does.
+pub(crate) fn url(config: &Config) -> Option<String> {
+    let of_grpc = || {
+        let grpc = config.grpc.as_ref()?;
+        let has_tls = grpc.door.as_ref().is_some_and(|door| door.tls.is_some());
+        Some(format!("{}://{}", if has_tls { "https" } else { "http" }, grpc.listen))
+    };
+    config.client.url.clone().or_else(of_grpc)
+}
+
 /// Connects, as `[client]` says.
 pub(crate) async fn connect(config: &Config) -> Result<Way> {
     let client = &config.client;
-    let url = match (&client.url, &config.grpc) {
-        (Some(url), _) => url.clone(),
-        (None, Some(grpc)) => {
-            let has_tls = grpc.door.as_ref().is_some_and(|door| door.tls.is_some());
-            format!("{}://{}", if has_tls { "https" } else { "http" }, grpc.listen)
-        }
-        (None, None) => {
-            return Err(anyhow!(
-                "the configuration has neither [grpc] nor a `url` in [client], which are the way to the running gateway"
-            ));
-        }
-    };
+    let url = url(config).context(
+        "the configuration has neither [grpc] nor a `url` in [client], which are the way to the running gateway",
+    )?;
     let read = |path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("cannot read the file {}", path.display()))
     };

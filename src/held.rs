@@ -7,9 +7,10 @@ use samspor_grpc::client::ChangeServiceClient;
 use samspor_grpc::v1;
 use serde_json::json;
 
+use crate::answers::Answers;
 use crate::cli::{HeldAction, HeldList, HeldRelease};
-use crate::reconcile::{kroner, table, year_month};
-use crate::{config, gateway, open};
+use crate::reconcile::{kroner, ore, table};
+use crate::{config, gateway};
 
 pub(crate) fn run(action: &HeldAction) -> Result<ExitCode> {
     match action {
@@ -23,32 +24,9 @@ fn list(arguments: &HeldList) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (mut reader, vault) = open::existing(&config, None)?;
-    let held = samspor_engine::held(&mut reader, &vault)?;
+    let held = Answers::of(&config, None)?.to(v1::ListHeldChangesRequest {})?.changes;
     if arguments.json {
-        let shown: Vec<_> = held
-            .iter()
-            .map(|held| {
-                let preview = held.preview.iter().map(|shift| {
-                    json!({
-                        "month": year_month(shift.month),
-                        "from": shift.from,
-                        "to": shift.to,
-                        "postings": shift.postings,
-                        "ore": shift.ore.to_string(),
-                    })
-                });
-                json!({
-                    "number": held.fact.0,
-                    "kind": held.kind.word(),
-                    "id": held.id.as_ref().map(|id| id.as_str()),
-                    "version": held.version,
-                    "since": held.since.to_string(),
-                    "weighing": !held.is_held,
-                    "preview": preview.collect::<Vec<_>>(),
-                })
-            })
-            .collect();
+        let shown: Vec<_> = held.iter().map(as_json).collect();
         println!("{}", serde_json::to_string_pretty(&shown)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -56,28 +34,46 @@ fn list(arguments: &HeldList) -> Result<ExitCode> {
         println!("Nothing is held.");
     }
     for held in &held {
-        let id = held.id.as_ref().map_or("(erased)", |id| id.as_str());
-        let state = if held.is_held { "held" } else { "still weighed" };
-        println!(
-            "{}: {} {id} version {}, {state} since {}",
-            held.fact.0, held.kind, held.version, held.since
-        );
+        let v1::HeldChange { number, kind, version, since, .. } = held;
+        let id = if held.id.is_empty() { "(erased)" } else { &held.id };
+        let state = if held.weighing { "still weighed" } else { "held" };
+        println!("{number}: {kind} {id} version {version}, {state} since {since}");
         let mut shown = table(["posted", "from", "to", "postings", "kr."].into_iter(), 3);
         for shift in &held.preview {
-            let texts = [year_month(shift.month), shift.from.clone(), shift.to.clone()];
-            shown.add_row(texts.into_iter().chain([shift.postings.to_string(), kroner(shift.ore)]));
+            let texts = [shift.month.clone(), shift.from.clone(), shift.to.clone()];
+            let numbers = [shift.postings.to_string(), kroner(ore(&shift.amount))];
+            shown.add_row(texts.into_iter().chain(numbers));
         }
         println!("{}\n", shown.trim_fmt());
-        if held.is_held {
+        if !held.weighing {
             println!(
-                "To let it happen: samspor held release --config {} --number {} --fact-version {}\n",
+                "To let it happen: samspor held release --config {} --number {number} --fact-version {version}\n",
                 arguments.configured.config.display(),
-                held.fact.0,
-                held.version
             );
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(held: &v1::HeldChange) -> serde_json::Value {
+    let preview = held.preview.iter().map(|shift| {
+        json!({
+            "month": shift.month,
+            "from": shift.from,
+            "to": shift.to,
+            "postings": shift.postings,
+            "ore": ore(&shift.amount).to_string(),
+        })
+    });
+    json!({
+        "number": held.number,
+        "kind": held.kind,
+        "id": Some(&held.id).filter(|id| !id.is_empty()),
+        "version": held.version,
+        "since": held.since,
+        "weighing": held.weighing,
+        "preview": preview.collect::<Vec<_>>(),
+    })
 }
 
 fn release(arguments: &HeldRelease) -> Result<ExitCode> {

@@ -1,10 +1,10 @@
 //! What `samspor reconcile` shows of targets that forward.
 
 use comfy_table::Table;
-use samspor_engine::LineBook;
+use samspor_grpc::v1;
 use serde::Serialize;
 
-use crate::reconcile::{self, Sum, kroner, verdict, year_month};
+use crate::reconcile::{self, Sum, kroner, verdict};
 
 /// What became of a month's postings that arrived for a target since it began to forward.
 #[derive(Debug, Serialize)]
@@ -20,18 +20,18 @@ pub(crate) struct Line {
     pub(crate) balanced: bool,
 }
 
-impl From<&LineBook> for Line {
-    fn from(book: &LineBook) -> Self {
+impl From<v1::ForwardingBalance> for Line {
+    fn from(book: v1::ForwardingBalance) -> Self {
         Self {
-            target: book.target.to_string(),
-            source: book.source.to_string(),
-            month: year_month(book.month),
+            target: book.target,
+            source: book.source,
+            month: book.month,
             arrived: book.arrived.into(),
-            forwarded: book.passed.into(),
-            tag_left_out: book.left_out.into(),
+            forwarded: book.forwarded.into(),
+            tag_left_out: book.tag_left_out.into(),
             waiting: book.waiting.into(),
             parked: book.parked.into(),
-            balanced: book.is_balanced(),
+            balanced: book.balanced,
         }
     }
 }

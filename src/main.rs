@@ -1,15 +1,17 @@
 //! The gateway's binary: the command line, the configuration, and what wires the adapters together.
 
-mod admin;
+mod answers;
 mod appended;
 mod audit;
 mod backup;
 mod books;
 mod check;
+mod citizen;
 mod cli;
 mod config;
 mod conflicts;
 mod control;
+mod drain;
 mod explain;
 mod gateway;
 mod held;
@@ -17,7 +19,9 @@ mod keys;
 mod lines;
 mod mapping;
 mod open;
+mod operations;
 mod parked;
+mod pause;
 mod quarantine;
 mod reconcile;
 mod record;
@@ -26,6 +30,7 @@ mod reload;
 mod replay;
 mod serve;
 mod status;
+mod targets;
 mod topology;
 mod traces;
 mod vouchers;
@@ -74,11 +79,14 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Keys { action } => keys::run(&action),
         Command::Audit { action } => audit::run(&action),
+        Command::Citizen { action } => citizen::run(&action),
         Command::Status(arguments) => status::run(&arguments),
-        Command::Targets { action: cli::TargetsAction::Forget(arguments) } => admin::forget(&arguments),
-        Command::Pause(arguments) => admin::pause(&arguments, true),
-        Command::Resume(arguments) => admin::pause(&arguments, false),
-        Command::Reload(arguments) => admin::reload(&arguments),
+        Command::Targets { action: cli::TargetsAction::Forget(arguments) } => targets::forget(&arguments),
+        Command::Targets { action: cli::TargetsAction::Replay(arguments) } => targets::replay(&arguments),
+        Command::Drain(arguments) => drain::run(&arguments),
+        Command::Pause(arguments) => pause::pause(&arguments, true),
+        Command::Resume(arguments) => pause::pause(&arguments, false),
+        Command::Reload(arguments) => operations::reload(&arguments),
         Command::Backup(arguments) => backup::make(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Completions { shell } => {

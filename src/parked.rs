@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use samspor_domain::store::{PostingNo, Read};
-use samspor_domain::{Parked, ReadForward as _, Text, Why};
-use samspor_grpc::client::DeliveryServiceClient;
+use anyhow::{Result, bail};
+use samspor_grpc::client::TargetsServiceClient;
 use samspor_grpc::v1;
+use samspor_grpc::v1::parked_record::Why;
 use serde_json::json;
 
-use crate::books::why;
+use crate::answers::Answers;
 use crate::cli::{ParkedAction, ParkedList, ParkedRelease};
 use crate::reconcile::table;
-use crate::{config, gateway, open};
+use crate::{books, config, gateway};
+
+/// Records that are asked for at a time at most.
+const PAGE: usize = 1_000;
 
 pub(crate) fn run(action: &ParkedAction) -> Result<ExitCode> {
     match action {
@@ -26,58 +28,66 @@ fn list(arguments: &ParkedList) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (mut reader, _) = open::existing(&config, None)?;
-    let names: std::collections::BTreeMap<_, _> = reader.sources()?.into_iter().collect();
-    let lines = reader.forwardings()?.into_iter().map(|line| line.target);
-    let mut targets: Vec<Text> = reader.cursors()?.into_iter().map(|(name, _)| name).chain(lines).collect();
-    targets.sort();
+    let mut answers = Answers::of(&config, None)?;
+    let targets = answers.to(v1::ListTargetsRequest {})?.targets.into_iter().map(|target| target.target);
     let (mut rows, mut more) = (Vec::new(), false);
-    for target in targets.iter().filter(|name| arguments.target.as_ref().is_none_or(|one| one == *name)) {
-        let mut page = reader.parked(target, PostingNo::default(), arguments.limit + 1)?;
-        more |= page.len() > arguments.limit;
-        page.truncate(arguments.limit);
-        for parked in page {
-            let posting = reader.posting(parked.posting)?.context("what is parked has a posting")?;
-            let source = names.get(&posting.source).map(ToString::to_string).unwrap_or_default();
-            rows.push((parked, source, posting.posting.id, posting.posting.date));
+    for target in targets.filter(|name| arguments.target.as_ref().is_none_or(|one| one.as_str() == name)) {
+        let (mut page_token, mut left) = (String::new(), arguments.limit);
+        while left > 0 {
+            let page_size = i32::try_from(left.min(PAGE))?;
+            let question = v1::ListParkedRequest { target: target.clone(), page_size, page_token };
+            let page = answers.to(question)?;
+            left = left.saturating_sub(page.records.len());
+            rows.extend(page.records.into_iter().map(|record| (target.clone(), record)));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+            more |= left == 0;
         }
     }
     if arguments.json {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|(parked, source, posting, date)| {
-                json!({
-                    "target": parked.target.as_str(),
-                    "source": source,
-                    "posting": posting.as_str(),
-                    "date": date.to_string(),
-                    "since": parked.since.to_string(),
-                    "why": why(&parked.why),
-                    "released": parked.is_released,
-                })
-            })
-            .collect();
+        let rows: Vec<_> = rows.iter().map(|(target, record)| as_json(target, record)).collect();
         println!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = table(["target", "source", "posting", "date", "since", "why"].into_iter(), usize::MAX);
-    for (parked, source, posting, date) in &rows {
-        let cells = [parked.target.to_string(), source.clone(), posting.to_string(), date.to_string()];
-        shown.add_row(cells.into_iter().chain([parked.since.to_string(), state(parked)]));
+    for (target, record) in &rows {
+        let v1::ParkedRecord { source, posting, date, since, .. } = record;
+        shown.add_row([target, source, posting, date, since, &state(record)]);
     }
     println!("{}\n\n{} shown", shown.trim_fmt(), rows.len());
     if more {
         println!("There are more; --limit shows them.");
     }
-    if rows.iter().any(|(parked, ..)| matches!(parked.why, Why::Refused(..))) {
+    if rows.iter().any(|(_, record)| matches!(record.why, Some(Why::Refused(_)))) {
         println!("When the receiver takes them, `samspor parked release --target NAME` tries them again.");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn state(parked: &Parked) -> String {
-    let again = if parked.is_released { "; is tried again" } else { "" };
-    format!("{}{again}", why(&parked.why))
+fn as_json(target: &str, record: &v1::ParkedRecord) -> serde_json::Value {
+    json!({
+        "target": target,
+        "source": record.source,
+        "posting": record.posting,
+        "date": record.date,
+        "since": record.since,
+        "why": why(record),
+        "released": record.released,
+    })
+}
+
+fn state(record: &v1::ParkedRecord) -> String {
+    let again = if record.released { "; is tried again" } else { "" };
+    format!("{}{again}", why(record))
+}
+
+fn why(record: &v1::ParkedRecord) -> String {
+    match &record.why {
+        Some(Why::Refused(refused)) => books::refused(refused),
+        Some(Why::ClosedMonth(_)) | None => books::CLOSED.into(),
+    }
 }
 
 fn release(arguments: &ParkedRelease) -> Result<ExitCode> {
@@ -94,8 +104,8 @@ fn release(arguments: &ParkedRelease) -> Result<ExitCode> {
     };
     let request = v1::ReleaseParkedRequest { target: arguments.target.to_string(), posting };
     let released = gateway::runtime()?.block_on(async {
-        let mut delivery = DeliveryServiceClient::new(gateway::connect(&config).await?);
-        let answer = delivery.release_parked(request).await;
+        let mut targets = TargetsServiceClient::new(gateway::connect(&config).await?);
+        let answer = targets.release_parked(request).await;
         let answer = answer.map_err(|status| gateway::refused(&status))?;
         anyhow::Ok(answer.into_inner().released)
     })?;

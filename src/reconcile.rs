@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
-use samspor_domain::store::{Month, Outcome, Read};
-use samspor_domain::{SourceName, Untagged};
-use samspor_vault::Vault;
+use samspor_domain::Untagged;
+use samspor_domain::store::Outcome;
+use samspor_grpc::v1;
 use serde::Serialize;
 
+use crate::answers::Answers;
 use crate::cli::Reconcile;
-use crate::{books, config, control, lines, open};
+use crate::{books, config, control, lines};
 
 /// Something does not balance.
 pub(crate) const UNBALANCED: u8 = 5;
@@ -23,14 +23,14 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
         Ok(config) => config,
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
-    let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
+    let mut answers = Answers::of(&config, arguments.data_dir.as_deref())?;
     if let Some(target) = &arguments.target {
-        return books::drill(&mut reader, &vault, target, arguments);
+        return books::drill(&mut answers, target, arguments);
     }
     if let Some(id) = &arguments.control {
-        return control::show(&mut reader, &vault, id, arguments);
+        return control::show(&mut answers, id, arguments);
     }
-    let sheet = Sheet::read(&mut reader, &vault)?;
+    let sheet = Sheet::from(answers.to(v1::GetBalanceRequest {})?);
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&sheet)?);
     } else {
@@ -38,9 +38,6 @@ pub(crate) fn run(arguments: &Reconcile) -> Result<ExitCode> {
     }
     Ok(if sheet.balanced { ExitCode::SUCCESS } else { ExitCode::from(UNBALANCED) })
 }
-
-/// What is no part of the sum of what items became: their number, the messages that held them, and fields in them.
-const APART: [&str; 3] = [Outcome::Message.word(), Outcome::Received.word(), Outcome::IgnoredField.word()];
 
 /// The balance sheet.
 #[derive(Debug, Serialize)]
@@ -60,7 +57,7 @@ struct Items {
     source: String,
     month: String,
     /// By the words of [`Outcome`].
-    outcomes: BTreeMap<&'static str, i64>,
+    outcomes: BTreeMap<String, i64>,
     balanced: bool,
 }
 
@@ -72,7 +69,7 @@ struct Postings {
     all: Sum,
     tagged: Sum,
     /// By reason.
-    untagged: BTreeMap<&'static str, Sum>,
+    untagged: BTreeMap<String, Sum>,
     balanced: bool,
 }
 
@@ -84,10 +81,15 @@ pub(crate) struct Sum {
     pub(crate) ore: i128,
 }
 
-impl From<samspor_domain::Sum> for Sum {
-    fn from(sum: samspor_domain::Sum) -> Self {
-        Self { postings: sum.postings, ore: sum.ore() }
+impl From<Option<v1::PostingSum>> for Sum {
+    fn from(sum: Option<v1::PostingSum>) -> Self {
+        sum.map(|sum| Self { postings: sum.postings, ore: ore(&sum.amount) }).unwrap_or_default()
     }
+}
+
+/// The øre of a sum that the gateway wrote.
+pub(crate) fn ore(kroner: &str) -> i128 {
+    samspor_grpc::ore(kroner).unwrap_or_default()
 }
 
 /// Sums may exceed what a JSON number holds exactly.
@@ -95,71 +97,34 @@ pub(crate) fn as_text<S: serde::Serializer>(ore: &i128, to: S) -> Result<S::Ok, 
     to.collect_str(ore)
 }
 
-impl Sum {
-    fn plus(self, other: Self) -> Self {
-        Self { postings: self.postings + other.postings, ore: self.ore + other.ore }
+impl From<v1::GetBalanceResponse> for Sheet {
+    fn from(balance: v1::GetBalanceResponse) -> Self {
+        let items = balance.items.into_iter().map(|row| Items {
+            source: row.source,
+            month: row.month,
+            outcomes: row.outcomes.into_iter().map(|of| (of.outcome, of.items)).collect(),
+            balanced: row.balanced,
+        });
+        let postings = balance.postings.into_iter().map(|row| Postings {
+            source: row.source,
+            month: row.month,
+            all: row.all.into(),
+            tagged: row.tagged.into(),
+            untagged: row.untagged.into_iter().map(|of| (of.reason, of.sum.into())).collect(),
+            balanced: row.balanced,
+        });
+        Self {
+            balanced: balance.balanced,
+            items: items.collect(),
+            postings: postings.collect(),
+            targets: balance.targets.into_iter().map(books::Target::from).collect(),
+            lines: balance.lines.into_iter().map(lines::Line::from).collect(),
+            control_totals: balance.control_totals.into_iter().map(books::Control::from).collect(),
+        }
     }
 }
 
 impl Sheet {
-    fn read(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Self> {
-        let names: BTreeMap<_, SourceName> = read.sources()?.into_iter().collect();
-        let name = |no| names.get(&no).map(ToString::to_string).unwrap_or_default();
-
-        let mut items: BTreeMap<(String, Month), BTreeMap<&'static str, i64>> = BTreeMap::new();
-        for count in read.counts()? {
-            *items
-                .entry((name(count.source), count.month))
-                .or_default()
-                .entry(count.outcome.word())
-                .or_default() += count.items;
-        }
-        let items: Vec<Items> = items
-            .into_iter()
-            .map(|((source, month), outcomes)| {
-                let received = outcomes.get(Outcome::Received.word()).copied().unwrap_or(0);
-                let others = outcomes.iter().filter(|(word, _)| !APART.contains(word));
-                let balanced = received == others.map(|(_, items)| items).sum::<i64>();
-                Items { source, month: year_month(month), outcomes, balanced }
-            })
-            .collect();
-
-        let mut postings: BTreeMap<(String, Month), Postings> = BTreeMap::new();
-        for balance in read.balances()? {
-            let source = name(balance.source);
-            let entry = postings.entry((source.clone(), balance.month)).or_insert_with(|| Postings {
-                source,
-                month: year_month(balance.month),
-                all: Sum::default(),
-                tagged: Sum::default(),
-                untagged: BTreeMap::new(),
-                balanced: false,
-            });
-            let sum = Sum::from(balance.sum);
-            match balance.standing {
-                None => entry.all = sum,
-                Some(None) => entry.tagged = sum,
-                Some(Some(reason)) => {
-                    entry.untagged.insert(reason.word(), sum);
-                }
-            }
-        }
-        let mut postings: Vec<Postings> = postings.into_values().collect();
-        for row in &mut postings {
-            row.balanced = row.untagged.values().fold(row.tagged, |sum, one| sum.plus(*one)) == row.all;
-        }
-        let engine = samspor_engine::books(read, vault)?;
-        let targets: Vec<books::Target> = engine.targets.iter().map(books::Target::from).collect();
-        let lines: Vec<lines::Line> = engine.lines.iter().map(lines::Line::from).collect();
-        let control_totals: Vec<books::Control> = engine.controls.iter().map(books::Control::from).collect();
-        let balanced = items.iter().all(|row| row.balanced)
-            && postings.iter().all(|row| row.balanced)
-            && targets.iter().all(|row| row.balanced)
-            && lines.iter().all(|row| row.balanced)
-            && control_totals.iter().all(|row| row.agrees);
-        Ok(Self { balanced, items, postings, targets, lines, control_totals })
-    }
-
     fn tables(&self) -> String {
         let mut items =
             table(["source", "arrived"].into_iter().chain(Outcome::ALL.map(Outcome::word)).chain([""]), 2);
@@ -170,7 +135,7 @@ impl Sheet {
             items.add_row(start.into_iter().chain(Outcome::ALL.map(cell)).chain([verdict.to_owned()]));
         }
         let reasons: BTreeSet<&str> =
-            self.postings.iter().flat_map(|row| row.untagged.keys().copied()).collect();
+            self.postings.iter().flat_map(|row| row.untagged.keys().map(String::as_str)).collect();
         let reasons: Vec<&str> =
             Untagged::ALL.into_iter().map(Untagged::word).filter(|word| reasons.contains(word)).collect();
         let head = ["source", "posted", "postings", "kr.", "tagged", "kr."].into_iter();
@@ -178,7 +143,7 @@ impl Sheet {
         for row in &self.postings {
             let sums = [row.all, row.tagged]
                 .into_iter()
-                .chain(reasons.iter().map(|word| row.untagged.get(word).copied().unwrap_or_default()))
+                .chain(reasons.iter().map(|word| row.untagged.get(*word).copied().unwrap_or_default()))
                 .flat_map(|sum| [sum.postings.to_string(), kroner(sum.ore)]);
             let start = [row.source.clone(), row.month.clone()];
             postings.add_row(start.into_iter().chain(sums).chain([verdict(row.balanced).to_owned()]));
@@ -210,10 +175,6 @@ pub(crate) fn table<'a>(head: impl Iterator<Item = &'a str>, numbers: usize) -> 
 
 pub(crate) fn verdict(balanced: bool) -> &'static str {
     if balanced { "" } else { "NOT BALANCED" }
-}
-
-pub(crate) fn year_month(month: Month) -> String {
-    month.strftime("%Y-%m").to_string()
 }
 
 /// Danish writing, `-1.234.567,05`, since Danish users read it.

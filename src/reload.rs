@@ -58,16 +58,29 @@ impl Running {
         let reloaded = self.take_over(by).await;
         match &reloaded {
             Ok(changes) => {
-                tracing::info!(changes = crate::admin::told(changes), "the configuration was read again");
+                tracing::info!(
+                    changes = crate::operations::told(changes),
+                    "the configuration was read again"
+                );
             }
             Err(problems) => {
                 for problem in problems {
                     tracing::error!(problem, "the configuration is not taken");
                 }
                 tracing::error!("the gateway goes on with the configuration that it has");
+                self.note_refused(by).await;
             }
         }
         reloaded
+    }
+
+    /// The audit log tells of what was not taken too.
+    async fn note_refused(&self, by: &str) {
+        let Ok(caller) = Text::new(by) else { return };
+        let entry = Entry { caller, action: Action::Reload, subjects: Vec::new(), outcome: Outcome::Refused };
+        if let Err(error) = self.control.audited(entry).witness().await {
+            tracing::error!(%error, "the audit log does not tell of it");
+        }
     }
 
     async fn take_over(&mut self, by: &str) -> Result<ReloadResponse, Problems> {
@@ -85,7 +98,10 @@ impl Running {
         let parts = [&changes.added, &changes.changed, &changes.removed, &changes.settings];
         let subjects = parts.into_iter().flatten().filter_map(|part| Text::new(part).ok().map(Subject::Part));
         let caller = Text::new(by).map_err(|error| one(error.into()))?;
-        let subjects = subjects.collect();
+        // What stands in the files of certificates and keys is no setting, and who may call depends on it.
+        let callers = (!self.doors.borrow().is_like(&door)).then(|| Text::new("callers").ok()).flatten();
+        let written = config::digest(&config).map_err(one)?;
+        let subjects = subjects.chain(callers.map(Subject::Part)).chain([Subject::Part(written)]).collect();
         let entry = Entry { caller, action: Action::Reload, subjects, outcome: Outcome::Done };
         self.control.audited(entry).take_over(plan).await.map_err(|error| one(error.into()))?;
         // Those who are in stay in where nothing about it changed.
@@ -123,6 +139,13 @@ impl Running {
         if listen(old) != listen(new) && (listen(new).is_none() || listen(new) != self.listens) {
             let now = self.listens.map_or("there is none".to_owned(), |address| format!("it is {address}"));
             refuse("grpc.listen", now);
+        }
+        let bounds = |config: &Config| {
+            let listen = SocketAddr::from(([0; 4], 0));
+            config.grpc.as_ref().map(|grpc| samspor_grpc::Settings { listen, ..grpc.bounds.clone() })
+        };
+        if bounds(old).zip(bounds(new)).is_some_and(|(old, new)| old != new) {
+            refuse("[grpc.limits]", "callers are counted by what it says".into());
         }
         let has_tls = |config: &Config| {
             let door = config.grpc.as_ref().and_then(|grpc| grpc.door.as_ref());
@@ -171,6 +194,7 @@ impl Running {
             ("grpc", door(old) != door(config)),
             ("grpc.sources", senders(old) != senders(config)),
             ("journal.retention_days", old.journal.retention_days != config.journal.retention_days),
+            ("audit.kept_days", old.audit_days != config.audit_days),
             ("engine.brake_postings", old.engine.brake_postings != config.engine.brake_postings),
             ("engine.slice_postings", old.engine.slice_postings != config.engine.slice_postings),
             ("engine.shutdown_deadline_ms", old.engine.shutdown_deadline != config.engine.shutdown_deadline),
@@ -201,5 +225,6 @@ pub(crate) fn settings_of(config: &Config) -> Settings {
         slice: config.engine.slice_postings,
         retention_days: config.journal.retention_days,
         brake_postings: config.engine.brake_postings,
+        audit_days: Some(config.audit_days),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Replay) -> Result<ExitCode> {
 /// Overwrites what was erased. Where someone reads the store just now, that is left to who opens it next.
 fn scrub(core: &mut Core) -> Result<()> {
     loop {
-        match core.scrub() {
+        match core.scrub(samspor_domain::Clock::now(&open::MachineClock)) {
             Ok(false) => {}
             Ok(true) | Err(StoreError::Locked) => return Ok(()),
             Err(error) => return Err(error.into()),

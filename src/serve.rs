@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use samspor_domain::Clock as _;
 use samspor_engine::{Core, Ended, Gateway};
-use samspor_grpc::{Bound, Door, Reload, Server};
+use samspor_grpc::{Bound, Door, Reload, Server, TurnedAway};
 use samspor_sqlite::Sqlite;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -69,6 +69,7 @@ async fn serve(config: Config) -> Result<()> {
             tracing::warn!(meaning = config.journal.meaning(), "journal.retention_days is 0");
         }
     }
+    core = core.keeping_audit_for(config.audit_days);
     audit::opened(&mut core, &config, started)?;
     let (spans, export) = config.traces.as_ref().map(traces::open).transpose()?.unzip();
     if let Some(spans) = spans {
@@ -90,7 +91,8 @@ async fn serve(config: Config) -> Result<()> {
     let stop = CancellationToken::new();
     let bound = bind(running.config(), &gateway, doors.subscribe(), ask).await?;
     running.listens_on(bound.as_ref().map(Bound::local_addr));
-    let metrics = bind_metrics(running.config(), &gateway, started).await?;
+    let turned_away = bound.as_ref().map(Bound::turned_away);
+    let metrics = bind_metrics(running.config(), &gateway, started, turned_away).await?;
     let mut front = Box::pin(fronts(bound, metrics, stop.clone()));
     tracing::info!(config = %running.config().path.display(), "the gateway runs");
 
@@ -144,14 +146,18 @@ async fn bind(
     ask: mpsc::Sender<Reload>,
 ) -> Result<Option<Bound>> {
     let Some(grpc) = &config.grpc else { return Ok(None) };
-    let usual = samspor_grpc::Settings::new(grpc.listen);
+    let usual = grpc.bounds.clone();
     // Callers who do not finish leave half of the time to the rest.
     let drain_deadline = usual.drain_deadline.min(config.engine.shutdown_deadline / 2);
-    let settings = samspor_grpc::Settings { drain_deadline, ..usual };
+    let backups_kept_days = config.store.as_ref().and_then(|store| store.backups_kept_days);
+    let settings = samspor_grpc::Settings { drain_deadline, backups_kept_days, ..usual };
     gateway.control().set_callers(wiring::senders(config));
-    let server = Server::new(settings, gateway.handle(), gateway.status());
-    let server =
-        server.showing(Arc::new(samspor_formats::Masked)).administered(gateway.control(), ask).behind(doors);
+    let server = Server::new(settings, gateway.control());
+    let server = server
+        .showing(Arc::new(samspor_formats::Masked))
+        .writing_states(samspor_formats::json::state)
+        .reloaded_by(ask)
+        .behind(doors);
     let bound = server.bind().await?;
     match &grpc.door {
         Some(door) => {
@@ -183,11 +189,17 @@ async fn bind_metrics(
     config: &Config,
     gateway: &Gateway,
     started: Timestamp,
+    turned_away: Option<Arc<TurnedAway>>,
 ) -> Result<Option<samspor_metrics::Bound>> {
     let (Some(metrics), Some(store)) = (&config.metrics, &config.store) else { return Ok(None) };
     let settings = samspor_metrics::Settings::new(metrics.listen, started)
         .with_store(store.dir.clone(), samspor_sqlite::files(&store.dir));
-    let bound = samspor_metrics::Server::new(settings, gateway.handle(), gateway.status()).bind().await?;
+    let server = samspor_metrics::Server::new(settings, gateway.handle(), gateway.status());
+    let server = match turned_away {
+        Some(turned_away) => server.turning_away(move || turned_away.counts()),
+        None => server,
+    };
+    let bound = server.bind().await?;
     tracing::info!(address = %bound.local_addr(), "the metrics are at /metrics, for this machine only");
     Ok(Some(bound))
 }

@@ -9,13 +9,13 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use samspor_grpc::v1::{GetStatusRequest, GetStatusResponse, PartCondition, PartStatus};
 use serde_json::{Value, json};
 
-use crate::admin::admin;
 use crate::cli::Status;
 use crate::config::{self, Config};
 use crate::gateway::{refused, runtime};
+use crate::operations::operations;
 
 /// Something is not up, or nobody answers.
-const NOT_UP: u8 = 6;
+pub(crate) const NOT_UP: u8 = 6;
 /// How often a watched status is shown anew.
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Status) -> Result<ExitCode> {
 }
 
 async fn ask(config: &Config) -> Result<GetStatusResponse> {
-    let answer = admin(config).await?.get_status(GetStatusRequest {}).await;
+    let answer = operations(config).await?.get_status(GetStatusRequest {}).await;
     Ok(answer.map_err(|status| refused(&status))?.into_inner())
 }
 
@@ -88,6 +88,9 @@ fn shown(status: &GetStatusResponse) -> String {
         table.add_row([part.part.clone(), word(part).to_owned(), since, number(part), part.why.clone()]);
     }
     let mut text = table.trim_fmt();
+    if status.draining {
+        text.push_str("\n\nit drains: nothing is taken in until `samspor drain --cancel` or a restart");
+    }
     if !status.numbers_missing.is_empty() {
         text.push_str(&format!("\n\nthe numbers are missing: {}", status.numbers_missing));
     }
@@ -113,7 +116,7 @@ fn as_json(status: &GetStatusResponse) -> Value {
         }
         shown
     };
-    json!({"ready": status.ready, "parts": status.parts.iter().map(part).collect::<Vec<_>>()})
+    json!({"ready": status.ready, "draining": status.draining, "parts": status.parts.iter().map(part).collect::<Vec<_>>()})
 }
 
 #[cfg(test)]
@@ -140,6 +143,7 @@ mod tests {
             ],
             ready: false,
             numbers_missing: String::new(),
+            draining: true,
         };
         let table = shown(&status);
         let lines: Vec<&str> = table.lines().collect();
@@ -154,8 +158,9 @@ mod tests {
                 && lines[2].contains("3 waiting, 2 kept for missing receipts")
                 && lines[2].contains("nobody there")
         );
+        assert!(table.contains("it drains"), "{table}");
         let json = as_json(&status);
-        assert_eq!(json["parts"][0]["received"], 7);
+        assert_eq!((&json["parts"][0]["received"], &json["draining"]), (&7.into(), &true.into()));
         assert_eq!(json["parts"][1]["why"], "nobody there");
         assert_eq!((&json["ready"], &json["parts"][0]["why"]), (&false.into(), &Value::Null));
     }

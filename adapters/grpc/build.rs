@@ -12,15 +12,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true);
     compiler.open_files([
         "samspor/v1/messages.proto",
-        "samspor/v1/admin.proto",
+        "samspor/v1/audit.proto",
         "samspor/v1/change.proto",
-        "samspor/v1/delivery.proto",
+        "samspor/v1/citizen.proto",
+        "samspor/v1/explain.proto",
         "samspor/v1/feed.proto",
         "samspor/v1/intake.proto",
         "samspor/v1/keys.proto",
+        "samspor/v1/operations.proto",
         "samspor/v1/quarantine.proto",
+        "samspor/v1/reconciliation.proto",
         "samspor/v1/records.proto",
         "samspor/v1/registry.proto",
+        "samspor/v1/sources.proto",
+        "samspor/v1/targets.proto",
     ])?;
 
     #[expect(clippy::disallowed_methods, reason = "it is how cargo tells a build script where to write")]

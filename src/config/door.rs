@@ -1,12 +1,13 @@
 //! The gRPC front and who is let in there, and how commands get in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use samspor_domain::SourceName;
-use samspor_grpc::Role;
 use samspor_grpc::door::{Identity, Known};
+use samspor_grpc::{Rate, Role};
 
 use super::at::At;
 use super::links::unique;
@@ -52,6 +53,7 @@ impl Resolver {
                 .help("name each caller with its certificate or token and its roles");
         }
         unique("caller", grpc.callers.iter().map(|caller| &caller.name), &mut self.reading);
+        self.unique_dns(grpc);
         let identities =
             |of: fn(&file::GrpcCaller) -> Option<&At<String>>| grpc.callers.iter().filter_map(move |c| of(c));
         unique("caller", identities(|caller| caller.certificate.as_ref()), &mut self.reading);
@@ -60,7 +62,40 @@ impl Resolver {
             grpc.callers.iter().map(|caller| self.caller(grpc, caller)).collect();
         let (tls, callers) = (tls.map_or(Some(None), |tls| tls.map(Some)), callers?);
         let door = has_door.then_some(Door { tls: tls?, tokens, callers });
-        Some(Grpc { listen: listen?, door, senders: senders? })
+        let listen = listen?;
+        let bounds = self.bounds(listen, &grpc.limits);
+        Some(Grpc { listen, bounds, door, senders: senders? })
+    }
+
+    fn bounds(&mut self, listen: SocketAddr, limits: &file::GrpcLimits) -> samspor_grpc::Settings {
+        let per_second = |per_second: u32, burst: u32| {
+            let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+            Rate { per_second: number(per_second), burst: number(burst) }
+        };
+        let calls = (self.reading.number(&limits.calls_per_second), self.reading.number(&limits.calls_burst));
+        let messages =
+            (self.reading.number(&limits.messages_per_second), self.reading.number(&limits.messages_burst));
+        samspor_grpc::Settings {
+            max_connections: self.reading.number(&limits.connections),
+            max_connections_of_address: self.reading.number(&limits.connections_per_address),
+            max_connections_of_certificate: self.reading.number(&limits.connections_per_certificate),
+            max_streams_of_caller: self.reading.number(&limits.streams_per_caller),
+            calls: per_second(calls.0, calls.1),
+            messages: per_second(messages.0, messages.1),
+            stall_timeout: self.milliseconds(&limits.stall_timeout_ms),
+            ..samspor_grpc::Settings::new(listen)
+        }
+    }
+
+    /// Two callers whose DNS names differ in capitals alone are one.
+    fn unique_dns(&mut self, grpc: &file::Grpc) {
+        let mut known = BTreeMap::new();
+        for name in grpc.callers.iter().filter_map(|caller| caller.certificate.as_ref()) {
+            let first = known.entry(normal(name)).or_insert(name);
+            if ***first != **name {
+                self.reading.fault(name.span(), "another caller has this name, and DNS knows no capitals");
+            }
+        }
     }
 
     fn listen(&mut self, grpc: &file::Grpc) -> Option<SocketAddr> {
@@ -95,7 +130,12 @@ impl Resolver {
                     self.reading.fault(name.span(), message);
                     None
                 } else {
-                    Some(Identity::Certificate((**name).clone()))
+                    if let Some(why) = name.strip_prefix("subject:").and_then(fault_of_subject) {
+                        self.reading
+                            .fault(name.span(), why)
+                            .help("write it as RFC 4514 does: `subject:CN=registry,O=Kommunen,C=DK`");
+                    }
+                    Some(Identity::Certificate(normal(name)))
                 }
             }
             (None, Some(subject)) => {
@@ -173,6 +213,32 @@ impl Resolver {
         let token = at.and_then(|at| self.secret(at, token));
         Client { url, ca_file: client.ca_file.as_ref().map(|file| self.path(file)), certificate, token }
     }
+}
+
+/// A name of a certificate as it is compared: DNS knows no capitals.
+fn normal(name: &str) -> String {
+    if name.starts_with("dns:") { name.to_ascii_lowercase() } else { name.to_owned() }
+}
+
+/// Why a subject could not be any certificate's.
+fn fault_of_subject(subject: &str) -> Option<&'static str> {
+    let (mut is_escaped, mut is_start, mut has_equals) = (false, true, false);
+    for char in subject.chars() {
+        if is_start && char == ' ' {
+            return Some("no certificate has this subject: there is no blank between its parts");
+        }
+        is_start = !is_escaped && matches!(char, ',' | '+');
+        if is_start && !has_equals {
+            return Some(
+                "no certificate has this subject: each part is `TYPE=value`, and a comma in a value is `\\,`",
+            );
+        }
+        has_equals = !is_start && (has_equals || char == '=');
+        is_escaped = !is_escaped && char == '\\';
+    }
+    (!has_equals).then_some(
+        "no certificate has this subject: each part is `TYPE=value`, and a comma in a value is `\\,`",
+    )
 }
 
 /// Whether the host of a URL, of which this follows the scheme, is this machine.

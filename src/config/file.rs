@@ -71,6 +71,9 @@ pub(super) struct Store {
     /// backup revives none (`docs/backup.md`). It belongs where the backups are, not on the store's disk. A withdrawal that
     /// cannot be written down is not taken, and waits with all that comes after it. Without it none is written down.
     pub(super) withdrawals_file: Option<At<PathBuf>>,
+    /// For how many days backups are kept. The gateway deletes none: with this it can say, of a consent that was withdrawn,
+    /// when the last backup that holds it is gone (`samspor citizen withdrawal`).
+    pub(super) backups_kept_days: Option<Number<0, 1, 36_525>>,
 }
 
 /// Where the master key is, under which the keys of every pseudonym and every sealed byte in the store are. One of the
@@ -106,6 +109,9 @@ pub(super) struct Grpc {
     pub(super) tls: Option<At<GrpcTls>>,
     /// Tokens of callers.
     pub(super) tokens: Option<At<GrpcTokens>>,
+    /// What one caller or address may take of what is for all.
+    #[serde(default)]
+    pub(super) limits: GrpcLimits,
     /// Who may call, and what. Nobody else may.
     #[serde(default)]
     pub(super) callers: Vec<At<GrpcCaller>>,
@@ -163,6 +169,41 @@ pub(super) struct GrpcTokens {
     pub(super) leeway_s: Number<60, 0, 600>,
 }
 
+/// What one caller or address may take of what is for all; another value takes a restart. A caller that is known is counted by
+/// its name, anyone else by the address, where an IPv6 network (/64) is one.
+#[derive(Debug, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, expecting = "a table [grpc.limits]")]
+pub(super) struct GrpcLimits {
+    /// Connections at once. More wait to be accepted.
+    #[serde(default)]
+    pub(super) connections: Number<256, 1, 65_535>,
+    /// Of these, those from one address. One more is closed. Behind a proxy all callers have one address.
+    #[serde(default)]
+    pub(super) connections_per_address: Number<64, 1, 65_535>,
+    /// Of these, those with one certificate's names. One more is closed.
+    #[serde(default)]
+    pub(super) connections_per_certificate: Number<32, 1, 65_535>,
+    /// Streams of the feed that one caller may have open, and as many watches of health.
+    #[serde(default)]
+    pub(super) streams_per_caller: Number<100, 1, 2_000>,
+    /// Calls that one caller may make in a second, in the long run. What comes faster is refused as `RATE_LIMITED`.
+    #[serde(default)]
+    pub(super) calls_per_second: Number<1_000, 1, 1_000_000>,
+    /// Calls that one caller may make at once after a time of quiet.
+    #[serde(default)]
+    pub(super) calls_burst: Number<2_000, 1, 1_000_000>,
+    /// Messages in a second that are taken from one caller's streams, in the long run. A stream that is faster is slowed.
+    #[serde(default)]
+    pub(super) messages_per_second: Number<20_000, 1, 1_000_000>,
+    /// Messages that are taken from one caller's streams at once after a time of quiet.
+    #[serde(default)]
+    pub(super) messages_burst: Number<20_000, 1, 1_000_000>,
+    /// How long a peer may take nothing of what is for it, in milliseconds. Then its connection is cut.
+    #[serde(default)]
+    pub(super) stall_timeout_ms: Number<60_000, 1_000, 3_600_000>,
+}
+
 /// A caller: by what it is known, and what it may do.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -170,8 +211,9 @@ pub(super) struct GrpcTokens {
 pub(super) struct GrpcCaller {
     /// What it is called: in the audit, and as the reader of a feed.
     pub(super) name: At<String>,
-    /// A name in its certificate: `uri:` or `dns:` and one of its alternative names, or `subject:` and its subject, such as
-    /// `subject:CN=registry`.
+    /// A name in its certificate: `uri:` or `dns:` and one of its alternative names, or `subject:` and its subject by RFC 4514, such
+    /// as `subject:CN=registry` or `subject:CN=registry,O=Kommunen,C=DK`. It is compared to the letter, but a `dns:` name in lower
+    /// case. A certificate that could be several callers' is none's.
     pub(super) certificate: Option<At<String>>,
     /// The `sub` of its token.
     pub(super) token: Option<At<String>>,
@@ -272,6 +314,10 @@ pub(super) struct Audit {
     /// A file to which a line is appended that says how far the log reaches, at each start and each clean stop. It belongs
     /// on another machine's disk or on storage that is written once. Without it no checkpoint is published.
     pub(super) checkpoints_file: Option<At<PathBuf>>,
+    /// For how many days entries are kept; five years unless another number is given. Then they are deleted, oldest first,
+    /// and an entry says so.
+    #[serde(default)]
+    pub(super) kept_days: Number<1_826, 30, 36_525>,
 }
 
 /// How the gateway works inside.

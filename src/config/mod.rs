@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use samspor_domain::{Charts, Kind, SourceName, TagFilter, Text};
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use file::{Audience, Encoding, Payload, QueueType, TargetFormat, Topology};
 pub(crate) use formats::load as load_format;
@@ -70,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
     /// Where checkpoints of the audit log are published, if they are.
     pub(crate) checkpoints_file: Option<PathBuf>,
+    /// For how many days the audit log is kept.
+    pub(crate) audit_days: u32,
     /// The brokers by name.
     pub(crate) brokers: BTreeMap<Text, Broker>,
     /// The sources, in the order of the file.
@@ -87,6 +90,8 @@ pub(crate) struct Store {
     pub(crate) dir: PathBuf,
     /// Where withdrawals are written down, if they are.
     pub(crate) withdrawals: Option<PathBuf>,
+    /// For how many days backups are kept, if that is said.
+    pub(crate) backups_kept_days: Option<u32>,
 }
 
 /// Where the master key is.
@@ -103,6 +108,8 @@ pub(crate) struct Vault {
 pub(crate) struct Grpc {
     /// Where it listens; a loopback address unless there is TLS.
     pub(crate) listen: SocketAddr,
+    /// Its bounds there.
+    pub(crate) bounds: samspor_grpc::Settings,
     /// Who is let in; none where anyone is.
     pub(crate) door: Option<Door>,
     /// The systems that send over it.
@@ -481,4 +488,12 @@ impl Config {
             }
         }
     }
+}
+
+/// By what the audit log tells one configuration from another: the first digits of the file's SHA-256. The files that it names
+/// are not in it.
+pub(crate) fn digest(config: &Config) -> anyhow::Result<Text> {
+    let written = std::fs::read(&config.path)?;
+    let digits = hex::encode(&Sha256::digest(written)[..8]);
+    Ok(Text::new(&format!("configuration {digits}"))?)
 }

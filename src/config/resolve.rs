@@ -71,6 +71,7 @@ impl Resolver {
             store: file.store.map(|store| Store {
                 dir: self.path(&store.dir),
                 withdrawals: store.withdrawals_file.map(|file| self.path(&file)),
+                backups_kept_days: store.backups_kept_days.map(|days| self.reading.number(&days)),
             }),
             vault: file.vault.and_then(|vault| self.vault(&vault)),
             grpc: file.grpc.and_then(|grpc| self.grpc(&grpc)),
@@ -86,6 +87,7 @@ impl Resolver {
                 retention_days: file.journal.retention_days.map(|days| self.reading.number(&days)),
             },
             checkpoints_file: file.audit.checkpoints_file.map(|path| self.path(&path)),
+            audit_days: self.reading.number(&file.audit.kept_days),
             brokers: file.brokers.iter().filter_map(|(name, broker)| self.broker(name, broker)).collect(),
             sources: file.sources.iter().filter_map(|source| self.source(source)).collect(),
             targets: file.targets.iter().filter_map(|target| self.target(target, &file.sources)).collect(),

@@ -155,7 +155,7 @@ fn a_misshapen_file_is_one_problem_with_what_is_allowed() {
         (
             "dir = \"data\"",
             "dirs = \"data\"",
-            "5:1: there is no key `dirs`, expected `dir` or `withdrawals_file`",
+            "5:1: there is no key `dirs`, expected one of `dir`, `withdrawals_file`, `backups_kept_days`",
         ),
         ("dir = \"data\"", "dir = 5", "5:7: invalid type: integer `5`, expected a string"),
         ("dir = \"data\"", "", "4:1: missing key `dir`"),
@@ -798,6 +798,17 @@ fn a_door_through_which_the_wrong_or_nobody_could_come_is_refused() {
         (DOOR[..callers].to_owned(), "nobody could call: there are no [[grpc.callers]]"),
         (DOOR.replace("uri:urn:registry", "urn:registry"), "this names no part of a certificate"),
         (DOOR.replace("\"uri:urn:registry\"", "\"uri:\""), "this names no part of a certificate"),
+        (
+            DOOR.replace("uri:urn:registry", "subject:C=DK, CN=registry"),
+            "there is no blank between its parts",
+        ),
+        (DOOR.replace("uri:urn:registry", "subject:CN=Hansen,Co"), "each part is `TYPE=value`"),
+        (DOOR.replace("uri:urn:registry", "subject:registry"), "each part is `TYPE=value`"),
+        (
+            DOOR.replace("uri:urn:registry", "dns:A.example")
+                .replace("token = \"a0c4f2\"", "certificate = \"dns:a.example\""),
+            "another caller has this name, and DNS knows no capitals",
+        ),
         (DOOR.replace("\"watch\"", "\"registry\""), "there are two callers of this name"),
         (
             DOOR.replace("token = \"a0c4f2\"", "certificate = \"uri:urn:registry\""),
@@ -814,4 +825,42 @@ fn a_door_through_which_the_wrong_or_nobody_could_come_is_refused() {
         let problems = with("listen = \"[::1]:50461\"", &door).problems();
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
     }
+}
+
+#[test]
+fn names_of_certificates_are_compared_as_they_are_and_dns_names_in_lower_case() {
+    use samspor_grpc::door::Identity;
+    for (written, compared) in [
+        ("dns:Dubu.Example", "dns:dubu.example"),
+        ("uri:urn:Registry", "uri:urn:Registry"),
+        (
+            "subject:CN=Registry\\\\, Inc,O=Kommunen+OU=IT,C=DK",
+            "subject:CN=Registry\\, Inc,O=Kommunen+OU=IT,C=DK",
+        ),
+    ] {
+        let config = with("listen = \"[::1]:50461\"", &DOOR.replace("uri:urn:registry", written)).load();
+        let door = config.grpc.expect("a front").door.expect("a door");
+        assert_eq!(door.callers[0].identity, Identity::Certificate(compared.into()));
+    }
+}
+
+#[test]
+fn the_front_has_the_usual_bounds_and_those_that_are_said() {
+    let bounds = |door: &str| with("listen = \"[::1]:50461\"", door).load().grpc.expect("a front").bounds;
+    let usual = bounds("listen = \"[::1]:50461\"");
+    assert_eq!(
+        usual,
+        samspor_grpc::Settings::new(usual.listen),
+        "what the file has by default is the front's own"
+    );
+    let said = bounds(
+        "listen = \"[::1]:50461\"\nlimits = { connections = 9, connections_per_address = 2, connections_per_certificate = 3, \
+         streams_per_caller = 4, calls_per_second = 5, calls_burst = 6, messages_per_second = 7, messages_burst = 8, \
+         stall_timeout_ms = 1500 }",
+    );
+    let rates = [said.calls.per_second, said.calls.burst, said.messages.per_second, said.messages.burst];
+    assert_eq!(rates.map(std::num::NonZero::get), [5, 6, 7, 8]);
+    assert_eq!((said.max_connections, said.max_connections_of_address), (9, 2));
+    assert_eq!((said.max_connections_of_certificate, said.max_streams_of_caller), (3, 4));
+    assert_eq!(said.stall_timeout, Duration::from_millis(1_500));
 }

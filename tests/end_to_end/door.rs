@@ -72,6 +72,13 @@ async fn commands_pass_the_door_with_the_right_certificate_and_no_other_way() ->
     let status = deployment.samspor(&["status"], &["--json"], "")?;
     assert!(status.stdout.contains("\"store\""), "{}", status.stderr);
 
+    // A refusal is no reason to read the files.
+    let denied = deployment.samspor(&["conflicts"], &[], "")?;
+    assert_eq!(denied.code, 1);
+    assert!(denied.stderr.contains("may not call this method"), "{}", denied.stderr);
+    assert!(denied.stdout.is_empty() && !denied.stderr.contains("files"), "{}", denied.stderr);
+    deployment.samspor(&["reconcile"], &[], "")?.ended(0)?;
+
     // A certificate that cannot be used changes nothing.
     std::fs::write(made.path("server.key"), "hemmelig")?;
     running.hang_up().await?;

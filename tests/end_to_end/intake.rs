@@ -1,6 +1,6 @@
 //! A source that sends over gRPC: taken over from the configuration while the gateway runs, and counted as any other.
 
-use samspor_grpc::client::{AdminServiceClient, Code, IntakeServiceClient, connect};
+use samspor_grpc::client::{Code, IntakeServiceClient, OperationsServiceClient, connect};
 use samspor_grpc::v1::{self, Outcome, source_message::Message};
 use samspor_harness::rabbitmq;
 
@@ -34,7 +34,7 @@ async fn a_source_may_send_over_grpc_as_soon_as_the_configuration_says_so() -> R
     let mut config = std::fs::read_to_string(&deployment.program.config)?;
     config.push_str("\n[[grpc.sources]]\nname = \"kmd\"\nmay_send = [\"posting\"]\n");
     std::fs::write(&deployment.program.config, config)?;
-    let reloaded = AdminServiceClient::new(channel).reload(v1::ReloadRequest {}).await?.into_inner();
+    let reloaded = OperationsServiceClient::new(channel).reload(v1::ReloadRequest {}).await?.into_inner();
     let expected = v1::ReloadResponse { settings: vec!["grpc.sources".into()], ..Default::default() };
     assert_eq!(reloaded, expected, "nothing else begins anew");
 

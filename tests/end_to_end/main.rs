@@ -1,5 +1,8 @@
 //! The whole way of a message, on real brokers, with the gateway's own program.
 
+mod answers;
+mod canaries;
+mod citizens;
 mod commands;
 mod conflicts;
 mod deployment;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use samspor_grpc::client::{
-    AdminServiceClient, Channel, Code, HealthCheckRequest, HealthClient, RegistryServiceClient,
-    ServingStatus, connect,
+    Channel, Code, HealthCheckRequest, HealthClient, OperationsServiceClient, RegistryServiceClient,
+    ServingStatus, TargetsServiceClient, connect,
 };
 use samspor_grpc::v1;
 use samspor_harness::books::{self, Ledger, differences, tagged};
@@ -155,7 +155,7 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
     let deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
     let mut running = deployment.start().await?;
     let channel = reach(&deployment, &mut running).await?;
-    let mut admin = AdminServiceClient::new(channel.clone());
+    let mut operations = OperationsServiceClient::new(channel.clone());
     let (_, facts) = books::publish(&deployment.client, &town, Stage::Facts, QUEUE).await?;
     deployment.program.wait_for_received(&mut running, facts, LIMIT, |_| ()).await?;
 
@@ -185,18 +185,20 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
             for (bad, why) in [(&faulty, ["gateway.toml:", "255 bytes"]), (&moved, ["store.dir", "restart"])]
             {
                 std::fs::write(config, bad)?;
-                let refused = admin.reload(v1::ReloadRequest {}).await.expect_err("it is not taken");
+                let refused = operations.reload(v1::ReloadRequest {}).await.expect_err("it is not taken");
                 assert_eq!(refused.code(), Code::FailedPrecondition);
                 assert!(why.iter().all(|why| refused.message().contains(why)), "{}", refused.message());
             }
             std::fs::write(config, &other)?;
-            let changes = admin.reload(v1::ReloadRequest {}).await?.into_inner();
+            let changes = operations.reload(v1::ReloadRequest {}).await?.into_inner();
             assert_eq!(changes.changed, ["source opus"]);
             assert_eq!(changes.removed, ["source prisme"]);
             assert_eq!(changes.added, ["target second"]);
-            assert!(admin.reload(v1::ReloadRequest {}).await?.into_inner() == v1::ReloadResponse::default());
+            assert!(
+                operations.reload(v1::ReloadRequest {}).await?.into_inner() == v1::ReloadResponse::default()
+            );
             std::fs::write(config, &whole)?;
-            let changes = admin.reload(v1::ReloadRequest {}).await?.into_inner();
+            let changes = operations.reload(v1::ReloadRequest {}).await?.into_inner();
             assert_eq!(
                 (changes.added, changes.removed),
                 (vec!["source prisme".into()], vec!["target second".into()])
@@ -253,7 +255,8 @@ async fn reloads_under_load_lose_nothing_and_faulty_ones_change_nothing() -> Res
     assert!(forget("ledger")?.ended(1)?.stderr.contains("still has target ledger"));
     assert!(forget("nobody")?.ended(1)?.stderr.contains("it knows: ledger, lis, second"));
     let request = v1::ForgetTargetRequest { target: "lis".into(), after: 0 };
-    let refused = admin.forget_target(request).await.expect_err("it is in use");
+    let refused =
+        TargetsServiceClient::new(channel.clone()).forget_target(request).await.expect_err("it is in use");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(forget("second")?.ended(0)?.stdout.contains("is forgotten"));
     assert!(forget("second")?.ended(1)?.stderr.contains("it knows: ledger, lis"));

@@ -187,7 +187,7 @@ fn without_keys_no_two_sources_share_anything_before_consent_and_after_withdrawa
             .send("registry", &format!(r#"{{"type":"consent","id":"{id}","version":2,"withdrawn":true}}"#))?;
     }
     assert_eq!(store.tagged()?, 0, "every tag is retracted");
-    while !store.core.scrub()? {}
+    while !store.core.scrub(jiff::Timestamp::UNIX_EPOCH)? {}
     nothing_is_shared(&store.sql()?)?;
     for bytes in tags.iter().chain(&consents).chain(&own) {
         assert!(!files_hold(store.dir.path(), bytes)?, "what was erased is in no file, the log included");

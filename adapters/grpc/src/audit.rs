@@ -1,7 +1,7 @@
 //! What the audit log is told of a call: who made it, what it does, and to what.
 
-use samspor_domain::Text;
 use samspor_domain::audit::{Action, Entry, Outcome, Subject};
+use samspor_domain::{MAX_TEXT_BYTES, Text};
 use samspor_engine::{Handle, Prepared};
 use tonic::{Request, Status};
 
@@ -24,9 +24,15 @@ pub(crate) fn told<T>(
     entry(&Caller::of(request), action, subjects)
 }
 
-/// A part of the gateway, if that is a name that one can have.
+/// A part of the gateway; of a name that is longer than any can be, its beginning. None of one that is no name.
 pub(crate) fn part(name: &str) -> Option<Subject> {
-    Text::new(name).ok().map(Subject::Part)
+    Text::new(&name[..name.floor_char_boundary(MAX_TEXT_BYTES)]).ok().map(Subject::Part)
+}
+
+/// A posting, if those are names that one can have.
+pub(crate) fn posting(source: &str, id: &str) -> Option<Subject> {
+    let (source, id) = (Text::new(source).ok()?, Text::new(id).ok()?);
+    Some(Subject::Posting { source, id })
 }
 
 /// The fact of that name.

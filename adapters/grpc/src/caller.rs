@@ -6,6 +6,8 @@ use std::sync::Arc;
 use samspor_domain::SourceName;
 use tonic::Request;
 
+use crate::door::Known;
+
 /// What a caller may do. Each method names the roles that may call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -59,9 +61,20 @@ impl Caller {
         Self { name: Arc::from("anyone"), roles: Role::ALL.into(), sources: None }
     }
 
+    /// One that the configuration knows.
+    pub(crate) fn known(known: &Known) -> Self {
+        let sources = Some(Arc::new(known.sources.clone()));
+        Self { name: Arc::from(known.name.as_str()), roles: known.roles.clone(), sources }
+    }
+
     /// One of whom nothing is known, and who may do nothing.
     pub(crate) fn nobody() -> Self {
         Self { name: Arc::from("nobody"), roles: BTreeSet::new(), sources: Some(Arc::default()) }
+    }
+
+    /// Whether it is known who it is, or nobody needs to be.
+    pub(crate) fn is_known(&self) -> bool {
+        *self != Self::nobody()
     }
 
     /// Whether it may send as a source.

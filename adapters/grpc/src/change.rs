@@ -5,7 +5,9 @@ use samspor_domain::audit::{Action, Subject};
 use samspor_engine::{Handle, Held};
 use tonic::{Request, Response, Status};
 
+use crate::balance::{kroner, year_month};
 use crate::caller::Caller;
+use crate::question::{self, NotAnswered, Question, Store, WriteState};
 use crate::v1::change_service_server::ChangeService;
 use crate::v1::{
     HeldChange, ListHeldChangesRequest, ListHeldChangesResponse, ReleaseHeldChangeRequest,
@@ -16,17 +18,26 @@ use crate::{audit, reading, refusal};
 /// The service, on the way to the engine.
 pub(crate) struct Change {
     pub(crate) handle: Handle,
+    pub(crate) write_state: WriteState,
+}
+
+impl Question for ListHeldChangesRequest {
+    type Answer = ListHeldChangesResponse;
+    const METHOD: &'static str = "/samspor.v1.ChangeService/ListHeldChanges";
+
+    fn answer(&self, store: &mut Store<'_>) -> Result<Self::Answer, NotAnswered> {
+        let held = samspor_engine::held(store.read, store.vault)?;
+        Ok(ListHeldChangesResponse { changes: held.into_iter().map(change).collect() })
+    }
 }
 
 #[tonic::async_trait]
 impl ChangeService for Change {
     async fn list_held_changes(
         &self,
-        _: Request<ListHeldChangesRequest>,
+        request: Request<ListHeldChangesRequest>,
     ) -> Result<Response<ListHeldChangesResponse>, Status> {
-        let held = self.handle.read(samspor_engine::held).await;
-        let held = held.map_err(|error| refusal::unavailable(&error))?;
-        Ok(Response::new(ListHeldChangesResponse { changes: held.into_iter().map(change).collect() }))
+        question::answer(&self.handle, self.write_state, request.into_inner()).await
     }
 
     async fn release_held_change(
@@ -50,7 +61,7 @@ impl ChangeService for Change {
 
 fn change(held: Held) -> HeldChange {
     let preview = held.preview.into_iter().map(|shift| Shift {
-        month: shift.month.strftime("%Y-%m").to_string(),
+        month: year_month(shift.month),
         from: shift.from,
         to: shift.to,
         postings: shift.postings,
@@ -65,10 +76,4 @@ fn change(held: Held) -> HeldChange {
         weighing: !held.is_held,
         preview: preview.collect(),
     }
-}
-
-/// Sums may be longer than amounts may.
-pub(crate) fn kroner(ore: i128) -> String {
-    let sign = if ore < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", ore.unsigned_abs() / 100, ore.unsigned_abs() % 100)
 }

@@ -4,11 +4,13 @@ use samspor_domain::Kind;
 use samspor_domain::Text;
 use samspor_engine::{Conflict, Tie};
 
+use crate::question::{NotAnswered, Question, Store};
 use crate::reading::{Place, Read};
 use crate::v1::{
     FactKind, FactName, IdentityConflict, ListIdentityConflictsRequest, ListIdentityConflictsResponse,
     ReferenceCount, ReferenceForm,
 };
+use crate::{reading, refusal};
 
 /// Conflicts of a page whose caller does not say how many.
 const USUAL_PAGE: usize = 50;
@@ -32,6 +34,16 @@ pub(crate) fn page(at: Place<'_>, request: &ListIdentityConflictsRequest) -> Rea
     let after = at.field("page_token").optional(token, Place::text);
     let size: usize = size?;
     Ok(Page { size: if size == 0 { USUAL_PAGE } else { size }, after: after? })
+}
+
+impl Question for ListIdentityConflictsRequest {
+    type Answer = ListIdentityConflictsResponse;
+    const METHOD: &'static str = "/samspor.v1.RegistryService/ListIdentityConflicts";
+
+    fn answer(&self, store: &mut Store<'_>) -> Result<Self::Answer, NotAnswered> {
+        let page = reading::request(|at| page(at, self)).map_err(|faults| refusal::invalid(&faults))?;
+        Ok(response(&samspor_engine::conflicts(store.read, store.vault)?, &page))
+    }
 }
 
 /// A page of conflicts, which are ordered by consent.
@@ -96,7 +108,6 @@ mod tests {
     use samspor_domain::{CitizenRef, Cpr, PersonUuid};
 
     use super::*;
-    use crate::reading;
 
     fn text(text: &str) -> Text {
         Text::new(text).unwrap_or_else(|error| panic!("{error}"))

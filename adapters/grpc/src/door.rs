@@ -15,9 +15,12 @@ use tonic::Status;
 use tower::{Layer, Service};
 
 use crate::caller::{Caller, Role};
+use crate::origin::Origin;
+use crate::rates::Rates;
 use crate::rights::{self, Right};
 use crate::tls::{self, TlsError};
 use crate::tokens::{self, KeysError, Tokens};
+use crate::turned_away::{TurnedAway, Why};
 use crate::{refusal, wire};
 
 /// By what a caller is known.
@@ -117,7 +120,8 @@ impl Door {
         let Some(lock) = &self.lock else { return Ok(Caller::anyone()) };
         let right = rights::of(path);
         if right == Some(Right::Anyone) {
-            return Ok(Caller::nobody());
+            let known = lock.who(peer, headers);
+            return Ok(known.map_or_else(|_| Caller::nobody(), Caller::known));
         }
         let known = lock.who(peer, headers).map_err(|why| refusal::unauthenticated(&why))?;
         let granted = match right {
@@ -127,11 +131,9 @@ impl Door {
         };
         if !granted {
             let roles: &[Role] = if let Some(Right::Roles(roles)) = right { roles } else { &[] };
-            tracing::warn!(caller = known.name, method = rights::name(path), "a call was denied");
             return Err(refusal::denied(&known.name, roles));
         }
-        let sources = Some(Arc::new(known.sources.clone()));
-        Ok(Caller { name: Arc::from(known.name.as_str()), roles: known.roles.clone(), sources })
+        Ok(Caller::known(known))
     }
 }
 
@@ -160,6 +162,13 @@ impl Lock {
             Identity::Certificate(name) => peer.names.contains(name),
             Identity::Token(_) => false,
         };
+        let mut all = self.callers.iter().filter(|known| is_named(&known.identity));
+        if let (Some(one), Some(other)) = (all.next(), all.next()) {
+            return Err(format!(
+                "the certificate has names of several of [[grpc.callers]], such as {} and {}: it is not known which one calls",
+                one.name, other.name
+            ));
+        }
         known(&is_named).ok_or_else(|| {
             format!(
                 "the certificate is good, and none of its names is one of [[grpc.callers]]: {}",
@@ -171,13 +180,44 @@ impl Lock {
 
 /// Puts the door, as it is at each call, before services.
 #[derive(Clone)]
-pub(crate) struct Guard(pub(crate) watch::Receiver<Arc<Door>>);
+pub(crate) struct Guard {
+    pub(crate) doors: watch::Receiver<Arc<Door>>,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) turned_away: Arc<TurnedAway>,
+}
 
 impl<S> Layer<S> for Guard {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { doors: self.0.clone(), inner }
+        Guarded { guard: self.clone(), inner }
+    }
+}
+
+impl Guard {
+    /// Counts a call against the rate of who makes it: that of its address where that is not known. What does not come in is
+    /// counted too, and told of in the log.
+    fn counted(
+        &self,
+        entered: Result<Caller, Status>,
+        path: &str,
+        peer: &wire::Peer,
+    ) -> Result<(Caller, Origin), Status> {
+        let is_named = |caller: &&Caller| caller.is_known() && caller.sources.is_some();
+        let origin = match entered.as_ref().ok().filter(is_named) {
+            Some(caller) => Origin::Caller(Arc::clone(&caller.name)),
+            None => Origin::at(peer.address),
+        };
+        if let Err(wait) = self.rates.call(&origin) {
+            self.turned_away.note(Why::Rate, &format_args!("{} from {}", rights::name(path), peer.address));
+            return Err(refusal::rate_limited(wait));
+        }
+        entered.map(|caller| (caller, origin)).inspect_err(|status| {
+            let is_denied = status.code() == tonic::Code::PermissionDenied;
+            let why = if is_denied { Why::Denied } else { Why::Unauthenticated };
+            // What a certificate or a token says may be a person's name.
+            self.turned_away.note(why, &format_args!("{} from {}", rights::name(path), peer.address));
+        })
     }
 }
 
@@ -208,7 +248,7 @@ impl Entered {
 /// A service behind the door.
 #[derive(Clone)]
 pub(crate) struct Guarded<S> {
-    doors: watch::Receiver<Arc<Door>>,
+    guard: Guard,
     inner: S,
 }
 
@@ -226,15 +266,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut doors = self.doors.clone();
+        let mut doors = self.guard.doors.clone();
         let door = Arc::clone(&doors.borrow_and_update());
         let nameless = wire::Peer::default();
         let peer = request.extensions().get().unwrap_or(&nameless);
-        match door.enter(request.uri().path(), peer, request.headers()) {
-            Ok(caller) => {
+        let entered = door.enter(request.uri().path(), peer, request.headers());
+        match self.guard.counted(entered, request.uri().path(), peer) {
+            Ok((caller, origin)) => {
                 // What services do must not depend on a token.
                 request.headers_mut().remove(AUTHORIZATION);
                 request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(origin);
                 request.extensions_mut().insert(Entered(doors));
                 Either::Right(self.inner.call(request))
             }

@@ -15,11 +15,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::balance::kroner;
 use crate::caller::{Caller, Role};
-use crate::change::kroner;
 use crate::door::Entered;
 use crate::feed::stream::Bounds;
+use crate::origin::Origin;
 use crate::server::Settings;
+use crate::shares::Shares;
+use crate::turned_away::{TurnedAway, Why};
 use crate::v1::feed_service_server::FeedService;
 use crate::v1::{ExpectedSum, GetExpectedRequest, GetExpectedResponse, SubscribeRequest, SubscribeResponse};
 use crate::{audit, refusal};
@@ -30,18 +33,28 @@ pub(crate) struct Feed {
     bounds: Bounds,
     /// A place for each stream that may be open.
     places: Arc<Semaphore>,
+    /// Of these, those of each caller.
+    shares: Arc<Shares<Origin>>,
+    turned_away: Arc<TurnedAway>,
     /// Once it is cancelled, streams end.
     stopping: CancellationToken,
 }
 
 impl Feed {
-    pub(crate) fn new(handle: Handle, settings: &Settings, stopping: CancellationToken) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        settings: &Settings,
+        stopping: CancellationToken,
+        turned_away: Arc<TurnedAway>,
+    ) -> Self {
         let bounds = Bounds {
             keep_alive: settings.feed_keep_alive,
             first_request: settings.first_request_timeout,
             age: settings.max_feed_age,
         };
-        Self { handle, bounds, places: Arc::new(Semaphore::new(settings.max_feed_readers)), stopping }
+        let places = Arc::new(Semaphore::new(settings.max_feed_readers));
+        let shares = Shares::new(settings.max_streams_of_caller);
+        Self { handle, bounds, places, shares, turned_away, stopping }
     }
 }
 
@@ -49,6 +62,7 @@ impl Feed {
 fn refused(error: &NotRead) -> Status {
     match error {
         NotRead::Cursor(error) => refusal::cursor(*error),
+        NotRead::Paused => refusal::feed_paused(error),
         NotRead::Unavailable(error) => refusal::unavailable(error),
     }
 }
@@ -75,6 +89,10 @@ impl FeedService for Feed {
         let caller = Caller::of(&request);
         allow(&caller, None)?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| refusal::too_many_readers())?;
+        let Some(share) = self.shares.take(Origin::of(&request)) else {
+            self.turned_away.note(Why::Streams, &caller.name);
+            return Err(refusal::too_many_streams());
+        };
         let entered = Entered::of(&request);
         let mut requests = request.into_inner();
         let first = tokio::select! {
@@ -93,8 +111,13 @@ impl FeedService for Feed {
         // From there on it may be handed everything; where it ends is its own.
         let range = Subject::Feed { from: subscription.position().0 + 1, to: i64::MAX };
         audit::witness(&self.handle, audit::entry(&caller, Action::SubscribeFeed, [range])).await?;
-        let answers =
-            stream::answers(subscription, requests, self.bounds, (self.stopping.clone(), entered), place);
+        let answers = stream::answers(
+            subscription,
+            requests,
+            self.bounds,
+            (self.stopping.clone(), entered),
+            (place, share),
+        );
         Ok(Response::new(Box::pin(answers)))
     }
 

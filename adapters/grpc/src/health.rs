@@ -5,8 +5,11 @@
 //! count, since that is how it is wanted; nor does a part that warns only, as of a clock that is behind. A broker that is away makes the gateway not ready, though it takes what callers
 //! put and delivers when the broker is back; who only wants to put facts asks for `samspor.v1.RegistryService`, which
 //! serves while the store and this front are up.
+//!
+//! Whoever gets a connection may ask for "". What else there is, only a caller that is known is told.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::{Stream, stream};
 use samspor_engine::{Condition, Parts, is_ready};
@@ -17,8 +20,13 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::caller::Caller;
+use crate::origin::Origin;
+use crate::refusal;
 use crate::server::PART;
-use crate::v1::{admin_service_server, intake_service_server, registry_service_server};
+use crate::shares::{Share, Shares};
+use crate::turned_away::{TurnedAway, Why};
+use crate::v1::{intake_service_server, operations_service_server, registry_service_server};
 
 /// What calls need.
 const NEEDED: [&str; 2] = ["store", PART];
@@ -29,6 +37,9 @@ pub(crate) struct Health {
     pub(crate) parts: watch::Receiver<Parts>,
     /// Once it is cancelled nothing serves any more, and watches end.
     pub(crate) stopping: CancellationToken,
+    /// Watches that are open.
+    pub(crate) places: Arc<Shares<Origin>>,
+    pub(crate) turned_away: Arc<TurnedAway>,
 }
 
 impl Health {
@@ -39,13 +50,19 @@ impl Health {
             "" => is_ready(&parts),
             registry_service_server::SERVICE_NAME
             | intake_service_server::SERVICE_NAME
-            | admin_service_server::SERVICE_NAME => NEEDED.iter().all(|part| is_up(part)),
+            | operations_service_server::SERVICE_NAME => NEEDED.iter().all(|part| is_up(part)),
             part => match parts.get(part) {
                 Some(report) => report.condition == Condition::Up,
                 None => return ServingStatus::ServiceUnknown,
             },
         };
         if up && !self.stopping.is_cancelled() { ServingStatus::Serving } else { ServingStatus::NotServing }
+    }
+
+    /// The same for a caller. To one who is not known there is the whole gateway and nothing else.
+    fn told(&mut self, caller: &Caller, service: &str) -> ServingStatus {
+        let may = service.is_empty() || caller.is_known();
+        if may { self.of(service) } else { ServingStatus::ServiceUnknown }
     }
 
     /// Waits until the board changes, or until it is over.
@@ -63,9 +80,11 @@ impl Health {
 /// One caller's watch.
 struct Watching {
     health: Health,
+    caller: Caller,
     service: String,
     told: Option<ServingStatus>,
     over: bool,
+    _place: Share<Origin>,
 }
 
 impl Watching {
@@ -76,7 +95,7 @@ impl Watching {
         }
         loop {
             self.over = self.health.stopping.is_cancelled();
-            let now = self.health.of(&self.service);
+            let now = self.health.told(&self.caller, &self.service);
             if self.told.replace(now) != Some(now) {
                 self.over = false; // The end comes after this.
                 return Some((Ok(HealthCheckResponse { status: now.into() }), self));
@@ -95,7 +114,7 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        match self.clone().of(&request.get_ref().service) {
+        match self.clone().told(&Caller::of(&request), &request.get_ref().service) {
             ServingStatus::ServiceUnknown => Err(Status::not_found("no part of the gateway has that name")),
             status => Ok(Response::new(HealthCheckResponse { status: status.into() })),
         }
@@ -107,8 +126,14 @@ impl health_server::Health for Health {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let (caller, origin) = (Caller::of(&request), Origin::of(&request));
+        let Some(place) = self.places.take(origin) else {
+            self.turned_away.note(Why::Streams, &caller.name);
+            return Err(refusal::too_many_streams());
+        };
         let service = request.into_inner().service;
-        let watching = Watching { health: self.clone(), service, told: None, over: false };
+        let watching =
+            Watching { health: self.clone(), caller, service, told: None, over: false, _place: place };
         Ok(Response::new(Box::pin(stream::unfold(watching, Watching::next))))
     }
 }

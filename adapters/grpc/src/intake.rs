@@ -1,6 +1,7 @@
 //! `samspor.v1.IntakeService`: messages of sources from callers, one or a stream of them, answered when they are committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -12,6 +13,8 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::caller::Caller;
 use crate::door::Entered;
+use crate::origin::Origin;
+use crate::rates::{Pace, Rates};
 use crate::reading::{self, Place};
 use crate::v1::intake_service_server::IntakeService;
 use crate::v1::{
@@ -33,6 +36,7 @@ pub(crate) struct Intake {
     pub(crate) handle: Handle,
     /// How long a stream may be silent.
     pub(crate) silence: Duration,
+    pub(crate) rates: Arc<Rates>,
 }
 
 impl Intake {
@@ -48,6 +52,9 @@ impl Intake {
         if !caller.may_send_as(&name) {
             return Err(refusal::not_its_source());
         }
+        if *self.handle.draining().borrow() {
+            return Err(refusal::draining());
+        }
         // What the registry takes is counted under a name of its own, and by nobody else's.
         let intake = Some(name).filter(|name| name.as_str() != SOURCE);
         let intake = intake.and_then(|name| self.handle.intakes().of_caller(&name));
@@ -56,24 +63,29 @@ impl Intake {
     }
 
     /// Reads what is committed together: at least one message, then what has come, up to the bounds. Also whether the
-    /// stream ended with it, and how.
+    /// stream ended with it, and how. The stream is asked for a message only when its pace allows.
     async fn batch(
         &self,
         caller: &Caller,
         entered: Option<&Entered>,
-        stream: &mut Streaming<SubmitMessagesRequest>,
+        (stream, pace): (&mut Streaming<SubmitMessagesRequest>, &mut Pace),
     ) -> (Vec<Prepared>, Option<Result<(), Status>>) {
         let (mut items, mut bytes) = (Vec::new(), 0);
-        let mut next = match tokio::time::timeout(self.silence, stream.message()).await {
-            Ok(next) => next,
-            Err(_) => return (items, Some(Err(refusal::silent()))),
+        pace.due().await;
+        let mut draining = self.handle.draining();
+        let next = tokio::select! {
+            biased;
+            _ = draining.wait_for(|is_draining| *is_draining) => return (items, Some(Err(refusal::draining()))),
+            next = tokio::time::timeout(self.silence, stream.message()) => next,
         };
+        let Ok(mut next) = next else { return (items, Some(Err(refusal::silent()))) };
         loop {
             let request = match next {
                 Ok(Some(request)) => request,
                 Ok(None) => return (items, Some(Ok(()))),
                 Err(status) => return (items, Some(Err(refusal::broken(&status)))),
             };
+            pace.came();
             if entered.is_some_and(Entered::is_replaced) {
                 return (items, Some(Err(refusal::door_replaced())));
             }
@@ -82,7 +94,7 @@ impl Intake {
                 Ok(prepared) => items.extend(prepared),
                 Err(status) => return (items, Some(Err(status))),
             }
-            if items.len() >= BATCH_MESSAGES || bytes >= BATCH_BYTES {
+            if items.len() >= BATCH_MESSAGES || bytes >= BATCH_BYTES || !pace.is_due() {
                 return (items, None);
             }
             // Asking a stream and leaving it again loses nothing of it.
@@ -145,10 +157,11 @@ impl IntakeService for Intake {
     ) -> Result<Response<SubmitMessagesResponse>, Status> {
         let caller = Caller::of(&request);
         let entered = Entered::of(&request);
+        let mut pace = self.rates.pace(Origin::of(&request));
         let mut stream = request.into_inner();
         let mut tally = Tally::default();
         loop {
-            let (items, end) = self.batch(&caller, entered.as_ref(), &mut stream).await;
+            let (items, end) = self.batch(&caller, entered.as_ref(), (&mut stream, &mut pace)).await;
             if !items.is_empty() {
                 let entry = audit::entry(&caller, Action::SubmitMessages, audit::subjects(&items));
                 let became = self.handle.audited(entry).take_in(items).await;

@@ -24,9 +24,18 @@ pub(crate) struct Named {
 
 /// Reads a fact's name.
 pub(crate) fn named(at: Place<'_>, kind: i32, id: &str, source: Option<&str>) -> Read<Named> {
+    named_by(at, (kind, id), ("source", source))
+}
+
+/// The same, where the source's field is called so.
+pub(crate) fn named_by(
+    at: Place<'_>,
+    (kind, id): (i32, &str),
+    (called, source): (&'static str, Option<&str>),
+) -> Read<Named> {
     let kind = facts::any_kind(at.field("kind"), kind);
     let id = at.field("id").required(id, Place::text);
-    let named = at.field("source");
+    let named = at.field(called);
     let source = match (&kind, source) {
         (Ok(kind), None) if kind.is_named_in_source() => Err(named.missing()),
         (Ok(kind), Some(_)) if !kind.is_named_in_source() => {
@@ -105,19 +114,23 @@ pub(crate) fn subject(fact: &StoredFact) -> Option<Subject> {
 }
 
 /// Whether references are shown.
-pub(crate) fn references(shown: bool) -> References {
+pub(crate) fn references(shown: bool) -> References<'static> {
     if shown { References::Shown } else { References::Hidden }
 }
 
 /// A version of a fact as callers see it. Whom a case or a grant is about is its source's to know, and is never shown: registrars
 /// see what is named across the municipality, and nothing else joins a system's ids to a person.
-pub(crate) fn shown(fact: &StoredFact, references: References) -> v1::StoredFact {
+pub(crate) fn shown(fact: &StoredFact, references: References<'_>) -> v1::StoredFact {
+    shown_with(fact, if fact.source.is_some() { References::Hidden } else { references })
+}
+
+/// The same with these references, also where its source alone should know them: for the citizen whose they are.
+pub(crate) fn shown_with(fact: &StoredFact, references: References<'_>) -> v1::StoredFact {
     let standing = match fact.rank {
         Rank::Live => v1::FactStanding::Live,
         Rank::Withdrawn => v1::FactStanding::Withdrawn,
         Rank::Deleted => v1::FactStanding::Deleted,
     };
-    let references = if fact.source.is_some() { References::Hidden } else { references };
     v1::StoredFact {
         kind: writing::kind(fact.kind).into(),
         source: fact.source.as_ref().map(ToString::to_string),

@@ -68,9 +68,8 @@ impl QuarantineService for Quarantine {
             let size: usize = size?;
             Ok((filter?, if size == 0 { USUAL_PAGE } else { size }, after?))
         })?;
-        let handle = self.handle.audited(audit::entry(&caller, Action::ListQuarantine, []));
         let order = if request.newest_first { Order::NewestFirst } else { Order::OldestFirst };
-        let found = handle.read(move |read, _| {
+        let found = self.handle.read(move |read, _| {
             let entries = read.entries(&filter, order, after, size + 1)?;
             Ok((entries, read.sources()?))
         });
@@ -80,6 +79,8 @@ impl QuarantineService for Quarantine {
         let shown: Vec<QuarantineEntry> =
             entries.iter().take(size).map(|entry| self::entry(entry, name(entry.source))).collect();
         let next = shown.last().filter(|_| more).map(|entry| entry.number.to_string());
+        let subjects = shown.iter().map(|entry| Subject::Quarantined(entry.number));
+        audit::witness(&self.handle, audit::entry(&caller, Action::ListQuarantine, subjects)).await?;
         Ok(Response::new(ListQuarantineResponse {
             entries: shown,
             next_page_token: next.unwrap_or_default(),

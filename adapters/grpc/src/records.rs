@@ -63,7 +63,8 @@ fn lis(record: &domain::LisRecord) -> LisRecord {
     }
 }
 
-fn change(change: Change) -> i32 {
+/// What a record does.
+pub(crate) fn change(change: Change) -> i32 {
     match change {
         Change::Tag => RecordChange::Tag,
         Change::Untag => RecordChange::Untag,
@@ -71,7 +72,7 @@ fn change(change: Change) -> i32 {
     .into()
 }
 
-fn whole(tag: &domain::Tag) -> RecordTag {
+pub(crate) fn whole(tag: &domain::Tag) -> RecordTag {
     RecordTag {
         family: text(&tag.family),
         enrolment: text(&tag.enrolment),

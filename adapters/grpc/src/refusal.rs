@@ -1,7 +1,11 @@
 //! What a caller is told when a call does nothing: `google.rpc.Status` with details that stay the same.
 
+use std::time::Duration;
+
 use samspor_domain::{Fault, Reason};
-use samspor_engine::{CursorError, NotRotated, Unavailable};
+use samspor_engine::{
+    ControlError, CursorError, NotRead, NotReplayed, NotRotated, NotWithdrawn, Unavailable,
+};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -51,6 +55,11 @@ pub(crate) fn cursor(error: CursorError) -> Status {
     Status::with_error_details(code, error.to_string(), info(reason))
 }
 
+/// A feed whose readers wait.
+pub(crate) fn feed_paused(why: &NotRead) -> Status {
+    Status::with_error_details(Code::Unavailable, why.to_string(), info("FEED_PAUSED"))
+}
+
 /// A caller whose roles do not allow it.
 pub(crate) fn not_allowed(message: &str) -> Status {
     Status::with_error_details(Code::PermissionDenied, message, info("ROLE_MISSING"))
@@ -60,6 +69,20 @@ pub(crate) fn not_allowed(message: &str) -> Status {
 pub(crate) fn too_many_readers() -> Status {
     let message = "as many readers of the feed as there may be are there already; try again later";
     Status::with_error_details(Code::ResourceExhausted, message, info("TOO_MANY_READERS"))
+}
+
+/// More streams than one caller may have.
+pub(crate) fn too_many_streams() -> Status {
+    let message = "this caller has as many streams open as one may have";
+    Status::with_error_details(Code::ResourceExhausted, message, info("TOO_MANY_STREAMS"))
+}
+
+/// A call that came too fast after others of the same caller.
+pub(crate) fn rate_limited(wait: Duration) -> Status {
+    let mut details = info("RATE_LIMITED");
+    details.set_retry_info(Some(wait));
+    let message = "calls come faster than one caller's may; wait as long as the details say";
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 /// A stream whose first request did not come.
@@ -143,6 +166,11 @@ pub(crate) fn not_live() -> Status {
     Status::with_error_details(Code::FailedPrecondition, message, info("FACT_NOT_LIVE"))
 }
 
+/// A consent that did not end.
+pub(crate) fn consent_live(why: &NotWithdrawn) -> Status {
+    Status::with_error_details(Code::FailedPrecondition, why.to_string(), info("CONSENT_LIVE"))
+}
+
 /// A fact whose newest version is another one.
 pub(crate) fn version_changed(newest: i64) -> Status {
     let metadata = [("newest_version".to_owned(), newest.to_string())];
@@ -151,24 +179,41 @@ pub(crate) fn version_changed(newest: i64) -> Status {
     Status::with_error_details(Code::Aborted, message, details)
 }
 
+/// What a question names is not there.
+pub(crate) fn not_there(reason: &str, message: &str) -> Status {
+    Status::with_error_details(Code::NotFound, message, info(reason))
+}
+
 /// What is asked about is not there.
 pub(crate) fn not_found(message: &str) -> Status {
     Status::with_error_details(Code::NotFound, message, info("NOT_FOUND"))
 }
 
-/// A part that there is not.
-pub(crate) fn unknown_part(message: &str) -> Status {
-    Status::with_error_details(Code::NotFound, message, info("UNKNOWN_PART"))
+/// What an operator asked for and is not done; the reason where there is nothing of that name is given.
+pub(crate) fn control(error: &ControlError, unknown: &str) -> Status {
+    let (code, reason) = match error {
+        ControlError::Unknown { .. } | ControlError::UnknownTarget { .. } => (Code::NotFound, unknown),
+        ControlError::InUse => (Code::FailedPrecondition, "TARGET_IN_USE"),
+        ControlError::Unavailable(error) => return unavailable(error),
+    };
+    Status::with_error_details(code, error.to_string(), info(reason))
 }
 
-/// A target that the store does not know.
-pub(crate) fn unknown_target(message: &str) -> Status {
-    Status::with_error_details(Code::NotFound, message, info("UNKNOWN_TARGET"))
+/// A target that does not get records again.
+pub(crate) fn not_replayed(why: &NotReplayed) -> Status {
+    let (code, reason) = match why {
+        NotReplayed::Unknown { .. } => (Code::NotFound, "UNKNOWN_TARGET"),
+        NotReplayed::Forwards => (Code::FailedPrecondition, "TARGET_FORWARDS"),
+        NotReplayed::Cursor(error) => return cursor(*error),
+        NotReplayed::Unavailable(error) => return unavailable(error),
+    };
+    Status::with_error_details(code, why.to_string(), info(reason))
 }
 
-/// A target that cannot be forgotten, since the gateway delivers to it.
-pub(crate) fn target_in_use(message: &str) -> Status {
-    Status::with_error_details(Code::FailedPrecondition, message, info("TARGET_IN_USE"))
+/// A gateway that takes nothing more in.
+pub(crate) fn draining() -> Status {
+    let message = "the gateway is drained and takes nothing more in; send it again when it does";
+    Status::with_error_details(Code::Unavailable, message, info("DRAINING"))
 }
 
 /// Keys that are not replaced now.

@@ -2,13 +2,14 @@
 
 use prost::Message as _;
 use samspor_domain::audit::{Action, Subject};
-use samspor_domain::{Fact, Kind, Message, SourceName, State};
+use samspor_domain::{Fact, Kind, Message, SourceName, State, Text};
 use samspor_engine::{Amended, Became, Handle, Intake, Permissions, Prepared};
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
 use crate::ending::{End, Ending};
 use crate::put::Put;
+use crate::question::{self, WriteState};
 use crate::reading::{self, Place};
 use crate::v1::registry_service_server::RegistryService;
 use crate::v1::{
@@ -23,7 +24,7 @@ use crate::v1::{
     WithdrawConsentResponse,
 };
 use crate::writing::{self, References};
-use crate::{SOURCE, audit, conflicts, listing, message, refusal};
+use crate::{SOURCE, audit, listing, message, refusal};
 
 /// Facts that are looked through at a time for a page; between two of these a call that was dropped ends.
 const SLICE: usize = 200;
@@ -46,6 +47,7 @@ pub(crate) struct Registry {
     pub(crate) handle: Handle,
     /// How what callers put is counted.
     pub(crate) registrar: Intake,
+    pub(crate) write_state: WriteState,
 }
 
 impl Registry {
@@ -306,12 +308,12 @@ impl RegistryService for Registry {
         &self,
         request: Request<ListIdentityConflictsRequest>,
     ) -> Result<Response<ListIdentityConflictsResponse>, Status> {
-        let handle = self.handle.audited(audit::told(&request, Action::ListIdentityConflicts, []));
-        let request = request.into_inner();
-        let page = reading::request(|at| conflicts::page(at, &request))
-            .map_err(|faults| refusal::invalid(&faults))?;
-        let found = handle.read(|reader, vault| samspor_engine::conflicts(reader, vault)).await;
-        let found = found.map_err(|error| refusal::unavailable(&error))?;
-        Ok(Response::new(conflicts::response(&found, &page)))
+        let caller = Caller::of(&request);
+        let shown = question::answer(&self.handle, self.write_state, request.into_inner()).await?;
+        let consents =
+            shown.get_ref().conflicts.iter().filter_map(|conflict| Text::new(&conflict.consent).ok());
+        let subjects = consents.map(|id| Subject::Fact { kind: Kind::Consent, id, source: None });
+        audit::witness(&self.handle, audit::entry(&caller, Action::ListIdentityConflicts, subjects)).await?;
+        Ok(shown)
     }
 }

@@ -17,27 +17,37 @@ use Right::{Anyone, Known, Roles};
 
 /// The methods, as `service/method`, by service.
 pub(crate) const METHODS: &[(&str, Right)] = &[
-    ("samspor.v1.AdminService/GetStatus", Roles(&[Operator, Auditor])),
-    ("samspor.v1.AdminService/Pause", Roles(&[Operator])),
-    ("samspor.v1.AdminService/Resume", Roles(&[Operator])),
-    ("samspor.v1.AdminService/Reload", Roles(&[Operator])),
-    ("samspor.v1.AdminService/ForgetTarget", Roles(&[Operator])),
+    ("samspor.v1.AuditService/ListEntries", Roles(&[Auditor])),
+    ("samspor.v1.AuditService/ListEntriesAbout", Roles(&[Auditor])),
+    ("samspor.v1.AuditService/GetCheckpoint", Roles(&[Operator, Auditor])),
     ("samspor.v1.ChangeService/ListHeldChanges", Roles(&[Registrar, Operator, Auditor])),
     ("samspor.v1.ChangeService/ReleaseHeldChange", Roles(&[Operator])),
-    ("samspor.v1.DeliveryService/ListParked", Roles(&[Operator, Auditor])),
-    ("samspor.v1.DeliveryService/ReleaseParked", Roles(&[Operator])),
+    // Registrars know the citizens and their consents; what their systems hold anyhow is shown to them here at once.
+    ("samspor.v1.CitizenService/ExportCitizen", Roles(&[Registrar])),
+    ("samspor.v1.CitizenService/GetWithdrawal", Roles(&[Registrar, Auditor])),
+    // An explanation names facts and dates, and no reference: registrars see by it what their facts do, operators and auditors
+    // why a posting is tagged. The ledger has the answer in the feed; by which facts of other systems is not its business.
+    ("samspor.v1.ExplainService/ExplainPosting", Roles(&[Registrar, Operator, Auditor])),
     ("samspor.v1.FeedService/Subscribe", Roles(&[Ledger, Lis])),
     ("samspor.v1.FeedService/GetExpected", Roles(&[Ledger, Lis])),
     ("samspor.v1.IntakeService/SubmitMessage", Roles(&[Intake])),
     ("samspor.v1.IntakeService/SubmitMessages", Roles(&[Intake])),
     ("samspor.v1.KeysService/GetKeys", Roles(&[Operator, Auditor])),
     ("samspor.v1.KeysService/RotateKeys", Roles(&[Operator])),
+    ("samspor.v1.OperationsService/GetStatus", Roles(&[Operator, Auditor])),
+    ("samspor.v1.OperationsService/Reload", Roles(&[Operator])),
+    ("samspor.v1.OperationsService/PauseFeed", Roles(&[Operator])),
+    ("samspor.v1.OperationsService/ResumeFeed", Roles(&[Operator])),
+    ("samspor.v1.OperationsService/Drain", Roles(&[Operator])),
     ("samspor.v1.QuarantineService/ListQuarantine", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/GetQuarantined", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/GroupQuarantine", Roles(&[Operator, Auditor])),
     ("samspor.v1.QuarantineService/PreviewRelease", Roles(&[Operator])),
     ("samspor.v1.QuarantineService/Release", Roles(&[Operator])),
     ("samspor.v1.QuarantineService/Discard", Roles(&[Operator])),
+    ("samspor.v1.ReconciliationService/GetBalance", Roles(&[Ledger, Operator, Auditor])),
+    ("samspor.v1.ReconciliationService/ListDifferences", Roles(&[Ledger, Operator, Auditor])),
+    ("samspor.v1.ReconciliationService/ListControlLines", Roles(&[Ledger, Operator, Auditor])),
     ("samspor.v1.RegistryService/PutSolution", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/PutEnrolment", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/PutConsent", Roles(&[Registrar])),
@@ -56,6 +66,15 @@ pub(crate) const METHODS: &[(&str, Right)] = &[
     ("samspor.v1.RegistryService/GetFact", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/ListFacts", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/ListFactVersions", Roles(&[Registrar])),
+    ("samspor.v1.SourcesService/PauseSource", Roles(&[Operator])),
+    ("samspor.v1.SourcesService/ResumeSource", Roles(&[Operator])),
+    ("samspor.v1.TargetsService/PauseTarget", Roles(&[Operator])),
+    ("samspor.v1.TargetsService/ResumeTarget", Roles(&[Operator])),
+    ("samspor.v1.TargetsService/ReplayTarget", Roles(&[Operator])),
+    ("samspor.v1.TargetsService/ForgetTarget", Roles(&[Operator])),
+    ("samspor.v1.TargetsService/ListTargets", Roles(&[Operator, Auditor])),
+    ("samspor.v1.TargetsService/ListParked", Roles(&[Operator, Auditor])),
+    ("samspor.v1.TargetsService/ReleaseParked", Roles(&[Operator])),
     // Whether the gateway lives is asked by what has no identity, and tells of nobody.
     ("grpc.health.v1.Health/Check", Anyone),
     ("grpc.health.v1.Health/List", Anyone),
@@ -63,7 +82,7 @@ pub(crate) const METHODS: &[(&str, Right)] = &[
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Known),
 ];
 
-/// Who may call the method at a path such as `/samspor.v1.AdminService/Pause`; none where nobody may.
+/// Who may call the method at a path such as `/samspor.v1.OperationsService/Reload`; none where nobody may.
 pub(crate) fn of(path: &str) -> Option<Right> {
     let method = path.strip_prefix('/')?;
     METHODS.iter().find(|(name, _)| *name == method).map(|(_, right)| *right)
@@ -143,11 +162,11 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), METHODS.len());
-        assert_eq!(of("/samspor.v1.AdminService/Pause"), Some(Roles(&[Operator])));
+        assert_eq!(of("/samspor.v1.OperationsService/Reload"), Some(Roles(&[Operator])));
         for path in [
-            "samspor.v1.AdminService/Pause",
-            "/samspor.v1.AdminService/Pause/",
-            "//samspor.v1.AdminService/Pause",
+            "samspor.v1.OperationsService/Reload",
+            "/samspor.v1.OperationsService/Reload/",
+            "//samspor.v1.OperationsService/Reload",
             "/",
             "",
         ] {

@@ -2,37 +2,53 @@
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use samspor_domain::quarantine::{Show, Shown};
-use samspor_engine::{Control, Handle, Status};
+use samspor_engine::Control;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic_health::pb::health_server::HealthServer;
 
-use crate::admin::{Admin, Reload};
+use crate::audited::Audited;
 use crate::change::Change;
+use crate::citizen::Citizen;
 use crate::deadline::Deadline;
-use crate::delivery::Delivery;
 use crate::door::{Door, Guard};
+use crate::explain::Explain;
 use crate::feed::Feed;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::keys::Keys;
 use crate::message::MAX_MESSAGE_BYTES;
+use crate::operations::{Operations, Reload};
+use crate::progress::Watch;
 use crate::quarantine::Quarantine;
+use crate::question::WriteState;
+use crate::rates::{Rate, Rates};
+use crate::reconciliation::Reconciliation;
 use crate::registry::{Registry, registrar};
-use crate::v1::admin_service_server::AdminServiceServer;
+use crate::shares::Shares;
+use crate::sources::Sources;
+use crate::targets::Targets;
+use crate::turned_away::TurnedAway;
+use crate::v1::audit_service_server::AuditServiceServer;
 use crate::v1::change_service_server::ChangeServiceServer;
-use crate::v1::delivery_service_server::DeliveryServiceServer;
+use crate::v1::citizen_service_server::CitizenServiceServer;
+use crate::v1::explain_service_server::ExplainServiceServer;
 use crate::v1::feed_service_server::FeedServiceServer;
 use crate::v1::intake_service_server::IntakeServiceServer;
 use crate::v1::keys_service_server::KeysServiceServer;
+use crate::v1::operations_service_server::OperationsServiceServer;
 use crate::v1::quarantine_service_server::QuarantineServiceServer;
+use crate::v1::reconciliation_service_server::ReconciliationServiceServer;
 use crate::v1::registry_service_server::RegistryServiceServer;
+use crate::v1::sources_service_server::SourcesServiceServer;
+use crate::v1::targets_service_server::TargetsServiceServer;
 use crate::{DESCRIPTORS, wire};
 
 /// The name under which the engine counts what callers send. No source of the configuration may have it.
@@ -51,6 +67,18 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections at once; more wait.
     pub max_connections: usize,
+    /// Of these, those from one address; one more is closed.
+    pub max_connections_of_address: usize,
+    /// Of these, those with one certificate's names; one more is closed.
+    pub max_connections_of_certificate: usize,
+    /// Streams of the feed at once that one caller may have, and as many watches of health.
+    pub max_streams_of_caller: usize,
+    /// How fast one may call.
+    pub calls: Rate,
+    /// How fast the messages of one's streams are taken.
+    pub messages: Rate,
+    /// How long a peer may take nothing of what is for it. Then its connection is cut.
+    pub stall_timeout: Duration,
     /// Calls at once on one connection.
     pub max_calls: u32,
     /// The largest message, in bytes.
@@ -71,6 +99,8 @@ pub struct Settings {
     pub feed_keep_alive: Duration,
     /// How long a caller that opens a stream may take to say what it wants.
     pub first_request_timeout: Duration,
+    /// For how many days backups of the store are kept, if that is said: callers are told by when the last one is gone.
+    pub backups_kept_days: Option<u32>,
     /// How long callers may take to finish when the front stops. Then their connections are cut.
     pub drain_deadline: Duration,
 }
@@ -82,6 +112,12 @@ impl Settings {
         Self {
             listen,
             max_connections: 256,
+            max_connections_of_address: 64,
+            max_connections_of_certificate: 32,
+            max_streams_of_caller: 100,
+            calls: rate(1_000, 2_000),
+            messages: rate(20_000, 20_000),
+            stall_timeout: Duration::from_secs(60),
             max_calls: 128,
             max_message_bytes: MAX_MESSAGE_BYTES,
             call_timeout: Duration::from_secs(30),
@@ -92,8 +128,16 @@ impl Settings {
             max_feed_age: Duration::from_secs(60 * 60),
             feed_keep_alive: Duration::from_secs(15),
             first_request_timeout: Duration::from_secs(10),
+            backups_kept_days: None,
             drain_deadline: Duration::from_secs(5),
         }
+    }
+}
+
+const fn rate(per_second: u32, burst: u32) -> Rate {
+    match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
+        (Some(per_second), Some(burst)) => Rate { per_second, burst },
+        _ => Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
     }
 }
 
@@ -126,11 +170,12 @@ pub enum Error {
 /// The front before it is bound.
 pub struct Server {
     settings: Settings,
-    handle: Handle,
-    status: Status,
+    control: Control,
     show: Arc<dyn Show>,
-    admin: Option<Admin>,
+    write_state: WriteState,
+    reloads: Option<mpsc::Sender<Reload>>,
     doors: watch::Receiver<Arc<Door>>,
+    turned_away: Arc<TurnedAway>,
 }
 
 /// Shows how many bytes there are, and nothing of them.
@@ -143,11 +188,19 @@ impl Show for Closed {
 }
 
 impl Server {
-    /// A front to the engine behind the handle, that tells how the parts on the status board are doing.
+    /// A front to the gateway.
     #[must_use]
-    pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
+    pub fn new(settings: Settings, control: Control) -> Self {
         let (_, doors) = watch::channel(Arc::new(Door::open()));
-        Self { settings, handle, status, show: Arc::new(Closed), admin: None, doors }
+        Self {
+            settings,
+            control,
+            show: Arc::new(Closed),
+            write_state: |_, _, _| String::new(),
+            reloads: None,
+            doors,
+            turned_away: Arc::default(),
+        }
     }
 
     /// Shows quarantined bodies so. Without it they are not shown.
@@ -156,18 +209,23 @@ impl Server {
         Self { show, ..self }
     }
 
+    /// Writes states of postings so. Without it they are not shown.
+    #[must_use]
+    pub fn writing_states(self, write_state: WriteState) -> Self {
+        Self { write_state, ..self }
+    }
+
     /// Puts a door before it, which may be changed while it serves: the next connection and the next call pass the new one.
     #[must_use]
     pub fn behind(self, doors: watch::Receiver<Arc<Door>>) -> Self {
         Self { doors, ..self }
     }
 
-    /// Lets callers look after the gateway too. Whoever owns the configuration takes the reloads from the channel, one
-    /// after the other.
+    /// Lets callers have the configuration read again. Whoever owns it takes the reloads from the channel, one after the
+    /// other.
     #[must_use]
-    pub fn administered(mut self, control: Control, reloads: mpsc::Sender<Reload>) -> Self {
-        self.admin = Some(Admin { control, reloads });
-        self
+    pub fn reloaded_by(self, reloads: mpsc::Sender<Reload>) -> Self {
+        Self { reloads: Some(reloads), ..self }
     }
 
     /// Takes the address. From then on callers can connect; they are answered when it serves.
@@ -200,6 +258,12 @@ impl Bound {
         self.address
     }
 
+    /// How many callers it turned away.
+    #[must_use]
+    pub fn turned_away(&self) -> Arc<TurnedAway> {
+        Arc::clone(&self.server.turned_away)
+    }
+
     /// Serves until `stop` comes. Then it accepts nothing more, ends watches, and gives callers the drain deadline to
     /// finish; whoever has not by then is cut off. When this returns, or is dropped, no connection is left, and its
     /// handle to the engine is dropped.
@@ -207,20 +271,34 @@ impl Bound {
     /// # Errors
     /// [`Error::Serve`] and [`Error::Descriptors`], neither of which is expected.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let Server { settings, handle, status, show, admin, doors } = self.server;
+        let Server { settings, control, show, write_state, reloads, doors, turned_away } = self.server;
+        let (handle, status) = (control.handle(), control.status());
+        let rates = Rates::new(settings.calls, settings.messages);
         let stopping = CancellationToken::new();
         let cut = CancellationToken::new();
         let _cut_when_dropped = cut.clone().drop_guard();
 
         let registrar = registrar();
-        let change = Change { handle: handle.clone() };
-        let delivery = Delivery { handle: handle.clone() };
+        let audit = Audited { handle: handle.clone() };
+        let citizen = Citizen { handle: handle.clone(), backups_kept_days: settings.backups_kept_days };
+        let change = Change { handle: handle.clone(), write_state };
+        let explain = Explain { handle: handle.clone(), write_state };
+        let reconciliation = Reconciliation { handle: handle.clone(), write_state };
         let keys = Keys { handle: handle.clone() };
-        let feed = Feed::new(handle.clone(), &settings, stopping.clone());
+        let feed = Feed::new(handle.clone(), &settings, stopping.clone(), Arc::clone(&turned_away));
         let quarantine = Quarantine { handle: handle.clone(), show };
-        let intake = Intake { handle: handle.clone(), silence: settings.call_timeout };
-        let registry = Registry { handle, registrar };
-        let health = Health { parts: status.watch(), stopping: stopping.clone() };
+        let intake =
+            Intake { handle: handle.clone(), silence: settings.call_timeout, rates: Arc::clone(&rates) };
+        let registry = Registry { handle, registrar, write_state };
+        let sources = Sources { control: control.clone() };
+        let targets = Targets { control: control.clone(), write_state };
+        let operations = Operations { control, reloads };
+        let health = Health {
+            parts: status.watch(),
+            stopping: stopping.clone(),
+            places: Shares::new(settings.max_streams_of_caller),
+            turned_away: Arc::clone(&turned_away),
+        };
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -242,16 +320,22 @@ impl Bound {
             .max_connection_age(settings.max_connection_age)
             // Streams that are open then, and no longer: nor does a peer stay that never spoke HTTP/2.
             .max_connection_age_grace(settings.max_feed_age)
-            .layer(Guard(doors.clone()))
+            .layer(Watch)
+            .layer(Guard { doors: doors.clone(), rates, turned_away: Arc::clone(&turned_away) })
             .layer(Deadline { limit: settings.call_timeout })
             .add_service(bounded!(RegistryServiceServer::new(registry)))
             .add_service(bounded!(IntakeServiceServer::new(intake)))
             .add_service(bounded!(FeedServiceServer::new(feed)))
+            .add_service(bounded!(AuditServiceServer::new(audit)))
             .add_service(bounded!(ChangeServiceServer::new(change)))
-            .add_service(bounded!(DeliveryServiceServer::new(delivery)))
+            .add_service(bounded!(CitizenServiceServer::new(citizen)))
+            .add_service(bounded!(ExplainServiceServer::new(explain)))
+            .add_service(bounded!(ReconciliationServiceServer::new(reconciliation)))
             .add_service(bounded!(KeysServiceServer::new(keys)))
             .add_service(bounded!(QuarantineServiceServer::new(quarantine)))
-            .add_optional_service(admin.map(|admin| bounded!(AdminServiceServer::new(admin))))
+            .add_service(bounded!(SourcesServiceServer::new(sources)))
+            .add_service(bounded!(TargetsServiceServer::new(targets)))
+            .add_service(bounded!(OperationsServiceServer::new(operations)))
             // Whoever gets a connection may ask, and a watch keeps what it asked for.
             .add_service(HealthServer::new(health).max_decoding_message_size(MAX_HEALTH_BYTES))
             .add_service(bounded!(reflection));
@@ -260,7 +344,13 @@ impl Bound {
             stop.await;
             stopping.cancel();
         };
-        let wires = wire::accept(self.listener, doors, settings.max_connections, cut.clone());
+        let bounds = wire::Bounds {
+            all: settings.max_connections,
+            of_address: settings.max_connections_of_address,
+            of_certificate: settings.max_connections_of_certificate,
+            stall: settings.stall_timeout,
+        };
+        let wires = wire::accept(self.listener, doors, bounds, turned_away, cut.clone());
         let serve = router.serve_with_incoming_shutdown(wires, told);
         let hurry = async {
             stopping.cancelled().await;

@@ -9,6 +9,8 @@ use rustls::{RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::subject;
+
 /// What TLS is made of, in PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -76,8 +78,8 @@ fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()
 }
 
-/// The names in a certificate, as the configuration names callers: `uri:…`, `dns:…`, and `subject:…` with the subject as
-/// `CN=…` or, where it has more, `C=…, O=…, CN=…`.
+/// The names in a certificate, as the configuration names callers: `uri:…`, `dns:…`, and `subject:…` with the subject by
+/// RFC 4514: `CN=…` or, where it has more, `CN=…,O=…,C=…`.
 pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let alternative = certificate.subject_alternative_name().ok().flatten();
@@ -89,7 +91,7 @@ pub(crate) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
             _ => None,
         })
         .collect();
-    let subject = certificate.subject().to_string();
+    let subject = subject::written(certificate.subject());
     if !subject.is_empty() {
         names.push(format!("subject:{subject}"));
     }

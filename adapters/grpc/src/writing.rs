@@ -1,5 +1,7 @@
 //! The domain's messages as Protobuf: what callers are shown, and what reading them gives again.
 
+use std::collections::BTreeSet;
+
 use samspor_domain::{
     Body, CitizenRef, Condition, CostKind, Fact, Grant, IdentityKind, Kind, Message, Period, Posting,
     Receipt, Share, Side, Solution, Split, State, Verdict,
@@ -11,15 +13,17 @@ use crate::v1::source_message::Message as Sent;
 
 /// Whether references are written, or only their form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum References {
+pub(crate) enum References<'r> {
     /// They are.
     Shown,
+    /// These are, and no others.
+    Of(&'r BTreeSet<CitizenRef>),
     /// They are not.
     Hidden,
 }
 
 /// A message; it holds personal data in clear where references are shown.
-pub(crate) fn message(message: &Message, references: References) -> v1::SourceMessage {
+pub(crate) fn message(message: &Message, references: References<'_>) -> v1::SourceMessage {
     let sent = match message {
         Message::Posting(message) => Sent::Posting(posting(message, references)),
         Message::Receipt(message) => Sent::Receipt(receipt(message)),
@@ -48,8 +52,16 @@ pub(crate) fn kind(kind: Kind) -> v1::FactKind {
     }
 }
 
-impl References {
-    fn citizen(self, reference: &CitizenRef) -> v1::CitizenReference {
+impl References<'_> {
+    fn shows(self, reference: &CitizenRef) -> bool {
+        match self {
+            Self::Shown => true,
+            Self::Of(known) => known.contains(reference),
+            Self::Hidden => false,
+        }
+    }
+
+    pub(crate) fn citizen(self, reference: &CitizenRef) -> v1::CitizenReference {
         let form = match reference {
             CitizenRef::Cpr(_) => v1::ReferenceForm::Cpr,
             CitizenRef::Uuid(_) => v1::ReferenceForm::Uuid,
@@ -57,7 +69,7 @@ impl References {
             CitizenRef::Grant(..) => v1::ReferenceForm::GrantId,
             CitizenRef::Local(..) => v1::ReferenceForm::PersonId,
         };
-        if self == Self::Hidden {
+        if !self.shows(reference) {
             return v1::CitizenReference { reference: Some(Reference::Hidden(form.into())) };
         }
         let reference = match reference {
@@ -74,7 +86,7 @@ impl References {
     fn grant(self, reference: &CitizenRef) -> v1::SystemId {
         match reference {
             CitizenRef::Case(system, id) | CitizenRef::Grant(system, id) | CitizenRef::Local(system, id)
-                if self == Self::Shown =>
+                if self.shows(reference) =>
             {
                 v1::SystemId { system: system.to_string(), id: id.to_string() }
             }
@@ -87,7 +99,7 @@ fn some(value: Option<&impl ToString>) -> Option<String> {
     value.map(ToString::to_string)
 }
 
-fn posting(posting: &Posting, references: References) -> v1::Posting {
+fn posting(posting: &Posting, references: References<'_>) -> v1::Posting {
     v1::Posting {
         id: posting.id.to_string(),
         date: posting.date.to_string(),
@@ -120,7 +132,7 @@ fn receipt(receipt: &Receipt) -> v1::Receipt {
 }
 
 /// A version of a fact.
-fn fact(fact: &Fact, references: References) -> Sent {
+fn fact(fact: &Fact, references: References<'_>) -> Sent {
     let (id, version) = (fact.id.to_string(), fact.version);
     let body = match &fact.state {
         State::Deleted => return Sent::Deletion(v1::Deletion { kind: kind(fact.kind).into(), id, version }),
@@ -255,7 +267,7 @@ fn fact(fact: &Fact, references: References) -> Sent {
     }
 }
 
-fn grant(grant: &Grant, (id, version): (String, i64), references: References) -> v1::Grant {
+fn grant(grant: &Grant, (id, version): (String, i64), references: References<'_>) -> v1::Grant {
     let rate = grant.rate.map(|rate| {
         let per = match rate.per {
             Period::Day => v1::RatePeriod::Day,
@@ -326,7 +338,7 @@ fn solution(solution: &Solution, (id, version): (String, i64)) -> v1::Solution {
     }
 }
 
-fn split(split: &Split, (id, version): (String, i64), references: References) -> v1::Split {
+fn split(split: &Split, (id, version): (String, i64), references: References<'_>) -> v1::Split {
     v1::Split {
         id,
         version,

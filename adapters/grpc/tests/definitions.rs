@@ -151,7 +151,7 @@ fn shouted(name: &str) -> String {
 }
 
 /// The verbs with which methods begin.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "Check",
     "Delete",
     "Describe",
@@ -159,6 +159,7 @@ const VERBS: [&str; 22] = [
     "Drain",
     "End",
     "Explain",
+    "Export",
     "Forget",
     "Get",
     "Group",
@@ -267,4 +268,78 @@ fn the_definitions_are_in_one_style() {
         .filter(is_element)
         .count();
     assert!(elements > 400, "only {elements} elements were looked at");
+}
+
+/// What is wrong with a request in JSON: a field or a word that there is not.
+fn wrong(message: &prost_reflect::MessageDescriptor, json: &serde_json::Value, faults: &mut Vec<String>) {
+    let Some(fields) = json.as_object() else {
+        return faults.push(format!("{json} is no {}", message.name()));
+    };
+    for (name, value) in fields {
+        let field = message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name));
+        let Some(field) = field else {
+            faults.push(format!("{} has no {name}", message.name()));
+            continue;
+        };
+        let values = match value {
+            serde_json::Value::Array(values) if field.is_list() => values.iter().collect(),
+            value => vec![value],
+        };
+        for value in values {
+            match field.kind() {
+                Kind::Message(inner) => wrong(&inner, value, faults),
+                Kind::Enum(words) => {
+                    let word = value.as_str().unwrap_or_default();
+                    if words.get_value_by_name(word).is_none() {
+                        faults.push(format!("{} has no {word}", words.name()));
+                    }
+                }
+                Kind::Bool if !value.is_boolean() => faults.push(format!("{name} is no bool")),
+                Kind::String if !value.is_string() => faults.push(format!("{name} is no text")),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Every line of the pages that calls a method calls one that there is, with fields that it has; and each service has one.
+#[test]
+fn the_lines_of_the_pages_call_what_there_is() {
+    let pool = pool();
+    let (mut faults, mut called, mut lines) = (Vec::new(), BTreeSet::new(), 0);
+    for page in ["api.md", "feed.md"] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+        let text = std::fs::read_to_string(path).expect("the page");
+        // A call may go over several lines, and ends with its method. In a table it stands in backticks.
+        for call in text.split(" -d '").skip(1) {
+            let Some((json, rest)) = call.split_once('\'') else { continue };
+            let mut words = rest.split_whitespace().map(|word| word.trim_matches(['`', '\\']));
+            let method = words.find(|word| word.contains('/') && word.contains('.') && !word.contains(':'));
+            let Some(method) = method.filter(|method| method.starts_with(PACKAGE)) else {
+                continue; // A call of a service that is not ours.
+            };
+            let (service, name) = method.split_once('/').expect("both");
+            let known = pool.get_service_by_name(service);
+            let known = known.and_then(|service| service.methods().find(|method| method.name() == name));
+            let Some(known) = known else {
+                faults.push(format!("{page}: there is no {method}"));
+                continue;
+            };
+            lines += 1;
+            called.insert(service.to_owned());
+            let requests = serde_json::Deserializer::from_str(json).into_iter::<serde_json::Value>();
+            for request in requests {
+                match request {
+                    Ok(request) => wrong(&known.input(), &request, &mut faults),
+                    Err(error) => faults.push(format!("{page}: {method}: {error}")),
+                }
+            }
+        }
+    }
+    let services = pool.services().filter(|service| service.package_name() == PACKAGE);
+    let missing =
+        services.map(|service| service.full_name().to_owned()).filter(|name| !called.contains(name));
+    faults.extend(missing.map(|name| format!("api.md shows no call of {name}")));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(lines >= 15, "only {lines} calls were found");
 }

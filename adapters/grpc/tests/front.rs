@@ -1,13 +1,16 @@
 //! The front over real connections, to a real engine and store.
 
 mod audited;
+mod citizens;
 mod door;
 mod feed;
 mod gateway;
 mod intake;
+mod limits;
 mod mirror;
 mod peer;
 mod quarantine;
+mod questions;
 mod reading;
 mod registry;
 
@@ -18,8 +21,8 @@ use samspor_domain::store::Standing;
 use samspor_domain::{Kind, SourceName};
 use samspor_engine::Condition;
 use samspor_grpc::client::{
-    AdminServiceClient, Channel, Code, HealthCheckRequest, HealthClient, RegistryServiceClient,
-    ServingStatus, Status, StatusExt, connect,
+    Channel, Code, HealthCheckRequest, HealthClient, OperationsServiceClient, RegistryServiceClient,
+    ServingStatus, SourcesServiceClient, Status, StatusExt, connect,
 };
 use samspor_grpc::v1::citizen_reference::Reference;
 use samspor_grpc::v1::{self, Outcome};
@@ -297,7 +300,7 @@ async fn health_follows_the_status_board() {
         assert_eq!(check("").await, ServingStatus::Serving);
         // A source that is down does not keep callers from putting facts; a store that is does.
         board.set("source opus", Condition::Down("the broker is gone".into()));
-        let services = ["samspor.v1.RegistryService", "samspor.v1.AdminService"];
+        let services = ["samspor.v1.RegistryService", "samspor.v1.OperationsService"];
         for part in ["store", "grpc", services[0], services[1]] {
             assert_eq!(check(part).await, ServingStatus::Serving, "{part}");
         }
@@ -316,8 +319,8 @@ async fn an_operator_is_answered_and_told_why_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let gateway = gateway::start(directory.path());
     let (ask, mut asked) = mpsc::channel::<Reload>(1);
-    let server = Server::new(settings(), gateway.handle(), gateway.status());
-    let bound = server.administered(gateway.control(), ask).bind().await.expect("a free port");
+    let server = Server::new(settings(), gateway.control());
+    let bound = server.reloaded_by(ask).bind().await.expect("a free port");
     let url = format!("http://{}", bound.local_addr());
     let stop = tokio_util::sync::CancellationToken::new();
     let told = v1::ReloadResponse { changed: vec!["source opus".into()], ..Default::default() };
@@ -330,8 +333,9 @@ async fn an_operator_is_answered_and_told_why_not() {
         drop(asked);
     };
     let operator = async {
-        let mut admin = AdminServiceClient::new(connect(&url).await.expect("the front answers"));
-        let status = admin.get_status(v1::GetStatusRequest {}).await.expect("it is told").into_inner();
+        let channel = connect(&url).await.expect("the front answers");
+        let mut operations = OperationsServiceClient::new(channel.clone());
+        let status = operations.get_status(v1::GetStatusRequest {}).await.expect("it is told").into_inner();
         let parts: Vec<&str> = status.parts.iter().map(|part| part.part.as_str()).collect();
         assert_eq!((parts, status.ready), (vec!["grpc", "store"], true));
         assert!(status.parts.iter().all(|part| part.condition() == v1::PartCondition::Up));
@@ -341,18 +345,20 @@ async fn an_operator_is_answered_and_told_why_not() {
             let details = status.get_error_details();
             details.error_info().map(|info| info.reason.clone()).unwrap_or_default()
         };
-        let unknown =
-            admin.pause(v1::PauseRequest { part: "store".into() }).await.expect_err("it is no source");
-        assert_eq!((unknown.code(), reason(&unknown).as_str()), (Code::NotFound, "UNKNOWN_PART"));
-        assert_eq!(admin.reload(v1::ReloadRequest {}).await.expect("it is taken").into_inner(), told);
-        let refused = admin.reload(v1::ReloadRequest {}).await.expect_err("it is not taken");
+        let unknown = SourcesServiceClient::new(channel)
+            .pause_source(v1::PauseSourceRequest { source: "store".into() })
+            .await
+            .expect_err("it is no source");
+        assert_eq!((unknown.code(), reason(&unknown).as_str()), (Code::NotFound, "UNKNOWN_SOURCE"));
+        assert_eq!(operations.reload(v1::ReloadRequest {}).await.expect("it is taken").into_inner(), told);
+        let refused = operations.reload(v1::ReloadRequest {}).await.expect_err("it is not taken");
         assert_eq!(
             (refused.code(), reason(&refused).as_str()),
             (Code::FailedPrecondition, "CONFIGURATION_REFUSED")
         );
         assert!(refused.message().starts_with("gateway.toml:1:1: wrong\n"), "{}", refused.message());
         assert!(refused.message().ends_with("and 2 more; the log has all"), "{}", refused.message());
-        let stopping = admin.reload(v1::ReloadRequest {}).await.expect_err("nobody reads it any more");
+        let stopping = operations.reload(v1::ReloadRequest {}).await.expect_err("nobody reads it any more");
         assert_eq!(stopping.code(), Code::Unavailable);
         stop.cancel();
     };
@@ -383,14 +389,19 @@ async fn reflection_lists_and_describes_the_services() {
             [
                 "grpc.health.v1.Health",
                 reflection,
-                "samspor.v1.AdminService",
+                "samspor.v1.AuditService",
                 "samspor.v1.ChangeService",
-                "samspor.v1.DeliveryService",
+                "samspor.v1.CitizenService",
+                "samspor.v1.ExplainService",
                 "samspor.v1.FeedService",
                 "samspor.v1.IntakeService",
                 "samspor.v1.KeysService",
+                "samspor.v1.OperationsService",
                 "samspor.v1.QuarantineService",
+                "samspor.v1.ReconciliationService",
                 "samspor.v1.RegistryService",
+                "samspor.v1.SourcesService",
+                "samspor.v1.TargetsService",
             ]
         );
 
@@ -415,7 +426,7 @@ async fn only_loopback_is_listened_on() {
     let gateway = gateway::start(directory.path());
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let settings = Settings::new(address.parse().expect("an address"));
-        let bound = Server::new(settings, gateway.handle(), gateway.status()).bind().await;
+        let bound = Server::new(settings, gateway.control()).bind().await;
         assert!(matches!(bound, Err(Error::NotLoopback(_))), "{address}");
     }
     gateway.stop(NEVER).await.expect("stops");
@@ -425,7 +436,7 @@ async fn only_loopback_is_listened_on() {
 async fn an_address_in_use_is_an_error() {
     with_front(settings(), async |front| {
         let settings = Settings::new(front.address);
-        let bound = Server::new(settings, front.handle(), front.status()).bind().await;
+        let bound = Server::new(settings, front.control()).bind().await;
         assert!(matches!(bound, Err(Error::Bind { .. })));
     })
     .await;
@@ -539,7 +550,7 @@ async fn a_peer_that_answers_no_ping_is_let_go() {
 async fn a_front_that_is_dropped_leaves_no_connection() {
     let directory = tempfile::tempdir().expect("a directory");
     let gateway = gateway::start(directory.path());
-    let server = Server::new(settings(), gateway.handle(), gateway.status());
+    let server = Server::new(settings(), gateway.control());
     let bound = server.bind().await.expect("a free port");
     let address = bound.local_addr();
     let peer = tokio::select! {

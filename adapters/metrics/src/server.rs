@@ -101,19 +101,29 @@ pub enum Error {
 /// What took longer to find out, and when it was.
 type Slow = (Instant, Vec<Family>);
 
+/// How many there were, by a word.
+type Count = Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+
 /// The endpoint before it is bound.
 pub struct Server {
     settings: Settings,
     handle: Handle,
     status: Status,
     slow: Arc<Mutex<Option<Slow>>>,
+    turned_away: Option<Count>,
 }
 
 impl Server {
     /// An endpoint that tells of the engine behind the handle, and of the parts on the status board.
     #[must_use]
     pub fn new(settings: Settings, handle: Handle, status: Status) -> Self {
-        Self { settings, handle, status, slow: Arc::default() }
+        Self { settings, handle, status, slow: Arc::default(), turned_away: None }
+    }
+
+    /// Tells too how often the gRPC front turned somebody away, by a word for why.
+    #[must_use]
+    pub fn turning_away(self, counts: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static) -> Self {
+        Self { turned_away: Some(Arc::new(counts)), ..self }
     }
 
     /// Takes the address. From then on callers can connect; they are answered when it serves.
@@ -177,6 +187,16 @@ impl Server {
         families.push(answers.of(figures.is_some()));
         families.extend(figures.into_iter().flatten());
         families.extend(measures::families(self.handle.measures(), self.handle.intakes().passed()));
+        families.extend(self.turned_away.as_ref().map(|counts| {
+            let mut family = Family::counter(
+                "samspor_grpc_turned_away",
+                "Connections, streams and calls that the gRPC front turned away or cut, by reason.",
+            );
+            for (reason, count) in counts() {
+                family.add([("reason", reason)], count);
+            }
+            family
+        }));
         families.extend(process::store(&self.settings.store_dir, &self.settings.store_files));
         families.extend(process::process(self.settings.started));
         families

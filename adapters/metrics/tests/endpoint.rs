@@ -73,7 +73,8 @@ async fn with_endpoint(set: impl FnOnce(&mut Settings), test: impl AsyncFnOnce(S
     let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), Fixed.now())
         .with_store(directory.path().to_owned(), samspor_sqlite::files(directory.path()));
     set(&mut settings);
-    let bound = Server::new(settings, gateway.handle(), gateway.status()).bind().await.expect("binds");
+    let server = Server::new(settings, gateway.handle(), gateway.status()).turning_away(|| vec![("rate", 2)]);
+    let bound = server.bind().await.expect("binds");
     let (address, stop) = (bound.local_addr(), CancellationToken::new());
     let run = async {
         tokio::join!(bound.serve(stop.clone().cancelled_owned()), async {

@@ -236,6 +236,11 @@ impl Store for Sqlite {
         self.run(sql, params![target.as_str(), to.0]).map(drop)
     }
 
+    fn rewind(&mut self, target: &Text, to: Seq) -> Result<()> {
+        let sql = "UPDATE target SET cursor = min(cursor, ?) WHERE name = ?";
+        self.run(sql, params![to.0, target.as_str()]).map(drop)
+    }
+
     fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO handed VALUES (?, (SELECT no FROM target WHERE name = ?), ?, ?, ?, ?, ?, ?)";
         self.hand(sql, target, posting, handed).map(drop)

@@ -249,6 +249,7 @@ impl Store for Faulty<dyn Store> {
         fn shelve(&mut self, shelves: &[Shelf]) -> Result<()>;
         fn park(&mut self, parked: &Parked) -> Result<()>;
         fn unpark(&mut self, target: &Text, posting: PostingNo) -> Result<bool>;
+        fn rewind(&mut self, target: &Text, to: Seq) -> Result<()>;
         fn take_back(&mut self, target: &Text, postings: &[PostingNo]) -> Result<()>;
         fn forget_target(&mut self, target: &Text, limit: usize) -> Result<bool>;
         fn finish_weighing(&mut self, no: WorkNo, fact: FactNo) -> Result<i64>;

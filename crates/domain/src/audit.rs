@@ -40,12 +40,20 @@ pub enum Action {
     SubmitMessages,
     PruneAudit,
     Restore,
+    ReadAudit,
     WhoLooked,
+    ExportCitizen,
+    ReadWithdrawal,
+    ListDifferences,
+    ListControlLines,
+    ReplayTarget,
+    Drain,
+    EndDrain,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 34] = [
         Self::PutFact,
         Self::DeleteFact,
         Self::WithdrawConsent,
@@ -71,8 +79,22 @@ impl Action {
         Self::SubmitMessages,
         Self::PruneAudit,
         Self::Restore,
+        Self::ReadAudit,
         Self::WhoLooked,
+        Self::ExportCitizen,
+        Self::ReadWithdrawal,
+        Self::ListDifferences,
+        Self::ListControlLines,
+        Self::ReplayTarget,
+        Self::Drain,
+        Self::EndDrain,
     ];
+
+    /// The action of that word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.word() == word)
+    }
 
     /// The word by which it is stored and shown.
     #[must_use]
@@ -103,7 +125,15 @@ impl Action {
             Self::SubmitMessages => "submit-messages",
             Self::PruneAudit => "prune-audit",
             Self::Restore => "restore",
+            Self::ReadAudit => "read-audit",
             Self::WhoLooked => "who-looked",
+            Self::ExportCitizen => "export-citizen",
+            Self::ReadWithdrawal => "read-withdrawal",
+            Self::ListDifferences => "list-differences",
+            Self::ListControlLines => "list-control-lines",
+            Self::ReplayTarget => "replay-target",
+            Self::Drain => "drain",
+            Self::EndDrain => "end-drain",
         }
     }
 }
@@ -145,6 +175,8 @@ pub enum Subject {
     },
     /// The entries of the audit log up to this one.
     AuditUpTo(AuditNo),
+    /// Somebody who was asked about, by a keyed hash of the reference that was given.
+    Citizen(Pseudonym),
 }
 
 /// How it ended.
@@ -157,6 +189,18 @@ pub enum Outcome {
     Refused,
     /// It could not be done.
     Failed,
+}
+
+impl Outcome {
+    /// The word by which it is stored and shown.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What the log says of one act.

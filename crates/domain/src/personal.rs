@@ -89,10 +89,21 @@ pub fn holds_cpr(text: &str, cpr: Cpr) -> bool {
 }
 
 /// Whether a text that somebody writes by hand holds what looks like a CPR number, in any way of writing it, or a UUID.
+#[must_use]
+pub fn may_identify(text: &str) -> bool {
+    let mut run = 0;
+    let uuid = text.bytes().filter(|byte| *byte != b'-').any(|byte| {
+        run = if byte.is_ascii_hexdigit() { run + 1 } else { 0 };
+        run == 32
+    });
+    uuid || may_hold_cpr(text)
+}
+
+/// Whether a text holds what looks like a CPR number, in any way of writing it. Systems' own ids of ten digits may look so too.
 ///
 /// Numbers count whose date does not exist, since a mistyped one still tells of a person.
 #[must_use]
-pub fn may_identify(text: &str) -> bool {
+pub fn may_hold_cpr(text: &str) -> bool {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
     let two = |at: &[u8]| at[0] * 10 + at[1];
     let day = |at: &[u8]| matches!(two(at), 1..=31 | 61..=91);
@@ -102,12 +113,7 @@ pub fn may_identify(text: &str) -> bool {
     let long = digits.windows(12).any(|n| {
         (day(n) && month(&n[2..]) && century(&n[4..])) || (century(n) && month(&n[4..]) && day(&n[6..]))
     });
-    let mut run = 0;
-    let uuid = text.bytes().filter(|byte| *byte != b'-').any(|byte| {
-        run = if byte.is_ascii_hexdigit() { run + 1 } else { 0 };
-        run == 32
-    });
-    short || long || uuid
+    short || long
 }
 
 #[cfg(test)]

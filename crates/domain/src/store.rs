@@ -574,6 +574,8 @@ pub trait Store: Read + WriteQuarantine + WriteForward + WriteAudit {
     fn erase_superseded(&mut self, posting: PostingNo) -> Result<()>;
     /// Moves a target's cursor forward; never back.
     fn advance(&mut self, target: &Text, to: Seq) -> Result<()>;
+    /// Moves the cursor of a target that is known back; never forward. It gets again what comes after.
+    fn rewind(&mut self, target: &Text, to: Seq) -> Result<()>;
     /// Says what a target has of a posting.
     fn set_handed(&mut self, target: &Text, posting: PostingNo, handed: &Handed) -> Result<()>;
     /// The same of a posting that is in the journal and of which the target has nothing. Answers whether that is so; if

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use samspor_domain::store::{Result, StoreError};
+use samspor_domain::store::{Read, Result, StoreError};
 use samspor_domain::{Charts, Text};
 
 use crate::core::Core;
@@ -10,6 +10,20 @@ use crate::forward::NewLines;
 
 /// The store's value that lists the parts that are paused, so that a restart does not let them go on.
 const PAUSED: &str = "paused";
+
+/// The part that readers of the feed are. It is paused like a target; each read asks the store whether it is.
+pub const FEED: &str = "feed";
+
+fn listed(paused: Option<Vec<u8>>) -> Result<BTreeSet<String>> {
+    let Some(bytes) = paused else { return Ok(BTreeSet::new()) };
+    serde_json::from_slice(&bytes)
+        .map_err(|_| StoreError::Damaged("the list of what is paused cannot be read".into()))
+}
+
+/// Whether readers of the feed wait.
+pub(crate) fn is_feed_paused(read: &mut dyn Read) -> Result<bool> {
+    Ok(listed(read.meta(PAUSED)?)?.contains(FEED))
+}
 
 /// What can change in a core that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +36,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// How many postings a fact may change before it is held; none: any number.
     pub brake_postings: Option<usize>,
+    /// For how many days the audit log is kept; none: for ever.
+    pub audit_days: Option<u32>,
 }
 
 impl Core {
@@ -46,21 +62,21 @@ impl Core {
         Ok(())
     }
 
-    fn swap(&mut self, Settings { charts, slice, retention_days, brake_postings }: Settings) -> Settings {
+    fn swap(&mut self, settings: Settings) -> Settings {
+        let Settings { charts, slice, retention_days, brake_postings, audit_days } = settings;
         self.registry.use_charts(charts.clone());
         Settings {
             charts: std::mem::replace(&mut self.charts, charts),
             slice: std::mem::replace(&mut self.slice, slice),
             retention_days: std::mem::replace(&mut self.retention.days, retention_days),
             brake_postings: std::mem::replace(&mut self.brake, brake_postings),
+            audit_days: std::mem::replace(&mut self.audit_days, audit_days),
         }
     }
 
     /// The parts that are paused.
     pub(crate) fn paused(&mut self) -> Result<BTreeSet<String>> {
-        let Some(bytes) = self.store.meta(PAUSED)? else { return Ok(BTreeSet::new()) };
-        serde_json::from_slice(&bytes)
-            .map_err(|_| StoreError::Damaged("the list of what is paused cannot be read".into()))
+        listed(self.store.meta(PAUSED)?)
     }
 
     /// Notes that a part is paused, or is no longer. Answers whether that is new.

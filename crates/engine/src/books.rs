@@ -13,6 +13,8 @@ use crate::tally::Entry;
 #[derive(Debug, Clone)]
 pub(crate) struct Advance {
     pub(crate) target: Text,
+    /// How often the target had been told to get records again when this delivery began.
+    pub(crate) turn: u64,
     /// It has every record up to this one, but for what is parked.
     pub(crate) to: Seq,
     /// What the receiver confirmed.
@@ -53,8 +55,9 @@ impl Core {
         if self.lines.contains_key(target) {
             return self.note_passed(advance, now);
         }
-        // Every target is made known before it gets anything, so one that is not was forgotten.
-        if !self.knows_target(target)? {
+        // Every target is made known before it gets anything, so one that is not was forgotten. One that gets records again
+        // has lost what a delivery tells of that began before.
+        if !self.knows_target(target)? || advance.turn != self.turns.of(target) {
             return Ok(());
         }
         // Read once: most targets have nothing parked, and the others little.
@@ -92,9 +95,12 @@ impl Core {
             // If there was none before, the posting was purged, and what the target had of it is off the books.
             let Some(before) = self.store.handed(target, posting)? else { return Ok(false) };
             // A receipt may be quicker than the confirm; and a record may be delivered again.
+            let is_lost = self.was_lost(target, &before);
             let receipt = match &before {
                 had if had.revision > revision => return Ok(false),
-                had if had.revision == revision && had.receipt != Receipted::NotAsked => had.receipt.clone(),
+                had if !is_lost && had.revision == revision && had.receipt != Receipted::NotAsked => {
+                    had.receipt.clone()
+                }
                 _ => first.receipt,
             };
             self.hand(target, posting, entry, Some(&before), &Handed { receipt, ..first })?;
@@ -137,6 +143,7 @@ impl Core {
             }
             core.lines.remove(target);
             core.forget_filter(target)?;
+            core.forget_replay(target)?;
             core.purge_anew_all()?;
             Ok(None)
         })
@@ -267,6 +274,7 @@ mod tests {
         let target = text("ledger");
         let mut advance = Advance {
             target: target.clone(),
+            turn: 0,
             to: Seq(25),
             handed: Vec::new(),
             parked: Vec::new(),
@@ -334,8 +342,14 @@ mod tests {
             receipt: None,
         };
         let (to, parked) = (Seq(1), Vec::new());
-        let advance =
-            Advance { target: target.clone(), to, handed: vec![handing], parked, gives_receipts: true };
+        let advance = Advance {
+            target: target.clone(),
+            turn: 0,
+            to,
+            handed: vec![handing],
+            parked,
+            gives_receipts: true,
+        };
         core.know_targets(&[&target]).expect("it is known");
         core.expect_receipts(vec![(target.clone(), false)]);
         core.transaction(|core| core.advance(&advance, Timestamp::UNIX_EPOCH)).expect("it advances");
@@ -360,8 +374,14 @@ mod tests {
             receipt: None,
         };
         let (to, parked) = (Seq(9), Vec::new());
-        let advance =
-            Advance { target: target.clone(), to, handed: vec![handing], parked, gives_receipts: false };
+        let advance = Advance {
+            target: target.clone(),
+            turn: 0,
+            to,
+            handed: vec![handing],
+            parked,
+            gives_receipts: false,
+        };
         core.transaction(|core| {
             core.store.advance(&target, Seq(0))?;
             core.advance(&advance, Timestamp::UNIX_EPOCH)

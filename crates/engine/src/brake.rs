@@ -232,6 +232,8 @@ impl Core {
             let is_meant = change.is_some_and(|change| change.is_held && change.version == version);
             if is_meant {
                 core.let_go(fact)?;
+            } else {
+                core.refuse_noted();
             }
             Ok(is_meant)
         })

@@ -143,6 +143,8 @@ pub(crate) enum InHand {
 
 /// What is known of records that did not go through. It lives as long as its target runs.
 pub(crate) struct Doubts {
+    /// How often the target had been told to get records again when it began to run.
+    pub(crate) turn: u64,
     /// Everything up to here is delivered or parked.
     pub(crate) position: Seq,
     /// One by one up to here.
@@ -178,8 +180,9 @@ pub(crate) struct Doubts {
 }
 
 impl Doubts {
-    pub(crate) fn new(waits: (Duration, Duration)) -> Self {
+    pub(crate) fn new(waits: (Duration, Duration), turn: u64) -> Self {
         Self {
+            turn,
             position: Seq::default(),
             until: None,
             after: Seq::default(),

@@ -10,12 +10,12 @@ use samspor_domain::store::Outcome;
 use samspor_domain::{PostingNo, Seq, SourceName, Text};
 use tokio::time::Instant;
 
-use crate::adopt::Settings;
+use crate::adopt::{FEED, Settings};
 use crate::deliver::Outlet;
 use crate::intake::Intake;
 use crate::receive::Inlet;
 use crate::silent::receipts_of;
-use crate::status::{Parts, Status, source_part, target_part};
+use crate::status::{Condition, Parts, Status, source_part, target_part};
 use crate::unit::{Units, Work};
 use crate::writer::{Handle, Unavailable};
 
@@ -110,6 +110,23 @@ impl Control {
         Self { handle: self.handle.audited(entry), ..self.clone() }
     }
 
+    /// Writes what the audit log is to tell, where nothing changes with it.
+    pub async fn witness(&self) -> Result<(), Unavailable> {
+        self.handle.read(|_, _| Ok(())).await
+    }
+
+    /// The way in for callers.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The board on which the parts stand.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
     /// From now on callers send as these sources, and as no others.
     pub fn set_callers(&self, callers: Vec<Intake>) {
         self.handle.intakes.set_callers(callers);
@@ -166,6 +183,17 @@ impl Control {
         Ok(done.await?)
     }
 
+    /// Lets readers of the feed wait, or read on, also after a restart. Answers whether that is new.
+    pub async fn pause_feed(&self, is_paused: bool) -> Result<bool, Unavailable> {
+        let status = self.status.clone();
+        let done = self.handle.run(move |core, _| {
+            let is_new = core.note_paused(FEED, is_paused)?;
+            status.set(FEED, if is_paused { Condition::Paused } else { Condition::Up });
+            Ok(is_new)
+        });
+        done.await
+    }
+
     /// Forgets a target that is gone: its place in the feed, what it has and what is parked of it. It works for so long,
     /// and a transaction more, in transactions between which others have their turn, after the posting to which it has
     /// come; who tells it to go on until it answers none forgets all of it. Interrupted, it may begin at the beginning.
@@ -195,6 +223,7 @@ impl Control {
                 if control.units.lock().names().any(|unit| *unit == part)
                     || control.parts().contains_key(&part)
                 {
+                    core.refuse_noted();
                     return Ok(Err(ControlError::InUse));
                 }
                 let next = core.forget_target(&name, after)?;
@@ -242,8 +271,10 @@ impl Control {
                 work.push(Work::Deliver(Box::new(outlet), core.store().reader()?));
             }
             let paused = core.paused()?;
+            let charts = Arc::new(settings.charts.clone());
             core.adopt(settings, &targets.iter().collect::<Vec<_>>(), &lines)?;
             // From here on nothing fails.
+            handle.charts.send_replace(charts);
             core.expect_only(&targets);
             core.expect_receipts(receipts);
             handle.intakes.change(|source| unchanged.contains(&source_part(source)), intakes);

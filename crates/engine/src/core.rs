@@ -19,6 +19,7 @@ use crate::kept;
 use crate::keyring::Keyring;
 use crate::registry::Registry;
 use crate::rekey::{self, Rekeying};
+use crate::replay::{self, Replayed, Turns};
 use crate::restore;
 use crate::retention::Retention;
 use crate::scrub::Scrubbing;
@@ -77,6 +78,10 @@ pub struct Core {
     pub(crate) silent: Silent,
     /// The targets that forward.
     pub(crate) lines: Lines,
+    /// When targets began to get records again.
+    pub(crate) replayed: Replayed,
+    /// Counts how often they did since this was opened.
+    pub(crate) turns: Turns,
     /// How many postings a fact may change without someone's consent.
     pub(crate) brake: Option<usize>,
     /// Deciding again panicked. It waits until a fact comes that may have been the cause, or for another start.
@@ -95,6 +100,8 @@ pub struct Core {
     must_undo: bool,
     /// What the next transaction writes to the audit log.
     pub(crate) noted: Vec<(Entry, Timestamp)>,
+    /// For how many days the audit log is kept; none: for ever.
+    pub(crate) audit_days: Option<u32>,
 }
 
 /// By how much a clock may be put back, as time services do.
@@ -117,6 +124,7 @@ impl Core {
         let floor = restore::floor(&mut *store)?;
         let epoch = cursor::epoch(&mut *store)?;
         let rekeying = rekey::load(&mut *store, &vault)?;
+        let replayed = replay::load(&mut *store)?;
         let (brake, stalled, charts_in_doubt, must_undo) = (None, false, false, false);
         let mut core = Self {
             store,
@@ -130,6 +138,8 @@ impl Core {
             scrubbing,
             silent: Silent::default(),
             lines,
+            replayed,
+            turns: Turns::default(),
             brake,
             stalled,
             tracing: Noting::default(),
@@ -140,6 +150,7 @@ impl Core {
             charts_in_doubt,
             must_undo,
             noted: Vec::new(),
+            audit_days: None,
         };
         core.transaction(|core| {
             ring.iter().try_for_each(|ring| rekey::keep_ring(&mut *core.store, ring))?;

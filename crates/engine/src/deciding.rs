@@ -12,6 +12,7 @@ use samspor_domain::{
 };
 use samspor_vault::Purpose;
 
+use crate::citizen;
 use crate::core::{Became, Core, conflict, same};
 use crate::kept;
 use crate::registry::{Changed, persons, reach};
@@ -152,6 +153,7 @@ impl Core {
         // What its earlier versions reached may not have been decided again yet.
         let unfinished = self.store.take_work_of(consent)?;
         self.store.drop_held_change(consent)?;
+        let since = self.store.last_seq()?;
         let mut told = BTreeSet::new();
         let mut reaches = [affected, &unfinished].concat();
         reaches.extend(self.reached_before(consent)?);
@@ -178,6 +180,7 @@ impl Core {
         }
         let held = self.store.erase_fact(consent)?;
         self.store.drop_unused(&held)?;
+        citizen::note_withdrawn(&mut *self.store, consent, since)?;
         self.erased()
     }
 

@@ -138,7 +138,7 @@ impl Outlet {
     ) {
         let part = target_part(&self.name);
         let mut backoff = Backoff::between(self.policy.waits);
-        let mut doubts = Doubts::new(self.policy.waits);
+        let mut doubts = Doubts::new(self.policy.waits, handle.turns.of(&self.name));
         // One for all connections: what is released between two of them is seen in the next.
         let released = handle.released();
         let mut means = Means { reader, handle, status, stop, backoff: &mut backoff, released };
@@ -333,7 +333,8 @@ impl Outlet {
         self.say(handle, doubts, advance).await;
     }
 
-    pub(crate) async fn say(&self, handle: &Handle, doubts: &mut Doubts, advance: Advance) {
+    pub(crate) async fn say(&self, handle: &Handle, doubts: &mut Doubts, mut advance: Advance) {
+        advance.turn = doubts.turn;
         doubts.passed(advance.to);
         handle.advance(advance).await;
     }
@@ -341,6 +342,7 @@ impl Outlet {
     pub(crate) fn no_advance(&self) -> Advance {
         Advance {
             target: self.name.clone(),
+            turn: 0,
             to: Seq::default(),
             handed: Vec::new(),
             parked: Vec::new(),

@@ -115,13 +115,19 @@ pub fn versions(
 ) -> Result<Option<Vec<StoredFact>>> {
     let keyring = Keyring::load(Arc::clone(vault), read)?;
     let Some(row) = find(read, &keyring, (kind, source, id))? else { return Ok(None) };
-    let versions = read.versions(row.no)?;
+    versions_of(read, &keyring, &row, Some(id)).map(Some)
+}
+
+/// The same of a fact that was found.
+pub(crate) fn versions_of(
+    read: &mut dyn Read,
+    keyring: &Keyring,
+    row: &FactRow,
+    id: Option<&Text>,
+) -> Result<Vec<StoredFact>> {
     let name = (row.no, row.scope, row.kind);
-    versions
-        .iter()
-        .map(|version| StoredFact::open(&keyring, name, version, Some(id)))
-        .collect::<Result<_>>()
-        .map(Some)
+    let versions = read.versions(row.no)?;
+    versions.iter().map(|version| StoredFact::open(keyring, name, version, id)).collect()
 }
 
 /// The newest versions of the facts of a kind after one of them, in the order in which the store first learnt of them, at
@@ -163,7 +169,14 @@ impl Handle {
         change: impl Fn(&mut Body) + Send + 'static,
         prepare: impl FnOnce(Fact) -> Vec<Prepared> + Send + 'static,
     ) -> std::result::Result<Amended, Unavailable> {
-        self.run(move |core, now| core.amend((kind, id), version, &change, prepare, now)).await
+        self.run(move |core, now| {
+            let amended = core.amend((kind, id), version, &change, prepare, now)?;
+            if !matches!(amended, Amended::Done(..)) {
+                core.refuse_noted();
+            }
+            Ok(amended)
+        })
+        .await
     }
 }
 

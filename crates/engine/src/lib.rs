@@ -3,10 +3,12 @@
 mod adopt;
 mod answer;
 pub mod audit;
+mod balance;
 mod blocking;
 mod books;
 mod brake;
 mod careful;
+mod citizen;
 mod conflicts;
 mod control;
 mod core;
@@ -14,6 +16,7 @@ mod corrections;
 mod cursor;
 mod deciding;
 mod deliver;
+mod drain;
 mod explain;
 mod facts;
 mod filter;
@@ -35,6 +38,7 @@ mod reconcile;
 mod registry;
 mod rekey;
 mod released;
+mod replay;
 mod restore;
 mod retention;
 mod scribe;
@@ -49,14 +53,19 @@ mod unit;
 mod withdrawals;
 mod writer;
 
-pub use adopt::Settings;
+pub use adopt::{FEED, Settings};
+pub use balance::{Balance, Items, Postings, balance};
 pub use brake::{Held, Shift, held};
+pub use citizen::{
+    HeldEntry, HeldPosting, HeldRecord, Holdings, NotWithdrawn, Withdrawal, WithdrawnAt, withdrawal,
+};
 pub use conflicts::{Conflict, Tie, conflicts};
 pub use control::{Control, ControlError, Forgetting, Numbers, Plan};
 pub use core::{Became, Core};
 pub use corrections::{Asked, Correction, Corrections, corrections};
 pub use cursor::{CursorError, Epoch, begin_epoch};
 pub use deliver::{IN_FLIGHT, Outlet, Policy};
+pub use drain::Left;
 pub use explain::{Explanation, Said, Step, explain};
 pub use facts::{Amended, StoredFact, fact, facts_after, versions};
 pub use filter::tagged_for;
@@ -71,6 +80,7 @@ pub use reconcile::{
     Book, Books, ControlLines, ControlSum, Line, State, books, control_lines, controls, drill,
 };
 pub use rekey::{KeysHeld, NotRotated, Rekeying, keys_held, open_keys, rekeying};
+pub use replay::{NotReplayed, ReplayFrom};
 pub use restore::Restating;
 pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, is_ready, source_part, target_part};
@@ -78,3 +88,6 @@ pub use subscribe::{Expected, NotRead, Page, Reader, Subscription, TakenRecord, 
 pub use supervise::{Ended, Gateway, NotStarted};
 pub use withdrawals::{WithdrawAgainError, WithdrawalError, WithdrawalLog};
 pub use writer::{Handle, Unavailable};
+
+/// The keys of a store, for what is asked of it.
+pub type Keys = std::sync::Arc<samspor_vault::Vault>;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use samspor_domain::store::{Month, PostingRow, Read, Result, Seq};
 use samspor_domain::{Passage, SourceName, SourceNo, Sum, Text, WaitingRow};
+use tokio_util::sync::CancellationToken;
 
 /// Rows that are read at a time.
 const PAGE: usize = 1_000;
@@ -38,10 +39,11 @@ impl LineBook {
 }
 
 /// Reads these books, of one moment if the reader holds one. What has passed and what arrived are counters; what waits and
-/// what is parked is counted here, so that each is held against the others.
+/// what is parked is counted here, so that each is held against the others. Told to stop, it answers less than there is.
 pub(crate) fn read(
     read: &mut dyn Read,
     names: BTreeMap<SourceNo, &SourceName>,
+    stop: &CancellationToken,
     sum: impl Fn(&PostingRow) -> Sum,
 ) -> Result<Vec<LineBook>> {
     let sums = read.forward_sums()?;
@@ -68,7 +70,7 @@ pub(crate) fn read(
             }) += added.sum;
         }
         let mut after = Seq::default();
-        loop {
+        while !stop.is_cancelled() {
             let page = read.forward_waiting(&line.target, after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.no;

@@ -30,12 +30,14 @@ impl Core {
             return Ok(Became::Quarantined(unknown("posting", "no such posting is in the journal")));
         };
         let before = self.store.handed(target, row.no)?;
+        // One that the receiver lost, and has again before it is noted, has only this receipt.
+        let is_lost = before.as_ref().is_some_and(|had| self.was_lost(target, had));
         if let Some(had) = &before {
             if receipt.revision < had.revision {
                 return Ok(Became::Stale); // The target has a newer record, which has a receipt of its own.
             }
-            if let (true, Receipted::Given(verdict, at, _)) = (receipt.revision == had.revision, &had.receipt)
-            {
+            let is_same = receipt.revision == had.revision && !is_lost;
+            if let (true, Receipted::Given(verdict, at, _)) = (is_same, &had.receipt) {
                 match (receipt.at, receipt.verdict).cmp(&(*at, *verdict)) {
                     std::cmp::Ordering::Less => return Ok(Became::Stale),
                     std::cmp::Ordering::Equal => return Ok(Became::Duplicate),
@@ -44,7 +46,7 @@ impl Core {
             }
         }
         let (at, change) = match before.as_ref().filter(|had| had.revision == receipt.revision) {
-            Some(had) => (had.at, had.change),
+            Some(had) => (if is_lost { now } else { had.at }, had.change),
             None => match self.change_of(target, &row, receipt.revision)? {
                 Some(change) => (now, change),
                 None => {

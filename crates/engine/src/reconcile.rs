@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use samspor_domain::store::{Day, FeedRow, Month, PostingNo, PostingRow, Read, Result, Seq, Standing};
+use samspor_domain::store::{
+    Day, FeedRow, Month, PostingNo, PostingRow, Read, Result, Seq, Standing, StoreError,
+};
 use samspor_domain::{
     Amount, Body, Change, Fit, Handed, Kind, Receipted, SourceName, SourceNo, Stage, Sum, TagFilter, Text,
     Why,
 };
 use samspor_vault::{Pseudonyms, Vault};
+use tokio_util::sync::CancellationToken;
 
 use crate::line_books::{self, LineBook};
 use crate::{filter, kept};
@@ -110,13 +113,7 @@ impl ControlSum {
 
 /// Reads all books.
 pub fn books(read: &mut dyn Read, vault: &Arc<Vault>) -> Result<Books> {
-    let mut reader = Reader::new(read, vault)?;
-    let (targets, controls) = (reader.targets()?, reader.controls()?);
-    let (names, read) = (&reader.names, &mut *reader.read);
-    let lines = line_books::read(read, names.iter().map(|(no, (name, _))| (*no, name)).collect(), |row| {
-        sum_of(names, row)
-    })?;
-    Ok(Books { targets, lines, controls })
+    Reader::new(read, vault)?.books()
 }
 
 /// Reads the control totals that are live, held against what came in.
@@ -156,15 +153,16 @@ pub struct Line {
     pub parked: Option<Why>,
 }
 
-/// The postings of a target in a state, at most `limit`.
+/// The postings of a target in a state, at most `limit`. It ends with an error where it is told to stop.
 pub fn drill(
     read: &mut dyn Read,
     vault: &Arc<Vault>,
     target: &Text,
     state: State,
     limit: usize,
+    stop: &CancellationToken,
 ) -> Result<Vec<Line>> {
-    Reader::new(read, vault)?.drill(target, state, limit)
+    Reader::until(read, vault, stop)?.drill(target, state, limit)
 }
 
 /// What stands behind a control total.
@@ -179,21 +177,25 @@ pub struct ControlLines {
     pub lines: Vec<Line>,
 }
 
-/// What came in of what a control total counts, by day and, at most `limit`, by posting; none if there is no such total.
+/// What came in of what a control total counts, by day and, at most `limit`, by posting; none if there is no such total. It ends
+/// with an error where it is told to stop.
 pub fn control_lines(
     read: &mut dyn Read,
     vault: &Arc<Vault>,
     id: &Text,
     limit: usize,
+    stop: &CancellationToken,
 ) -> Result<Option<ControlLines>> {
-    Reader::new(read, vault)?.control(id, limit)
+    Reader::until(read, vault, stop)?.control(id, limit)
 }
 
 /// Reads as of one moment, as long as it lives.
-struct Reader<'a> {
-    read: &'a mut dyn Read,
+pub(crate) struct Reader<'a> {
+    pub(crate) read: &'a mut dyn Read,
     vault: &'a Arc<Vault>,
     names: BTreeMap<SourceNo, (SourceName, Pseudonyms)>,
+    /// Nobody waits for the answer any more.
+    stop: CancellationToken,
 }
 
 impl Drop for Reader<'_> {
@@ -221,8 +223,17 @@ type Key = (SourceNo, Month);
 
 impl<'a> Reader<'a> {
     fn new(read: &'a mut dyn Read, vault: &'a Arc<Vault>) -> Result<Self> {
+        Self::until(read, vault, &CancellationToken::new())
+    }
+
+    /// The same until told to stop.
+    pub(crate) fn until(
+        read: &'a mut dyn Read,
+        vault: &'a Arc<Vault>,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
         read.hold()?;
-        let mut reader = Self { read, vault, names: BTreeMap::new() };
+        let mut reader = Self { read, vault, names: BTreeMap::new(), stop: stop.clone() };
         let sources = reader.read.sources()?;
         let keyed = |(no, name): (SourceNo, SourceName)| {
             let keys = vault.source(&name);
@@ -232,7 +243,24 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
-    fn name(&self, source: SourceNo) -> SourceName {
+    /// An error where nobody waits any more.
+    fn goes_on(&self) -> Result<()> {
+        let stopped = self.stop.is_cancelled();
+        if stopped { Err(StoreError::Failed("nobody waits for the answer any more".into())) } else { Ok(()) }
+    }
+
+    /// All books.
+    pub(crate) fn books(&mut self) -> Result<Books> {
+        let (targets, controls) = (self.targets()?, self.controls()?);
+        let stop = self.stop.clone();
+        let (names, read) = (&self.names, &mut *self.read);
+        let known = names.iter().map(|(no, (name, _))| (*no, name)).collect();
+        let lines = line_books::read(read, known, &stop, |row| sum_of(names, row))?;
+        self.goes_on()?;
+        Ok(Books { targets, lines, controls })
+    }
+
+    pub(crate) fn name(&self, source: SourceNo) -> SourceName {
         match self.names.get(&source) {
             Some((name, _)) => name.clone(),
             None => unreachable!("every source that the store names is one of its sources"),
@@ -318,6 +346,7 @@ impl<'a> Reader<'a> {
     ) -> Result<()> {
         let mut after = PostingNo::default();
         loop {
+            self.goes_on()?;
             let page = self.read.parked(target, after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.posting;
@@ -333,6 +362,7 @@ impl<'a> Reader<'a> {
         }
         let mut after = cursor;
         loop {
+            self.goes_on()?;
             let page = self.read.newest_after(after, PAGE)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = last.seq;
@@ -375,6 +405,7 @@ impl<'a> Reader<'a> {
             days = self.read.days(no, from, to)?;
             let mut after = None;
             while lines.len() < limit {
+                self.goes_on()?;
                 let page = self.read.postings_by_id(no, after.as_ref(), PAGE)?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.posting.id.clone());
@@ -389,29 +420,22 @@ impl<'a> Reader<'a> {
 
     fn drill(&mut self, target: &Text, state: State, limit: usize) -> Result<Vec<Line>> {
         let cursor = self.read.cursor(target)?;
-        let mut parked = BTreeMap::new();
-        let mut waiting = Vec::new();
         let filter = filter::filter(&mut *self.read, self.vault, target)?;
-        self.on_its_way(target, &filter, cursor, |_, way| {
-            if way.is_parked {
-                parked.insert(way.row.no, (way.row, way.handed));
-            } else if state == State::Waiting {
-                waiting.push((way.row, way.handed));
-            }
-            state != State::Waiting || waiting.len() < limit
-        })?;
         let mut lines = Vec::new();
         match state {
-            State::Waiting => {
-                for (row, handed) in waiting {
-                    lines.push(self.line(&filter, &row, handed, None)?);
-                }
-            }
-            State::Parked => {
-                for (no, (row, handed)) in parked {
-                    let why =
-                        self.read.parked(target, PostingNo(no.0 - 1), 1)?.pop().map(|parked| parked.why);
-                    lines.push(self.line(&filter, &row, handed, why)?);
+            State::Waiting | State::Parked => {
+                let is_parked = state == State::Parked;
+                let mut found = Vec::new();
+                self.on_its_way(target, &filter, cursor, |_, way| {
+                    if way.is_parked == is_parked {
+                        found.push((way.row, way.handed));
+                    }
+                    // What is parked comes first.
+                    found.len() < limit && (way.is_parked || !is_parked)
+                })?;
+                for (row, handed) in found {
+                    let parked = if is_parked { self.parked(target, row.no)? } else { None };
+                    lines.push(self.line(&filter, &row, handed, parked)?);
                 }
             }
             State::Stage(stage) => {
@@ -425,6 +449,7 @@ impl<'a> Reader<'a> {
             State::Difference => {
                 let mut after = PostingNo::default();
                 while lines.len() < limit {
+                    self.goes_on()?;
                     let page = self.read.postings(&samspor_domain::store::Reach::All, after, PAGE)?;
                     let Some(last) = page.last() else { break };
                     after = last.no;
@@ -435,7 +460,8 @@ impl<'a> Reader<'a> {
                         let has_tag = handed.as_ref().is_some_and(|handed| handed.change == Change::Tag);
                         let fit = newest.map(|newest| self.fit(&filter, &row, &newest)).transpose()?;
                         let is_tagged = fit == Some(Fit::Tag);
-                        if is_tagged != has_tag && is_passed && !parked.contains_key(&row.no) {
+                        let differs = is_tagged != has_tag && is_passed;
+                        if differs && self.parked(target, row.no)?.is_none() {
                             lines.push(self.line(&filter, &row, handed, None)?);
                         }
                     }
@@ -444,6 +470,12 @@ impl<'a> Reader<'a> {
         }
         lines.truncate(limit);
         Ok(lines)
+    }
+
+    /// Why a posting's record is parked, if it is.
+    fn parked(&mut self, target: &Text, posting: PostingNo) -> Result<Option<Why>> {
+        let next = self.read.parked(target, PostingNo(posting.0 - 1), 1)?.pop();
+        Ok(next.filter(|parked| parked.posting == posting).map(|parked| parked.why))
     }
 
     fn line(

@@ -136,11 +136,15 @@ impl Core {
     /// The store does not take it; then nothing is under the new generation.
     pub fn rotate_keys(&mut self, now: Timestamp) -> Result<std::result::Result<Rekeying, NotRotated>> {
         if let Some(Rekeying { done, rows, .. }) = self.rekeying {
+            self.refuse_noted();
             return Ok(Err(NotRotated::Already { done, rows }));
         }
         let added = match self.keyring.vault.add() {
             Ok(added) => added,
-            Err(error) => return Ok(Err(error.into())),
+            Err(error) => {
+                self.refuse_noted();
+                return Ok(Err(error.into()));
+            }
         };
         let rows = self.store.count_keyed()?;
         let rekeying =

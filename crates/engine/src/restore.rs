@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use samspor_domain::store::{Read, Result};
 use samspor_domain::{Cause, Seq, Text};
 
+use crate::adopt::FEED;
 use crate::core::Core;
 use crate::cursor::{EPOCH, Epoch};
 use crate::status::target_part;
@@ -35,7 +36,7 @@ pub(crate) fn floor<R: Read + ?Sized>(read: &mut R) -> Result<i64> {
 
 impl Core {
     /// Begins a new epoch of the feed in a store that was restored, with random bytes that name it. Cursors of the old one are
-    /// refused from then on, revisions go on above all that the lost store can have made, and targets are paused until
+    /// refused from then on, revisions go on above all that the lost store can have made, and targets and readers are paused until
     /// somebody says that the facts since the backup are in again.
     ///
     /// Answers the revision above which the new epoch's are. All that is tagged is said again above it, so a receiver that
@@ -51,6 +52,7 @@ impl Core {
         for target in &known {
             self.note_paused(&target_part(target), true)?;
         }
+        self.note_paused(FEED, true)?;
         let floor = floor(&mut *self.store)?.saturating_add(EPOCH_REVISIONS);
         self.transaction(|core| {
             core.store.set_meta(EPOCH, &epoch)?;

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use samspor_domain::store::{Read, Result};
 use tokio::time::Instant;
 
+use crate::citizen;
 use crate::core::Core;
 use crate::status::{Condition, Status};
 
@@ -39,9 +41,14 @@ pub(crate) struct Scrubbing {
     is_written: bool,
 }
 
+/// Whether the files may hold something that was erased.
+pub(crate) fn is_owed(read: &mut dyn Read) -> Result<bool> {
+    Ok(read.meta(OWED)?.is_some_and(|owed| !owed.is_empty()))
+}
+
 impl Scrubbing {
     pub(crate) fn load(store: &mut dyn Read) -> Result<Self> {
-        let is_written = store.meta(OWED)?.is_some_and(|owed| !owed.is_empty());
+        let is_written = is_owed(store)?;
         Ok(Self { after: is_written.then_some(0), again: false, is_written })
     }
 }
@@ -99,12 +106,12 @@ impl Core {
 
     /// Takes the next slice of making sure that what was erased is in no file. Answers whether it is so;
     /// [`StoreError::Locked`](samspor_domain::store::StoreError::Locked) where readers hold it up.
-    pub fn scrub(&mut self) -> Result<bool> {
-        self.scrub_patiently(Duration::ZERO)
+    pub fn scrub(&mut self, now: Timestamp) -> Result<bool> {
+        self.scrub_patiently(Duration::ZERO, now)
     }
 
     /// The same, and waits for readers, so long at most.
-    pub(crate) fn scrub_patiently(&mut self, patience: Duration) -> Result<bool> {
+    pub(crate) fn scrub_patiently(&mut self, patience: Duration, now: Timestamp) -> Result<bool> {
         let Some(after) = self.scrubbing.after else { return Ok(true) };
         if let Some(next) = self.store.scrub(after, patience)? {
             self.scrubbing.after = Some(next);
@@ -114,7 +121,10 @@ impl Core {
             self.scrubbing.after = Some(0);
             return Ok(false);
         }
-        self.transaction(|core| core.store.set_meta(OWED, &[]))?;
+        self.transaction(|core| {
+            citizen::note_scrubbed(&mut *core.store, now)?;
+            core.store.set_meta(OWED, &[])
+        })?;
         self.scrubbing = Scrubbing::default();
         Ok(true)
     }

@@ -10,6 +10,7 @@ use samspor_vault::Vault;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use crate::adopt::is_feed_paused;
 use crate::cursor::{self, CursorError, Place};
 use crate::filter;
 use crate::log::Log;
@@ -38,6 +39,11 @@ pub enum NotRead {
     /// It cannot be read on from there.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// Somebody paused the feed.
+    #[error(
+        "the feed is paused, as after a restored backup until all facts are in again; read on with the last cursor later"
+    )]
+    Paused,
     /// The store did not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -93,12 +99,15 @@ impl Subscription {
         }
         let epoch = handle.epoch;
         let begin = move |read: &mut dyn Read| {
+            if is_feed_paused(read)? {
+                return Ok(Err(NotRead::Paused));
+            }
             let last = read.last_seq()?;
             let Some(place) = given else {
                 let (seq, chain) = (Seq::default(), [0; 32]);
                 return Ok(Ok(Place { epoch, seq, begun: last, reader: whose, filter: what, chain }));
             };
-            Ok(place.check(last, cursor::purged(read)?).map(|()| place))
+            Ok(place.check(last, cursor::purged(read)?).map(|()| place).map_err(NotRead::from))
         };
         let place = handle.read_feed(|read, _| at_once(read, begin)).await??;
         let (newest, handle) = (handle.newest(Log::Feed), handle.clone());
@@ -188,10 +197,13 @@ fn page(
     reader: &Reader,
     place: &mut Place,
     most: usize,
-) -> StoreResult<Result<Page, CursorError>> {
+) -> StoreResult<Result<Page, NotRead>> {
+    if is_feed_paused(read)? {
+        return Ok(Err(NotRead::Paused));
+    }
     let last = read.last_seq()?;
     if let Err(error) = place.check(last, cursor::purged(read)?) {
-        return Ok(Err(error));
+        return Ok(Err(error.into()));
     }
     let Reader { name, audience, filter } = reader;
     let mut scribe = Scribe::reading(Arc::clone(vault), name, *audience, filter.clone());

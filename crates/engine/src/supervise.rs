@@ -8,13 +8,14 @@ use samspor_domain::Clock;
 use samspor_domain::store::StoreError;
 use tokio_util::sync::CancellationToken;
 
+use crate::adopt::FEED;
 use crate::blocking;
 use crate::control::{Control, Shared};
 use crate::core::Core;
 use crate::deliver::Outlet;
 use crate::receive::Inlet;
 use crate::silent::receipts_of;
-use crate::status::Status;
+use crate::status::{Condition, Status};
 use crate::unit::Work;
 use crate::writer::{Handle, Writer};
 
@@ -122,6 +123,9 @@ impl Gateway {
         core.know_targets(&outlets.iter().map(|outlet| &outlet.name).collect::<Vec<_>>())?;
         core.expect_receipts(receipts_of(&outlets));
         let paused = core.paused()?;
+        if paused.contains(FEED) {
+            status.set(FEED, Condition::Paused);
+        }
         let (mut writer, handle) = Writer::new(core, clock, status.clone())?;
         handle.intakes.set(inlets.iter().map(|inlet| inlet.intake.clone()));
         let mut work: Vec<Work> = inlets.into_iter().map(Work::Receive).collect();

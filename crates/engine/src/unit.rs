@@ -51,7 +51,8 @@ impl Work {
 /// What is wanted of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
-    Run,
+    /// It runs; where the number becomes another one, it ends what it has begun and begins anew.
+    Run(u64),
     Pause,
     /// It ends with the gateway, however long that takes: the gateway's own deadline bounds it.
     Stop,
@@ -63,7 +64,7 @@ enum Wish {
 
 impl Wish {
     fn running(is_paused: bool) -> Self {
-        if is_paused { Self::Pause } else { Self::Run }
+        if is_paused { Self::Pause } else { Self::Run(0) }
     }
 }
 
@@ -71,6 +72,24 @@ struct Unit {
     wish: watch::Sender<Wish>,
     task: JoinHandle<()>,
     is_target: bool,
+    /// Somebody paused it.
+    is_paused: bool,
+    /// How often it was told to begin anew. It outlives a pause: one that waits only for a moment may never see that it was to.
+    turn: u64,
+}
+
+impl Unit {
+    /// Wishes what follows from who paused it, and whether all sources wait. What runs already goes on undisturbed.
+    fn wait_or_run(&self, is_draining: bool) {
+        let waits = self.is_paused || is_draining && !self.is_target;
+        self.wish.send_if_modified(|wish| {
+            let is_so = if waits { *wish == Wish::Pause } else { matches!(wish, Wish::Run(_)) };
+            if !is_so {
+                *wish = if waits { Wish::Pause } else { Wish::Run(self.turn) };
+            }
+            !is_so
+        });
+    }
 }
 
 /// All units by name.
@@ -83,6 +102,8 @@ pub(crate) struct Units {
     targets: TaskTracker,
     /// The gateway stops: nothing starts, pauses or goes on any more.
     pub(crate) is_stopping: bool,
+    /// Nothing more is taken in: sources wait, whether somebody paused them or not.
+    is_draining: bool,
 }
 
 impl Units {
@@ -98,7 +119,8 @@ impl Units {
         }
         let part = work.part();
         let is_target = matches!(work, Work::Deliver(..));
-        let (wish, wished) = watch::channel(Wish::running(is_paused));
+        let waits = is_paused || self.is_draining && !is_target;
+        let (wish, wished) = watch::channel(Wish::running(waits));
         let before = match self.units.remove(&part) {
             Some(unit) => {
                 unit.wish.send_replace(Wish::Replace);
@@ -114,7 +136,7 @@ impl Units {
             Keeper { part: part.clone(), work, wished, handle: handle.clone(), status: status.clone() };
         let tracker = if is_target { &self.targets } else { &self.sources };
         let task = tracker.spawn(keeper.keep(before));
-        self.units.insert(part, Unit { wish, task, is_target });
+        self.units.insert(part, Unit { wish, task, is_target, is_paused, turn: 0 });
     }
 
     /// Ends those whose names are not among these.
@@ -130,9 +152,34 @@ impl Units {
     }
 
     /// Lets a unit wait, or go on. Does nothing where there is none of that name.
-    pub(crate) fn pause(&self, part: &str, is_paused: bool) {
-        if let Some(unit) = self.units.get(part).filter(|_| !self.is_stopping) {
-            unit.wish.send_replace(Wish::running(is_paused));
+    pub(crate) fn pause(&mut self, part: &str, is_paused: bool) {
+        let is_draining = self.is_draining;
+        if let Some(unit) = self.units.get_mut(part).filter(|_| !self.is_stopping) {
+            unit.is_paused = is_paused;
+            unit.wait_or_run(is_draining);
+        }
+    }
+
+    /// Lets all sources wait, or those go on that nobody paused.
+    pub(crate) fn drain(&mut self, is_draining: bool) {
+        self.is_draining = is_draining;
+        for unit in self.units.values_mut().filter(|_| !self.is_stopping) {
+            unit.wait_or_run(is_draining);
+        }
+    }
+
+    /// Lets a unit that runs end what it has begun and begin anew. One that waits does so when it goes on.
+    pub(crate) fn begin_anew(&mut self, part: &str) {
+        if let Some(unit) = self.units.get_mut(part).filter(|_| !self.is_stopping) {
+            unit.turn += 1;
+            let anew = Wish::Run(unit.turn);
+            unit.wish.send_if_modified(|wish| {
+                let runs = matches!(wish, Wish::Run(_));
+                if runs {
+                    *wish = anew;
+                }
+                runs
+            });
         }
     }
 
@@ -179,7 +226,7 @@ impl Keeper {
         loop {
             let wish = *self.wished.borrow_and_update();
             match wish {
-                Wish::Run => self.run(&mut backoff).await,
+                Wish::Run(_) => self.run(wish, &mut backoff).await,
                 Wish::Pause => {
                     self.status.set(&self.part, Condition::Paused);
                     // A sender that is gone lets nobody go on any more.
@@ -204,7 +251,7 @@ impl Keeper {
     }
 
     /// Runs until something else is wished, or it breaks.
-    async fn run(&mut self, backoff: &mut Backoff) {
+    async fn run(&mut self, own: Wish, backoff: &mut Backoff) {
         let Self { part, work, wished, handle, status } = self;
         let (stop, begun) = (CancellationToken::new(), Instant::now());
         let mut running = std::pin::pin!(AssertUnwindSafe(work.run(handle, status, &stop)).catch_unwind());
@@ -218,12 +265,12 @@ impl Keeper {
                 if begun.elapsed() > STEADY {
                     backoff.reset();
                 }
-                Wish::Run
+                None
             }
-            wish = wished.wait_for(|wish| *wish != Wish::Run) => wish.map_or(Wish::Stop, |wish| *wish),
+            wish = wished.wait_for(|wish| *wish != own) => Some(wish.map_or(Wish::Stop, |wish| *wish)),
         };
         match wish {
-            Wish::Run => {
+            None => {
                 // Told something else meanwhile, it does not wait.
                 tokio::select! {
                     biased;
@@ -231,11 +278,11 @@ impl Keeper {
                     _ = wished.changed() => {}
                 }
             }
-            Wish::Stop => {
+            Some(Wish::Stop) => {
                 stop.cancel();
                 let _ = running.await;
             }
-            Wish::Pause | Wish::Replace | Wish::Leave => {
+            Some(Wish::Run(_) | Wish::Pause | Wish::Replace | Wish::Leave) => {
                 stop.cancel();
                 let drained = async {
                     let _ = running.await;
@@ -249,5 +296,30 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A watch tells the last wish alone, so whoever looks late may see none of those between.
+    #[tokio::test]
+    async fn one_that_is_paused_told_to_begin_anew_and_resumed_before_it_looks_begins_anew() {
+        let mut units = Units::default();
+        let (wish, wished) = watch::channel(Wish::running(false));
+        let own = *wished.borrow();
+        let task = units.targets.spawn(async {});
+        let unit = Unit { wish, task, is_target: true, is_paused: false, turn: 0 };
+        units.units.insert("target ledger".into(), unit);
+        units.pause("target ledger", true);
+        units.begin_anew("target ledger");
+        units.pause("target ledger", false);
+        assert!(matches!(*wished.borrow(), Wish::Run(_)) && *wished.borrow() != own);
+        // Paused and resumed alone, it goes on as it was.
+        let own = *wished.borrow();
+        units.pause("target ledger", true);
+        units.pause("target ledger", false);
+        assert!(*wished.borrow() == own);
     }
 }

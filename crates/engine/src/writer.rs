@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use samspor_domain::audit::Entry;
 use samspor_domain::store::{Read, Seq, StoreError};
-use samspor_domain::{Clock, FactNo, SourceName, Text};
+use samspor_domain::{Charts, Clock, FactNo, SourceName, Text};
 use samspor_vault::Vault;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::error::Elapsed;
@@ -24,6 +24,7 @@ use crate::measure::Measures;
 use crate::missing::Misunderstood;
 use crate::readers::Readers;
 use crate::rekey::{NotRotated, Rekeying};
+use crate::replay::Turns;
 use crate::retention;
 use crate::scrub::HeldUp;
 use crate::status::{Condition, Status};
@@ -101,6 +102,12 @@ pub struct Handle {
     newest: [watch::Receiver<Seq>; 2],
     /// For how many days what no live consent reaches is kept.
     retention_days: watch::Receiver<Option<u32>>,
+    /// How often targets were told to get records again.
+    pub(crate) turns: Turns,
+    /// Nothing more is taken in.
+    pub(crate) draining: Arc<watch::Sender<bool>>,
+    /// The charts in force.
+    pub(crate) charts: Arc<watch::Sender<Arc<Charts>>>,
     /// Counts releases of what is parked.
     released: Arc<watch::Sender<u64>>,
     clock: Arc<dyn Clock>,
@@ -135,6 +142,11 @@ impl Handle {
     #[must_use]
     pub fn audited(&self, entry: Entry) -> Self {
         Self { note: Arc::new(std::sync::Mutex::new(Some(entry))), ..self.clone() }
+    }
+
+    /// The same way, of which the audit log does not tell.
+    pub(crate) fn unaudited(&self) -> Self {
+        Self { note: Arc::default(), ..self.clone() }
     }
 
     fn noted(&self) -> Option<Entry> {
@@ -263,7 +275,8 @@ impl Handle {
     }
 
     /// What time it is.
-    pub(crate) fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -275,8 +288,21 @@ impl Handle {
         retention::until(days?, self.now())
     }
 
+    /// Whether the gateway takes nothing more in, and every change of that.
+    #[must_use]
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// The charts by which postings are decided now.
+    #[must_use]
+    pub fn charts(&self) -> Arc<Charts> {
+        Arc::clone(&self.charts.borrow())
+    }
+
     /// The keys, for what is made of them without the store.
-    pub(crate) fn vault(&self) -> &Arc<Vault> {
+    #[must_use]
+    pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
     }
 
@@ -339,6 +365,9 @@ impl Writer {
             commands: send,
             newest: newest.each_ref().map(watch::Sender::subscribe),
             retention_days: retention_days.subscribe(),
+            turns: core.turns.clone(),
+            draining: Arc::new(watch::Sender::new(false)),
+            charts: Arc::new(watch::Sender::new(Arc::new(core.charts.clone()))),
             released: Arc::new(watch::Sender::new(0)),
             clock: Arc::clone(&clock),
             intakes: Intakes::default(),
@@ -418,7 +447,7 @@ impl Writer {
 
     /// Waits for the next command; none is the end. An error says that there may be something to purge or to try again.
     async fn wait(&mut self) -> Result<Option<Command>, Elapsed> {
-        let purge_at = Some(self.purge_at).filter(|_| self.core.purges());
+        let purge_at = Some(self.purge_at).filter(|_| self.core.purges() || self.core.audit_days.is_some());
         // What is due does not hurry what is tried again: both need a store that works.
         let until =
             self.retry_at.or(purge_at).into_iter().chain(self.held_up.retry_at).chain(self.clock_at).min();
@@ -491,7 +520,9 @@ impl Writer {
         if !is_time && Instant::now() < self.purge_at {
             return Ok(false);
         }
-        let left = self.core.purge(self.clock.now()).or_else(|error| match error {
+        let now = self.clock.now();
+        let purged = self.core.purge(now).and_then(|left| Ok(self.core.prune_audit(now)? > 0 || left));
+        let left = purged.or_else(|error| match error {
             StoreError::Damaged(_) | StoreError::Unusable(_) => Err(error),
             _ => {
                 self.status.set(PART, Condition::Down(explain(&error)));
@@ -511,7 +542,7 @@ impl Writer {
             return Ok(true);
         }
         self.held_up.retry_at = None;
-        match self.core.scrub_patiently(self.held_up.patience()) {
+        match self.core.scrub_patiently(self.held_up.patience(), self.clock.now()) {
             Ok(done) => {
                 if done {
                     self.held_up.over(&self.status);

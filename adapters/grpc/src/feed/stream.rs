@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::{refused, wanted};
-use crate::change::kroner;
+use crate::balance::kroner;
 use crate::door::Entered;
+use crate::origin::Origin;
 use crate::records::target_record;
 use crate::refusal;
+use crate::shares::Share;
 use crate::v1::subscribe_response::Response;
 use crate::v1::{FeedBatch, FeedKeepAlive, FeedRecord, SubscribeRequest, SubscribeResponse};
 
@@ -36,13 +38,16 @@ pub(super) struct Bounds {
     pub(super) age: Duration,
 }
 
+/// A stream's place among all, and of its caller's share.
+pub(super) type Place = (OwnedSemaphorePermit, Share<Origin>);
+
 /// The answers to a reader that has begun.
 pub(super) fn answers(
     subscription: Subscription,
     requests: Streaming<SubscribeRequest>,
     bounds: Bounds,
     (stopping, entered): (CancellationToken, Option<Entered>),
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> impl Stream<Item = Result<SubscribeResponse, Status>> + Send + 'static {
     let now = Instant::now();
     let serving = Serving {
@@ -82,7 +87,7 @@ struct Serving {
     stopping: CancellationToken,
     entered: Option<Entered>,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Serving {

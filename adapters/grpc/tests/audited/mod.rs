@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use samspor_domain::audit::{AuditNo, Entry};
+use samspor_domain::audit::{AuditNo, Entry, Outcome};
 use samspor_engine::audit::open_entry;
 use samspor_grpc::client::{
-    ChangeServiceClient, DeliveryServiceClient, QuarantineServiceClient, RegistryServiceClient, connect,
+    AuditServiceClient, ChangeServiceClient, CitizenServiceClient, ExplainServiceClient,
+    OperationsServiceClient, QuarantineServiceClient, ReconciliationServiceClient, RegistryServiceClient,
+    TargetsServiceClient, connect,
 };
 use samspor_grpc::v1;
 use samspor_vault::{Master, Vault};
 
-use crate::gateway::{Front, settings, with_front};
+use crate::gateway::{self, Front, settings, with_front};
 use crate::{consent, enrolment, solution};
 
 fn log(front: &Front) -> Vec<Entry> {
@@ -34,7 +36,12 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
         let channel = connect(&front.url).await.expect("it answers");
         let mut registry = RegistryServiceClient::new(channel.clone());
         let mut quarantine = QuarantineServiceClient::new(channel.clone());
-        let mut delivery = DeliveryServiceClient::new(channel.clone());
+        let mut citizens = CitizenServiceClient::new(channel.clone());
+        let mut audit = AuditServiceClient::new(channel.clone());
+        let mut targets = TargetsServiceClient::new(channel.clone());
+        let mut operations = OperationsServiceClient::new(channel.clone());
+        let mut explain = ExplainServiceClient::new(channel.clone());
+        let mut reconciliation = ReconciliationServiceClient::new(channel.clone());
         let mut change = ChangeServiceClient::new(channel);
         macro_rules! called {
             ($call:expr, $expected:expr) => {
@@ -79,18 +86,65 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
         );
         called!(quarantine.group_quarantine(v1::GroupQuarantineRequest::default()), "list-quarantine ");
         let parked = v1::ListParkedRequest { target: "ledger".into(), ..Default::default() };
-        called!(delivery.list_parked(parked), r#"list-parked {"part":"ledger"}"#);
+        called!(targets.list_parked(parked), r#"list-parked {"part":"ledger"}"#);
         let release = v1::ReleaseParkedRequest {
             target: "ledger".into(),
             posting: Some(v1::PostingName { source: "opus".into(), id: "P-1".into() }),
         };
         called!(
-            delivery.release_parked(release),
+            targets.release_parked(release),
             r#"release-parked {"posting":{"source":"opus","id":"P-1"}}"#
         );
 
+        let posting = v1::ExplainPostingRequest { source: "opus".into(), posting: "P-1".into(), as_of: None };
+        called!(explain.explain_posting(posting), r#"explain {"posting":{"source":"opus","id":"P-1"}}"#);
+        let differing = v1::ListDifferencesRequest {
+            target: "ledger".into(),
+            state: v1::TargetState::Difference.into(),
+            limit: 0,
+        };
+        called!(reconciliation.list_differences(differing), r#"list-differences {"part":"ledger"}"#);
+        let control = v1::ListControlLinesRequest { id: "K-1".into(), limit: 0 };
+        called!(
+            reconciliation.list_control_lines(control),
+            r#"list-control-lines {"fact":{"kind":"control-total","id":"K-1","source":null}}"#
+        );
+
+        let from = Some(v1::replay_target_request::From::Beginning(v1::FeedBeginning {}));
+        let replay = v1::ReplayTargetRequest { target: "ledger".into(), from };
+        called!(targets.replay_target(replay), r#"replay-target {"part":"ledger"}"#);
+        called!(operations.drain(v1::DrainRequest { cancel: false }), "drain ");
+        called!(operations.drain(v1::DrainRequest { cancel: true }), "end-drain ");
+
+        let number = || Some(v1::citizen_reference::Reference::Cpr("6112801234".into()));
+        let citizen = || Some(v1::CitizenReference { reference: number() });
+        let hash = serde_json::to_string(&samspor_engine::audit::citizen(
+            &gateway::vault(),
+            &samspor_domain::CitizenRef::Cpr(samspor_domain::Cpr::parse("6112801234").expect("a number")),
+        ));
+        let hash = hash.expect("JSON");
+        let export = v1::ExportCitizenRequest { citizen: citizen() };
+        let _ = citizens.export_citizen(export).await;
+        assert!(last(front).starts_with(&format!("anyone export-citizen {hash}")), "{}", last(front));
+        let proof = v1::GetWithdrawalRequest { consent: "C-1".into() };
+        called!(citizens.get_withdrawal(proof), format!("read-withdrawal {CONSENT}"));
+        let about = Some(v1::list_entries_about_request::About::Citizen(citizen().expect("one")));
+        let about = v1::ListEntriesAboutRequest { about, ..Default::default() };
+        called!(audit.list_entries_about(about), format!("who-looked {hash}"));
+        called!(audit.list_entries(v1::ListEntriesRequest::default()), "read-audit ");
+
+        // What the gateway did not do is told as that.
+        let release = v1::ReleaseHeldChangeRequest { number: 7, version: 1 };
+        called!(change.release_held_change(release), r#"release-change {"change":7}"#);
+        assert_eq!(log(front).last().map(|entry| entry.outcome), Some(Outcome::Refused));
+
         // What changes nothing and shows nobody leaves nothing.
         let before = log(front).len();
+        let _ = operations.drain(v1::DrainRequest { cancel: true }).await; // It does not drain.
+        let _ = targets.list_targets(v1::ListTargetsRequest {}).await;
+        let _ = reconciliation.get_balance(v1::GetBalanceRequest {}).await;
+        let _ =
+            explain.explain_posting(v1::ExplainPostingRequest::default()).await.expect_err("it names none");
         let _ = change.list_held_changes(v1::ListHeldChangesRequest {}).await;
         let _ = registry.put_consent(v1::PutConsentRequest::default()).await.expect_err("it says nothing");
         assert_eq!(log(front).len(), before);

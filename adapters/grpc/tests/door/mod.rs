@@ -10,8 +10,8 @@ use futures_util::{StreamExt as _, stream};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use samspor_engine::Permissions;
 use samspor_grpc::client::{
-    AdminServiceClient, Code, FeedServiceClient, HealthCheckRequest, HealthClient, IntakeServiceClient, Key,
-    Status, StatusExt, Way, connect_with,
+    Code, FeedServiceClient, HealthCheckRequest, HealthClient, IntakeServiceClient, Key,
+    OperationsServiceClient, Status, StatusExt, Way, connect_with,
 };
 use samspor_grpc::door::{self, Identity, Known};
 use samspor_grpc::{Door, Role, Settings, tls, tokens, v1};
@@ -153,6 +153,15 @@ async fn every_role_may_call_what_the_matrix_says_and_nothing_else() {
         // Whether it lives it may ask.
         let mut health = HealthClient::new(stranger);
         health.check(HealthCheckRequest::default()).await.expect("anyone may");
+        // Of its parts it is told nothing, not even whether there are such.
+        let part = HealthCheckRequest { service: "store".into() };
+        let told = health.check(part.clone()).await.expect_err("not to a stranger");
+        assert_eq!(told.code(), Code::NotFound);
+        let mut watch = health.watch(part.clone()).await.expect("begins").into_inner();
+        let told = watch.message().await.expect("an answer").expect("one");
+        assert_eq!(told.status(), samspor_grpc::client::ServingStatus::ServiceUnknown);
+        let known = knock(front, &authority, Some(&authority.client("lis", 1)), None).await.expect("known");
+        HealthClient::new(known).check(part).await.expect("whoever is known may");
     })
     .await;
 }
@@ -357,6 +366,59 @@ async fn a_caller_sends_as_its_own_sources_and_as_no_other() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_could_be_two_callers_is_neither_and_a_subject_is_no_part_of_another() {
+    let authority = Authority::new("municipality");
+    let operator = |name: &str, certificate: &str| Known {
+        name: name.into(),
+        identity: Identity::Certificate(certificate.into()),
+        roles: [Role::Operator].into(),
+        sources: BTreeSet::new(),
+    };
+    let callers = vec![
+        operator("by-uri", "uri:urn:samspor:both"),
+        operator("by-subject", "subject:CN=both"),
+        operator("escaped", "subject:CN=one\\,O=two"),
+        operator("two-parts", "subject:CN=three,O=four"),
+    ];
+    let known = door::Settings { tls: Some(tls_of(&authority)), tokens: None, callers };
+    let (_keep, doors) = watch::channel(door(&known));
+    with_door(settings(), doors, async |front| {
+        let of = async |name: &str| {
+            let way =
+                knock(front, &authority, Some(&authority.client(name, 1)), None).await.expect("TLS takes it");
+            call(&way, CALLED).await
+        };
+        let both = of("both").await.expect_err("it is not known which");
+        assert_eq!(both.code(), Code::Unauthenticated);
+        assert!(both.message().contains("by-uri and by-subject"), "{}", both.message());
+        assert!(is_let_in(&of("one,O=two").await));
+        assert!(!is_let_in(&of("three,O=four").await), "one name that looks like two");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_has_so_many_connections_and_others_have_theirs() {
+    let authority = Authority::new("municipality");
+    let known = door::Settings { tls: Some(tls_of(&authority)), tokens: None, callers: callers(uri) };
+    let (_keep, doors) = watch::channel(door(&known));
+    with_door(Settings { max_connections_of_certificate: 1, ..settings() }, doors, async |front| {
+        let (operator, auditor) = (authority.client("operator", 1), authority.client("auditor", 1));
+        let first = knock(front, &authority, Some(&operator), None).await.expect("the first");
+        assert!(is_let_in(&call(&first, CALLED).await));
+        let second = match knock(front, &authority, Some(&operator), None).await {
+            Ok(way) => call(&way, CALLED).await,
+            Err(status) => Err(status),
+        };
+        assert!(!is_let_in(&second), "{second:?}");
+        let other = knock(front, &authority, Some(&auditor), None).await.expect("another certificate");
+        assert!(is_let_in(&call(&other, CALLED).await));
+        assert!(is_let_in(&call(&first, CALLED).await), "the first stays");
+    })
+    .await;
+}
+
 fn source(name: &str) -> samspor_domain::SourceName {
     samspor_domain::SourceName::new(name).expect("a name")
 }
@@ -375,10 +437,7 @@ async fn who_never_shakes_hands_holds_nobody_up() {
         let way = knock(front, &authority, Some(&authority.client("operator", 1)), None)
             .await
             .expect("it gets through");
-        AdminServiceClient::new(way)
-            .get_status(v1::GetStatusRequest {})
-            .await
-            .map_or_else(|status| assert_eq!(status.code(), Code::Unimplemented), drop);
+        OperationsServiceClient::new(way).get_status(v1::GetStatusRequest {}).await.expect("it answers");
         // They are cut off in the end.
         let mut one = silent.pop().expect("there are some");
         assert_eq!(one.read(&mut [0; 1]).await.unwrap_or(0), 0);

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use samspor_domain::{CitizenRef, Cpr, Message, Posting, SourceName, Text};
 use samspor_engine::Prepared;
+use samspor_grpc::Settings;
 
 use super::{Front, Reader, begins, channel, quiet, start, tag, with_front};
 use crate::gateway::DEADLINE;
@@ -30,7 +31,7 @@ async fn open(front: &Front, readers: usize) -> Vec<Reader> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_readers_without_credit_get_nothing_and_then_what_they_ask_for() {
-    with_front(quiet(), async |front| {
+    with_front(Settings { max_streams_of_caller: 1_000, ..quiet() }, async |front| {
         tag(front, 0..20).await;
         let before = resident();
         let mut readers = open(front, 1_000).await;

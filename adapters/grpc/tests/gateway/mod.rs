@@ -10,8 +10,8 @@ use samspor_domain::store::Read;
 use samspor_domain::{
     Body, Case, Charts, CitizenRef, Clock, Cpr, Fact, Kind, Message, Posting, SourceName, Span, State, Text,
 };
-use samspor_engine::{Became, Core, Gateway, Handle, Prepared, Status};
-use samspor_grpc::{Door, Server, Settings};
+use samspor_engine::{Became, Control, Core, Gateway, Handle, Prepared, Status};
+use samspor_grpc::{Door, Server, Settings, WriteState};
 use samspor_sqlite::Sqlite;
 use samspor_vault::{Master, Vault};
 use tokio::sync::watch;
@@ -59,6 +59,10 @@ pub(crate) struct Front {
 impl Front {
     pub(crate) fn handle(&self) -> Handle {
         self.gateway.handle()
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        self.gateway.control()
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -120,9 +124,22 @@ pub(crate) async fn with_door<T>(
     doors: watch::Receiver<Arc<Door>>,
     test: impl AsyncFnOnce(&Front) -> T,
 ) -> T {
+    with_server(|gateway| Server::new(settings, gateway.control()).behind(doors), test).await
+}
+
+/// The same that writes states of postings.
+pub(crate) async fn with_stating<T>(
+    settings: Settings,
+    write_state: WriteState,
+    test: impl AsyncFnOnce(&Front) -> T,
+) -> T {
+    with_server(|gateway| Server::new(settings, gateway.control()).writing_states(write_state), test).await
+}
+
+async fn with_server<T>(server: impl FnOnce(&Gateway) -> Server, test: impl AsyncFnOnce(&Front) -> T) -> T {
     let directory = tempfile::tempdir().expect("a directory");
     let gateway = start(directory.path());
-    let server = Server::new(settings, gateway.handle(), gateway.status()).behind(doors);
+    let server = server(&gateway);
     let bound = server.bind().await.expect("a free port");
     let address = bound.local_addr();
     let front = Front { address, url: format!("http://{address}"), directory, gateway };

@@ -9,7 +9,10 @@ use futures_util::{StreamExt, stream};
 use samspor_domain::store::Outcome as Counted;
 use samspor_domain::{Kind, SourceName};
 use samspor_engine::Permissions;
-use samspor_grpc::client::{Channel, Code, IntakeServiceClient, QuarantineServiceClient, Status, connect};
+use samspor_grpc::client::{
+    Channel, Code, IntakeServiceClient, OperationsServiceClient, QuarantineServiceClient, Status, StatusExt,
+    connect,
+};
 use samspor_grpc::v1::source_message::Message;
 use samspor_grpc::v1::{self, Becoming, Outcome, SubmitMessageRequest, SubmitMessagesRequest};
 use samspor_grpc::{Settings, intake, registrar};
@@ -289,6 +292,43 @@ async fn a_stream_that_goes_wrong_says_how_much_of_it_is_committed() {
         let silent = good(603, 2).collect();
         assert_eq!(call(silent, true).await, (Code::DeadlineExceeded, "SILENT_STREAM".into(), "2".into()));
         assert_eq!(counts(front, "opus")[&Counted::Posting], 605);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_drains_takes_nothing_and_says_what_it_took_before() {
+    with_front(settings(), async |front| {
+        let mut client = client(front).await;
+        let mut operations =
+            OperationsServiceClient::new(connect(&front.url).await.expect("the front answers"));
+        let (say, said) = mpsc::channel(1);
+        let said = stream::unfold(said, |mut said| async move { said.recv().await.map(|one| (one, said)) });
+        let mut streaming = client.clone();
+        let draining = async {
+            say.send(one_of("opus", posting(1, "1.00"))).await.expect("it listens");
+            // It is in the store before it drains; then the stream is silent.
+            while counts(front, "opus").is_empty() {
+                tokio::task::yield_now().await;
+            }
+            operations.drain(v1::DrainRequest { cancel: false }).await.expect("it drains").into_inner()
+        };
+        let (streamed, drained) = tokio::join!(streaming.submit_messages(said), draining);
+        let status = streamed.expect_err("it ends");
+        assert_eq!((status.code(), reason(&status).1.as_str()), (Code::Unavailable, "DRAINING"));
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().map(|info| info.metadata["committed"].as_str()), Some("1"));
+        assert!(drained.draining && drained.drained, "{drained:?}");
+        let one = || SubmitMessageRequest { source: "opus".into(), message: sent(posting(2, "1.00")) };
+        let status = client.submit_message(one()).await.expect_err("nothing is taken in");
+        assert_eq!((status.code(), reason(&status).1.as_str()), (Code::Unavailable, "DRAINING"));
+        // Registrars' facts are taken all the same.
+        crate::registry(front).await.put_solution(crate::solution(1)).await.expect("it is taken");
+        let status = operations.get_status(v1::GetStatusRequest {}).await.expect("it is told").into_inner();
+        assert!(status.draining);
+        let cancelled = operations.drain(v1::DrainRequest { cancel: true }).await.expect("it is taken back");
+        assert!(!cancelled.get_ref().draining && !cancelled.get_ref().drained);
+        client.submit_message(one()).await.expect("it is taken in");
     })
     .await;
 }

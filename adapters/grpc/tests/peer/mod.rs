@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::gateway::DEADLINE;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -25,6 +26,27 @@ impl Peer {
     pub(crate) async fn greet(&mut self) {
         self.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("writes");
         self.frame(SETTINGS, 0, 0, &[]).await;
+    }
+
+    /// The same with a socket that takes little before it is full.
+    pub(crate) async fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("a small buffer");
+        Self(socket.connect(address).await.expect("connects"))
+    }
+
+    /// Greets with settings that let no answer send anything (`SETTINGS_INITIAL_WINDOW_SIZE` 0).
+    pub(crate) async fn greet_shut(&mut self) {
+        self.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("writes");
+        self.frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).await;
+    }
+
+    /// Sends pings and reads none of what answers them, until the server has closed the connection.
+    pub(crate) async fn ping_until_cut(mut self) {
+        let ping = [0, 0, 8, PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(1_000);
+        let cut =
+            tokio::time::timeout(DEADLINE, async { while self.0.write_all(&ping).await.is_ok() {} }).await;
+        cut.expect("the server closes the connection");
     }
 
     /// Begins a call on stream 1 and sends nothing of its message.

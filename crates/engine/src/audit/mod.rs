@@ -1,5 +1,6 @@
 //! The audit log: an entry is written in the transaction of what it tells, sealed, and tied to all before it.
 
+mod look;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use samspor_vault::{OpenError, Purpose, Vault};
 use serde::{Deserialize, Serialize};
 
 use crate::core::Core;
+pub use look::{About, Page, Said, Wanted, about, citizen, list};
 pub use verify::{Break, Checkpoint, Damage, Proof, checkpoint, verify};
 
 /// Who acts where nobody asked: the gateway itself.
@@ -92,6 +94,11 @@ impl Core {
         self.noted.clear();
     }
 
+    /// What was noted is refused, and nothing else comes of it.
+    pub(crate) fn refuse_noted(&mut self) {
+        self.noted.iter_mut().for_each(|(entry, _)| entry.outcome = Outcome::Refused);
+    }
+
     /// Writes what was noted, in the transaction that is under way.
     pub(crate) fn write_noted(&mut self) -> Result<()> {
         for (entry, at) in &self.noted {
@@ -105,11 +112,12 @@ impl Core {
         if self.noted.is_empty() { Ok(()) } else { self.transaction(|_| Ok(())) }
     }
 
-    /// Writes that the keys are open, and gives a store without a name one.
-    pub fn note_open(&mut self, now: Timestamp) -> Result<()> {
+    /// Writes that the keys are open, by which configuration, and gives a store without a name one.
+    pub fn note_open(&mut self, configuration: Option<Text>, now: Timestamp) -> Result<()> {
         let part = Text::new(&self.keyring.vault.key_id().to_string())
             .map_err(|error| StoreError::Failed(Box::new(error)))?;
-        self.note(itself(Action::OpenKeys, vec![Subject::Part(part)])?, now);
+        let subjects = [part].into_iter().chain(configuration).map(Subject::Part).collect();
+        self.note(itself(Action::OpenKeys, subjects)?, now);
         self.transaction(|core| {
             if core.store.meta(STORE)?.is_none() {
                 let name = core.keyring.vault.random();
@@ -135,13 +143,24 @@ impl Core {
         noted
     }
 
-    /// Deletes entries that are older than so many days, a page at most, and writes that it did. Answers how many.
-    pub fn prune_audit(&mut self, days: u32, now: Timestamp) -> Result<usize> {
-        let Ok(until) = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))) else {
-            return Ok(0);
-        };
+    /// Keeps the entries of the audit log for so many days from now on. Without it they are kept for ever.
+    #[must_use]
+    pub fn keeping_audit_for(mut self, days: u32) -> Self {
+        self.audit_days = Some(days);
+        self
+    }
+
+    /// Deletes entries that have been kept for long enough, a page at most, and writes that it did. Answers how many.
+    pub fn prune_audit(&mut self, now: Timestamp) -> Result<usize> {
+        let kept = self.audit_days.map(|days| SignedDuration::from_hours(24 * i64::from(days)));
+        let Some(until) = kept.and_then(|kept| now.checked_sub(kept).ok()) else { return Ok(0) };
         let (start, _) = self.store.audit_start()?;
         let page = self.store.audit_entries(start, PAGE)?;
+        // Once a day at most: each time is an entry itself.
+        let is_due = |first: &AuditRow| first.at.duration_since(until) < SignedDuration::from_hours(-24);
+        if !page.first().is_some_and(is_due) {
+            return Ok(0);
+        }
         let old: Vec<AuditNo> = page.iter().take_while(|row| row.at < until).map(|row| row.no).collect();
         let Some(last) = old.last().copied() else { return Ok(0) };
         self.note(itself(Action::PruneAudit, vec![Subject::AuditUpTo(last)])?, now);

@@ -167,6 +167,10 @@ pub fn verify(
         return broken(last.0 + 1, Damage::Cut);
     }
     // Beside entries that are not there.
+    // A store that has a name got it with its first entry.
+    if last.0 == 0 && names.first().is_some_and(|(name, _)| !name.is_empty()) {
+        return broken(1, Damage::Cut);
+    }
     if read.count_audit_subjects()? != besides {
         return broken(last.0 + 1, Damage::Changed);
     }

@@ -27,7 +27,7 @@ fn day(days: i64) -> Timestamp {
 
 /// A log with an entry a day.
 fn written(stage: &mut Stage, entries: i64, chance: &mut ChaCha8Rng) -> Checkpoint {
-    stage.core().note_open(day(0)).expect("it is noted");
+    stage.core().note_open(None, day(0)).expect("it is noted");
     for no in 1..entries {
         let mut subjects = vec![posting(&format!("P-{}", chance.random_range(0..5)))];
         if chance.random_bool(0.5) {
@@ -179,7 +179,12 @@ fn whatever_is_done_to_the_log_is_found_and_the_first_broken_link_is_named() {
         Damage::Changed,
         "INSERT INTO audit_subject VALUES (randomblob(16), 99, 1)",
     );
+    let emptied =
+        "DELETE FROM audit; DELETE FROM audit_subject; DELETE FROM audit_range; DELETE FROM audit_start";
     assert!(proof(&stage, &[known]).is_ok(), "everything was put back");
+    file(&stage).execute_batch(emptied).expect("it is emptied");
+    let broken = proof(&stage, &[]).map_err(|found| (found.no, found.damage));
+    assert_eq!(broken.err(), Some((AuditNo(1), Damage::Cut)), "also where no checkpoint is at hand");
 }
 
 #[test]
@@ -191,7 +196,7 @@ fn an_older_copy_of_the_store_and_another_store_are_found() {
     let copy = Stage::new();
     std::fs::copy(stage.dir.path().join("samspor.sqlite"), stage.dir.path().join("copy")).expect("a copy");
     stage.open(samspor_domain::Charts::default(), 1_000, None);
-    stage.core().note_open(day(9)).expect("it is noted");
+    stage.core().note_open(None, day(9)).expect("it is noted");
     let newer = checkpoint(&mut reader(&stage), day(9)).expect("a checkpoint");
     assert!(proof(&stage, &[older.clone(), newer.clone()]).is_ok());
     drop(stage.close());
@@ -207,8 +212,12 @@ fn what_is_pruned_leaves_the_rest_provable_and_is_told() {
     let mut chance = ChaCha8Rng::seed_from_u64(2);
     let mut stage = Stage::new();
     let known = written(&mut stage, 10, &mut chance);
-    assert_eq!(stage.core().prune_audit(5, day(9)).expect("it is pruned"), 4);
-    assert_eq!(stage.core().prune_audit(5, day(9)).expect("it is pruned"), 0);
+    let core = stage.close();
+    let mut core = core.keeping_audit_for(8);
+    assert_eq!(core.prune_audit(day(9)).expect("it is kept"), 0, "one is too old, by no more than a day");
+    let mut core = core.keeping_audit_for(5);
+    assert_eq!(core.prune_audit(day(9)).expect("it is pruned"), 4);
+    assert_eq!(core.prune_audit(day(9)).expect("it is pruned"), 0);
     let proven = proof(&stage, std::slice::from_ref(&known)).expect("it is whole");
     assert_eq!((proven.entries, proven.last, proven.proven), (7, AuditNo(11), Some(AuditNo(10))));
     tampered(&stage, &known, 5, Damage::Missing, "DELETE FROM audit WHERE no = 5");

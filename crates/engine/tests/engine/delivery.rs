@@ -13,6 +13,7 @@ use samspor_engine::{
     books, drill,
 };
 use samspor_formats::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::released::released;
 use crate::stage::{Stage, instant, text};
@@ -455,7 +456,14 @@ async fn receipts_move_records_on_in_any_order_and_missing_ones_raise_an_alarm()
     let rejected = running
         .handle
         .read(|read, vault| {
-            let lines = drill(read, vault, &text("ledger"), State::Stage(Progress::Rejected), 10)?;
+            let lines = drill(
+                read,
+                vault,
+                &text("ledger"),
+                State::Stage(Progress::Rejected),
+                10,
+                &CancellationToken::new(),
+            )?;
             let line = &lines[0];
             let said = samspor_engine::wording(vault, line.handed.as_ref().expect("a record"));
             Ok((lines.len(), line.posting.to_string(), said.and_then(|said| said.text)))

@@ -15,6 +15,7 @@ use samspor_engine::{
 };
 use samspor_formats::json;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::delivery::LIMIT;
 use crate::stage::{Stage, instant, text};
@@ -149,7 +150,8 @@ fn holds(stage: &mut Stage, name: &str, audience: Audience, filter: &TagFilter, 
         sum += book.all().postings;
     }
     assert_eq!(usize::try_from(sum), Ok(tagged), "{name}");
-    let differing = drill(store, &vault, &target, State::Difference, 9).expect("it answers");
+    let differing =
+        drill(store, &vault, &target, State::Difference, 9, &CancellationToken::new()).expect("it answers");
     assert_eq!(differing, []);
     tagged
 }

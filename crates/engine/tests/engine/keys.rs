@@ -80,7 +80,7 @@ fn whatever_was_known_stays_known_and_nothing_is_left_under_the_old_keys() {
     stage.purge(instant(LATE));
     assert_eq!(stage.ids(), ["P-1".to_owned()].into());
     let about = Subject::Posting { source: text("opus"), id: text("P-1") };
-    stage.core().note_open(instant(LATE)).expect("it is noted");
+    stage.core().note_open(None, instant(LATE)).expect("it is noted");
     let entry = Entry {
         caller: text("anna"),
         action: Action::ReadFact,
@@ -115,7 +115,7 @@ fn whatever_was_known_stays_known_and_nothing_is_left_under_the_old_keys() {
         }
     }
     assert!(slices > before.len() / 2, "one row at a time: {slices}");
-    while !stage.core().scrub().expect("the files are scrubbed") {}
+    while !stage.core().scrub(jiff::Timestamp::UNIX_EPOCH).expect("the files are scrubbed") {}
     drop(stage.close());
     stage.holds_none_of(&before);
 

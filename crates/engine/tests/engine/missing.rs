@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use samspor_domain::{Charts, Clock, LinkError, Publisher, Target};
-use samspor_engine::{
-    Audience, Condition, Gateway, Intake, Outlet, Permissions, Plan, Policy, Scribe, Settings,
-};
+use samspor_engine::{Audience, Condition, Gateway, Intake, Outlet, Permissions, Plan, Policy, Scribe};
 use samspor_formats::json;
 
 use crate::delivery::{Reaction, Receiver, has_all, policy, posting, receipt, with_postings};
@@ -140,8 +138,7 @@ async fn missing_receipts_raise_an_alarm_whatever_the_target_does() {
             told(&gateway, "receipts ledger", |said| said == Some(&Condition::Up)).await;
         }
         // Without the setting or the target nobody waits for receipts.
-        let settings =
-            Settings { charts: Charts::default(), slice: 1_000, retention_days: None, brake_postings: None };
+        let settings = super::supervision::settings(Charts::default());
         let outlets = if stays { vec![outlet(&stage, &far, None)] } else { Vec::new() };
         let targets = outlets.iter().map(|outlet| outlet.name.clone()).collect();
         let plan = Plan {

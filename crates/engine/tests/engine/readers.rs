@@ -47,7 +47,7 @@ async fn until_decided(handle: &Handle) {
 fn why<T>(refused: Result<T, NotRead>) -> CursorError {
     match refused {
         Err(NotRead::Cursor(error)) => error,
-        Err(NotRead::Unavailable(error)) => panic!("{error}"),
+        Err(other) => panic!("{other}"),
         Ok(_) => panic!("it is refused"),
     }
 }

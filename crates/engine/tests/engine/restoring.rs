@@ -10,7 +10,9 @@ use samspor_conformance::evaluate::{Evaluation, Knowledge};
 use samspor_conformance::{Chance, Content, Corpus, Script, Size, Step};
 use samspor_domain::store::Standing;
 use samspor_domain::{Answer, Kind, Message, Rank, Seq, SourceName, State, Tag, Text};
-use samspor_engine::{Became, Prepared, WithdrawalLog, newest_tag};
+use samspor_engine::{
+    Audience, Became, Condition, NotRead, Prepared, Reader, Subscription, WithdrawalLog, newest_tag,
+};
 use samspor_sqlite::Sqlite;
 
 use crate::stage::{Stage, directory, instant, text};
@@ -243,4 +245,33 @@ fn a_log_that_was_changed_is_refused_whole() {
     assert!(error.to_string().starts_with("line 2 of the log"), "{error}");
     let live = other.core().store().facts(Kind::Consent).expect("facts")[0].newest.rank;
     assert_eq!(live, Rank::Live, "nothing of it was done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_of_the_feed_wait_after_a_restore_until_somebody_lets_them_read_on() {
+    let mut stage = Stage::new();
+    stage.core().begin_epoch([7; 16], &[]).expect("it begins anew");
+    let gateway = crate::supervision::start(&mut stage, vec![], vec![]);
+    let (control, handle) = (gateway.control(), gateway.handle());
+    let reader = || Reader {
+        name: text("town"),
+        audience: Audience::Ledger,
+        filter: samspor_domain::TagFilter::default(),
+    };
+    let waits = Subscription::begin(&handle, reader(), "").await;
+    assert!(matches!(waits, Err(NotRead::Paused)), "nothing is read before the facts are in again");
+    assert!(
+        control.parts().get(samspor_engine::FEED).is_some_and(|feed| feed.condition == Condition::Paused)
+    );
+    assert!(control.pause_feed(false).await.expect("it is taken"), "it was paused");
+    let mut reading = Subscription::begin(&handle, reader(), "").await.expect("it reads");
+    reading.next(1).await.expect("a page");
+    // Paused while it reads, it gets nothing more, and stays where it is.
+    assert!(control.pause_feed(true).await.expect("it is taken"));
+    assert!(matches!(reading.next(1).await, Err(NotRead::Paused)));
+    assert!(!control.pause_feed(true).await.expect("it is taken"), "it is paused already");
+    assert!(control.pause_feed(false).await.expect("it is taken"));
+    reading.next(1).await.expect("a page");
+    drop((control, handle, reading));
+    gateway.stop(crate::fakes::LIMIT).await.expect("it stops");
 }

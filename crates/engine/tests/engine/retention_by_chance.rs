@@ -138,7 +138,7 @@ impl<'a> Player<'a> {
         let (clock, has_work) = (self.clock, self.stage.core().store().pending_work().expect("work") > 0);
         self.watch(|stage| {
             let left = stage.core().purge(clock).expect("purging goes on");
-            while !stage.core().scrub().expect("the files are scrubbed") {}
+            while !stage.core().scrub(jiff::Timestamp::UNIX_EPOCH).expect("the files are scrubbed") {}
             assert!(!(left && has_work), "it waits for the work list");
         });
     }
@@ -253,7 +253,7 @@ impl<'a> Player<'a> {
     }
 
     fn look_for_all_that_is_gone(&mut self) {
-        while !self.stage.core().scrub().expect("the files are scrubbed") {}
+        while !self.stage.core().scrub(jiff::Timestamp::UNIX_EPOCH).expect("the files are scrubbed") {}
         self.stage.holds_none_of(&self.gone);
     }
 

@@ -58,7 +58,7 @@ pub(crate) fn start(stage: &mut Stage, inlets: Vec<Inlet>, outlets: Vec<Outlet>)
 }
 
 pub(crate) fn settings(charts: Charts) -> Settings {
-    Settings { charts, slice: 1_000, retention_days: None, brake_postings: None }
+    Settings { charts, slice: 1_000, retention_days: None, brake_postings: None, audit_days: None }
 }
 
 /// Waits until a part is as it is to be.

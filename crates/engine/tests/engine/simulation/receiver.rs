@@ -141,6 +141,11 @@ impl Receiver {
         self.changed.notify_waiters();
     }
 
+    /// It has nothing any more.
+    pub(crate) fn lose_books(&self) {
+        lock(&self.state).books.clear();
+    }
+
     /// Whether it never takes this message.
     pub(crate) fn is_bad(&self, id: &str) -> bool {
         lock(&self.state).bad.iter().any(|bad| id.contains(bad))

@@ -11,8 +11,8 @@ use samspor_domain::quarantine::Filter;
 use samspor_domain::store::{EntryNo, Month, Read};
 use samspor_domain::{Clock, Decode, Encode, Seq};
 use samspor_engine::{
-    Condition, Control, Core, Gateway, Handle, Inlet, Intake, NotStarted, Outlet, Permissions, Plan, Policy,
-    Scribe, Unavailable, held, open_keys, rekeying,
+    Condition, Control, Core, Gateway, Handle, Inlet, Intake, NotReplayed, NotStarted, Outlet, Permissions,
+    Plan, Policy, ReplayFrom, Scribe, Unavailable, held, open_keys, rekeying,
 };
 use samspor_formats::json;
 use samspor_sqlite::Sqlite;
@@ -24,7 +24,7 @@ use super::look::{self, Checked};
 use super::purging;
 use super::queue::{End as QueueEnd, Message, Queue};
 use super::receiver::{Front, Receiver};
-use super::schedule::{Settings, Step, TARGETS, let_pass, rotate_keys, steps};
+use super::schedule::{Settings, Step, TARGETS, let_pass, lose_books, rotate_keys, steps};
 use super::town::{self, Decoder, Letter, RECEIPTS, SOURCES};
 use super::world::{World, lock};
 use crate::stage::text;
@@ -82,6 +82,8 @@ pub(crate) struct Run {
     released: BTreeSet<(&'static str, Seq)>,
     disk: Arc<Disk>,
     steps: std::vec::IntoIter<(u64, Step)>,
+    /// The targets that are still to be told to get everything again.
+    lost: BTreeSet<usize>,
     /// A reload of which nobody knows whether it was done.
     reloads: bool,
     /// The targets are to be made anew in the next one.
@@ -122,6 +124,7 @@ impl Run {
         if let Some(more) = &mut more {
             let_pass(&mut steps, settings, letters.len(), more);
             rotate_keys(&mut steps, more);
+            lose_books(&mut steps, settings, more);
         }
         if settings.passes {
             letters.extend(town::withdrawals());
@@ -171,6 +174,7 @@ impl Run {
             settings,
             disk,
             steps: steps.into_iter(),
+            lost: BTreeSet::new(),
             reloads: false,
             closes: false,
         }
@@ -373,11 +377,30 @@ impl Run {
             }
             Step::Close(month) => self.close(*month, operator).await?,
             Step::Days(days) => self.world.pass(*days),
+            Step::Lose(target) => {
+                self.receivers[*target].lose_books();
+                self.lost.insert(*target);
+                self.replay(operator).await?;
+            }
             Step::RotateKeys => {
                 if let Err(error) = operator.handle.rotate_keys().await? {
                     self.world.note(format!("not done: {error}"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Tells the targets whose receivers lost their books to get everything again.
+    async fn replay(&mut self, operator: &Operator) -> Result<(), Unavailable> {
+        while let Some(target) = self.lost.first().copied() {
+            let name = text(TARGETS[target]);
+            match operator.control.replay_target(&name, ReplayFrom::Beginning).await {
+                Err(NotReplayed::Unavailable(error)) => return Err(error),
+                Err(error) => self.world.note(format!("not done: {error}")),
+                Ok(_) => {}
+            }
+            self.lost.remove(&target);
         }
         Ok(())
     }
@@ -402,6 +425,7 @@ impl Run {
                 slice: self.settings.slice,
                 retention_days: self.settings.retention,
                 brake_postings: self.settings.brake,
+                audit_days: None,
             },
             unchanged: sources
                 .clone()
@@ -533,6 +557,7 @@ impl Run {
                 let _ = operator.control.pause(&part, false).await;
             }
         }
+        self.replay(operator).await?;
         self.release_held(operator).await?;
         for (target, source, posting, seq) in look::wrongly_refused(self) {
             let what = (target, seq);

@@ -48,6 +48,8 @@ pub(crate) enum Step {
     Days(i64),
     /// The keys of the store are replaced.
     RotateKeys,
+    /// A receiver loses its books, and is to get all of it again.
+    Lose(usize),
 }
 
 /// How the gateway is set in a run.
@@ -198,6 +200,16 @@ pub(crate) fn rotate_keys(steps: &mut Vec<(u64, Step)>, chance: &mut Chance) {
     if chance.percent(50) {
         for _ in 0..chance.count(1, 4) {
             steps.insert(chance.count(0, steps.len()), (chance.count(0, 2_000) as u64, Step::RotateKeys));
+        }
+    }
+}
+
+/// Lets receivers lose their books, in some runs.
+pub(crate) fn lose_books(steps: &mut Vec<(u64, Step)>, settings: Settings, chance: &mut Chance) {
+    if chance.percent(50) {
+        for _ in 0..chance.count(1, 3) {
+            let lose = Step::Lose(chance.count(0, settings.targets - 1));
+            steps.insert(chance.count(0, steps.len()), (chance.count(0, 2_000) as u64, lose));
         }
     }
 }

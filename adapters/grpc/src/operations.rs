@@ -1,30 +1,25 @@
-//! `samspor.v1.AdminService`: an operator looks at the gateway, pauses and resumes parts of it, and has its configuration
-//! read again.
+//! `samspor.v1.OperationsService`: an operator looks at the gateway, has its configuration read again, and
+//! drains it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use samspor_domain::Text;
 use samspor_domain::audit::Action;
-use samspor_domain::{PostingNo, Text};
-use samspor_engine::{
-    Condition, Control, ControlError, Numbers, Parts, Report, is_ready, source_part, target_part,
-};
+use samspor_engine::{Condition, Control, FEED, Numbers, Parts, Report, is_ready, source_part, target_part};
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
-use crate::v1::admin_service_server::AdminService;
+use crate::v1::operations_service_server::OperationsService;
 use crate::v1::{
-    ForgetTargetRequest, ForgetTargetResponse, GetStatusRequest, GetStatusResponse, PartCondition,
-    PartStatus, PauseRequest, PauseResponse, ReloadRequest, ReloadResponse, ResumeRequest, ResumeResponse,
+    DrainRequest, DrainResponse, DrainingTarget, GetStatusRequest, GetStatusResponse, PartCondition,
+    PartStatus, PauseFeedRequest, PauseFeedResponse, ReloadRequest, ReloadResponse, ResumeFeedRequest,
+    ResumeFeedResponse,
 };
 use crate::{audit, refusal};
 
 /// The store's part.
 const STORE: &str = "store";
-
-/// How long one call forgets a target: far less than a call may take, and often enough to show how it goes on.
-const FORGETTING: Duration = Duration::from_secs(2);
 
 /// A caller who waits for the configuration to be read again.
 pub struct Reload {
@@ -35,31 +30,14 @@ pub struct Reload {
 }
 
 /// The service.
-pub(crate) struct Admin {
+pub(crate) struct Operations {
     pub(crate) control: Control,
-    /// To whom the configuration belongs.
-    pub(crate) reloads: mpsc::Sender<Reload>,
-}
-
-impl Admin {
-    async fn pause<T>(&self, request: &Request<T>, part: &str, is_paused: bool) -> Result<bool, Status> {
-        let action = if is_paused { Action::Pause } else { Action::Resume };
-        let control = self.control.audited(audit::told(request, action, audit::part(part)));
-        control.pause(part, is_paused).await.map_err(|error| refused(&error))
-    }
-}
-
-fn refused(error: &ControlError) -> Status {
-    match error {
-        ControlError::Unknown { .. } => refusal::unknown_part(&error.to_string()),
-        ControlError::UnknownTarget { .. } => refusal::unknown_target(&error.to_string()),
-        ControlError::InUse => refusal::target_in_use(&error.to_string()),
-        ControlError::Unavailable(error) => refusal::unavailable(error),
-    }
+    /// To whom the configuration belongs; none where nobody can read it again.
+    pub(crate) reloads: Option<mpsc::Sender<Reload>>,
 }
 
 #[tonic::async_trait]
-impl AdminService for Admin {
+impl OperationsService for Operations {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let (numbers, missing) = match self.control.numbers().await {
             Ok(numbers) => (Some(numbers), String::new()),
@@ -73,56 +51,84 @@ impl AdminService for Admin {
                 .map(|(part, report)| status(part, report, &parts, numbers.as_ref()))
                 .collect(),
             numbers_missing: missing,
+            draining: self.control.is_draining(),
         }))
     }
 
-    async fn pause(&self, request: Request<PauseRequest>) -> Result<Response<PauseResponse>, Status> {
-        let is_new = self.pause(&request, &request.get_ref().part, true).await?;
-        Ok(Response::new(PauseResponse { was_so: !is_new }))
-    }
-
-    async fn resume(&self, request: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
-        let is_new = self.pause(&request, &request.get_ref().part, false).await?;
-        Ok(Response::new(ResumeResponse { was_so: !is_new }))
-    }
-
-    async fn forget_target(
+    async fn pause_feed(
         &self,
-        request: Request<ForgetTargetRequest>,
-    ) -> Result<Response<ForgetTargetResponse>, Status> {
-        let name = &request.get_ref().target;
-        let unknown = || refusal::unknown_target("the store knows no target of that name");
-        let target = Text::new(name).map_err(|_| unknown())?;
-        let after = PostingNo(request.get_ref().after);
-        let control = self.control.audited(audit::told(&request, Action::ForgetTarget, audit::part(name)));
-        let forgotten = control.forget_target(&target, after, FORGETTING).await;
-        let more = forgotten.map_err(|error| refused(&error))?;
-        let (after, left) = (more.map(|more| more.after.0), more.map_or(0, |more| more.left));
-        Ok(Response::new(ForgetTargetResponse { after, left }))
+        request: Request<PauseFeedRequest>,
+    ) -> Result<Response<PauseFeedResponse>, Status> {
+        let control = self.control.audited(audit::told(&request, Action::Pause, audit::part(FEED)));
+        let is_new = control.pause_feed(true).await.map_err(|error| refusal::unavailable(&error))?;
+        Ok(Response::new(PauseFeedResponse { was_so: !is_new }))
+    }
+
+    async fn resume_feed(
+        &self,
+        request: Request<ResumeFeedRequest>,
+    ) -> Result<Response<ResumeFeedResponse>, Status> {
+        let control = self.control.audited(audit::told(&request, Action::Resume, audit::part(FEED)));
+        let is_new = control.pause_feed(false).await.map_err(|error| refusal::unavailable(&error))?;
+        Ok(Response::new(ResumeFeedResponse { was_so: !is_new }))
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        let cancel = request.get_ref().cancel;
+        let action = if cancel { Action::EndDrain } else { Action::Drain };
+        let control = self.control.audited(audit::told(&request, action, []));
+        let unavailable = |error| refusal::unavailable(&error);
+        control.drain(!cancel).await.map_err(unavailable)?;
+        let left = self.control.left().await.map_err(unavailable)?;
+        let draining = self.control.is_draining();
+        Ok(Response::new(DrainResponse {
+            draining,
+            drained: draining && left.is_drained(),
+            sources: left.sources,
+            pending_work: left.pending_work,
+            targets: left.targets.iter().filter(|(_, waiting, _)| *waiting > 0).map(waiting_target).collect(),
+        }))
     }
 
     async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ReloadResponse>, Status> {
+        let owner = self.reloads.as_ref();
+        let owner = owner.ok_or_else(|| Status::unimplemented("nobody reads the configuration again"))?;
         let (reply, answer) = oneshot::channel();
         let by = Caller::of(&request).name;
         let stopping = || Status::unavailable("the gateway is stopping");
-        self.reloads.send(Reload { by, reply }).await.map_err(|_| stopping())?;
+        owner.send(Reload { by, reply }).await.map_err(|_| stopping())?;
         let answer = answer.await.map_err(|_| stopping())?;
         answer.map(Response::new).map_err(|problems| refusal::configuration(&problems))
     }
 }
 
-fn status(part: &str, report: &Report, parts: &Parts, numbers: Option<&Numbers>) -> PartStatus {
-    let condition = match &report.condition {
+fn waiting_target((target, waiting, condition): &(Text, i64, Condition)) -> DrainingTarget {
+    DrainingTarget {
+        target: target.to_string(),
+        waiting: *waiting,
+        condition: self::condition(condition).into(),
+        why: why(condition),
+    }
+}
+
+fn condition(condition: &Condition) -> PartCondition {
+    match condition {
         Condition::Starting => PartCondition::Starting,
         Condition::Up => PartCondition::Up,
         Condition::Down(_) => PartCondition::Down,
         Condition::Paused => PartCondition::Paused,
         Condition::Stopped => PartCondition::Stopped,
-    };
-    let why = match &report.condition {
+    }
+}
+
+fn why(condition: &Condition) -> String {
+    match condition {
         Condition::Down(why) => why.clone(),
         _ => String::new(),
-    };
+    }
+}
+
+fn status(part: &str, report: &Report, parts: &Parts, numbers: Option<&Numbers>) -> PartStatus {
     let named = |name: &Text, of: fn(&Text) -> String| of(name) == part;
     // What never sent anything, or was never sent anything, has none in the store.
     let received = numbers.filter(|_| part.starts_with("source ")).map(|numbers| {
@@ -146,9 +152,9 @@ fn status(part: &str, report: &Report, parts: &Parts, numbers: Option<&Numbers>)
     };
     PartStatus {
         part: part.to_owned(),
-        condition: condition.into(),
+        condition: condition(&report.condition).into(),
         since: report.since.to_string(),
-        why,
+        why: why(&report.condition),
         received,
         waiting,
         pending_work: numbers.filter(|_| part == STORE).map(|numbers| numbers.pending_work),

@@ -1,0 +1,261 @@
+//! `samspor citizen export`: everything that is held on one citizen, readable.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use samspor_grpc::as_json;
+use samspor_grpc::client::CitizenServiceClient;
+use samspor_grpc::v1;
+use samspor_grpc::v1::export_citizen_response::Held;
+use serde_json::Value;
+
+use super::words::{date, kroner, label, word};
+use crate::cli::Configured;
+use crate::reconcile::table;
+use crate::{config, gateway};
+
+/// What is written where.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    configured: Configured,
+    /// Read the CPR number or UUID from this file instead of standard input.
+    #[arg(long, value_name = "FILE")]
+    number: Option<PathBuf>,
+    /// Write to this file, which must not be there yet, and which only you may read. Without it: to standard output.
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, in Danish.
+    Text,
+    /// For programs: the messages of `ExportCitizen` as JSON, one a line.
+    Json,
+}
+
+/// Writes down what is held.
+pub(super) fn run(arguments: &Export) -> Result<ExitCode> {
+    let config = match config::load(&arguments.configured.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(crate::faulty(&problems)),
+    };
+    let citizen = Some(super::reference(arguments.number.as_deref())?);
+    let items = gateway::runtime()?.block_on(async {
+        let mut client = CitizenServiceClient::new(gateway::connect(&config).await?);
+        let answer = client.export_citizen(v1::ExportCitizenRequest { citizen }).await;
+        let mut stream = answer.map_err(|status| gateway::refused(&status))?.into_inner();
+        let mut items = Vec::new();
+        while let Some(item) = stream.message().await.map_err(|status| gateway::refused(&status))? {
+            items.push(item);
+        }
+        anyhow::Ok(items)
+    })?;
+    let written = match arguments.format {
+        Format::Text => text(&items)?,
+        Format::Json => json_lines(&items)?,
+    };
+    match &arguments.to {
+        None => std::io::stdout().write_all(written.as_bytes())?,
+        Some(path) => {
+            let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            let mut file = opened.with_context(|| format!("cannot make {}", path.display()))?;
+            file.write_all(written.as_bytes())
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            eprintln!("{}: everything that is held; it names the citizen in clear", path.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json_lines(items: &[v1::ExportCitizenResponse]) -> Result<String> {
+    let mut lines = String::new();
+    for item in items {
+        writeln!(lines, "{}", as_json("ExportCitizenResponse", item))?;
+    }
+    Ok(lines)
+}
+
+fn text(items: &[v1::ExportCitizenResponse]) -> Result<String> {
+    let (mut references, mut facts) = (String::new(), String::new());
+    let mut postings = Vec::new();
+    let mut quarantined = String::new();
+    for held in items.iter().filter_map(|item| item.held.as_ref()) {
+        match held {
+            Held::Reference(reference) => tree(&mut references, &as_json("CitizenReference", reference), 1)?,
+            Held::Fact(fact) => self::fact(&mut facts, fact)?,
+            Held::Posting(posting) => postings.push(posting),
+            Held::Quarantined(entry) => {
+                let arrived = date(&entry.arrived);
+                writeln!(quarantined, "  nr. {} fra {}, modtaget {arrived}", entry.number, entry.source)?;
+            }
+        }
+    }
+    let none = |section: String| if section.is_empty() { "  Intet\n".to_owned() } else { section };
+    let mut text = String::from("OPLYSNINGER, SOM SAMSPOR HAR OM ÉN BORGER\n\nKendetegn\n");
+    text += &none(references);
+    text += "\nSamtykker, indskrivninger, sager, bevillinger, udbetalinger og progression\n";
+    text += &none(facts);
+    text += "\nPosteringer\n";
+    text += &none(self::postings(&postings));
+    text += "\nBeskeder, som ikke kunne forstås, og hvori et af kendetegnene står\n";
+    text += &none(quarantined);
+    text += "\nAndre personers kendetegn er udeladt. Hvad der slettes, når et samtykke trækkes tilbage, og hvornår resten\n\
+             slettes, står i kommunens fortegnelse over behandlinger.\n";
+    Ok(text)
+}
+
+fn fact(text: &mut String, fact: &v1::HeldFact) -> Result<()> {
+    for (i, version) in fact.versions.iter().enumerate() {
+        if i == 0 {
+            let kind = word(version.kind().as_str_name().trim_start_matches("FACT_KIND_"));
+            let of = version.source.as_ref().map(|source| format!(" i {source}")).unwrap_or_default();
+            writeln!(text, "  {kind} {}{of}", version.id)?;
+        }
+        let standing = match version.standing() {
+            v1::FactStanding::Withdrawn => ", trukket tilbage",
+            v1::FactStanding::Deleted => ", slettet",
+            _ => "",
+        };
+        writeln!(text, "    version {}, kendt fra {}{standing}", version.version, date(&version.registered))?;
+        if let Some(content) = &version.content {
+            let json = as_json("SourceMessage", content);
+            // What it is has been said.
+            for content in json.as_object().into_iter().flat_map(|fields| fields.values()) {
+                tree(text, content, 3)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The fields of something, one a line.
+fn tree(text: &mut String, value: &Value, depth: usize) -> Result<()> {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in
+                fields.iter().filter(|(name, _)| !matches!(name.as_str(), "id" | "version") || depth < 3)
+            {
+                match (label(name), value) {
+                    (label, Value::Object(_)) => {
+                        writeln!(text, "{indent}{label}:")?;
+                        tree(text, value, depth + 1)?;
+                    }
+                    (label, Value::Array(items)) => {
+                        writeln!(text, "{indent}{label}:")?;
+                        items.iter().try_for_each(|item| tree(text, item, depth + 1))?;
+                    }
+                    (label, value) => writeln!(text, "{indent}{label}: {}", said(name, value))?,
+                }
+            }
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| tree(text, item, depth))?,
+        value => writeln!(text, "{indent}{}", said("", value))?,
+    }
+    Ok(())
+}
+
+/// A value as Danish readers write it.
+fn said(name: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if matches!(name, "amount" | "rate" | "total") => kroner(text),
+        Value::String(text) => date(text),
+        Value::Bool(true) => "ja".into(),
+        Value::Bool(false) => "nej".into(),
+        other => other.to_string(),
+    }
+}
+
+fn postings(held: &[&v1::HeldPosting]) -> String {
+    if held.is_empty() {
+        return String::new();
+    }
+    let mut rows = table(["dato", "kilde", "id", "konto", "mærket med", "modtagere", "beløb"].into_iter(), 6);
+    for posting in held {
+        let tag = posting.records.last().and_then(|record| record.tag.as_ref());
+        let tagged = match (tag, &posting.untagged) {
+            (Some(tag), _) => tag.solution.clone(),
+            (None, Some(reason)) => format!("intet ({})", word(&reason.to_uppercase().replace('-', "_"))),
+            (None, None) => "intet".to_owned(),
+        };
+        let targets: Vec<&str> = posting.targets.iter().map(|at| at.target.as_str()).collect();
+        let (day, amount) = (date(&posting.date), kroner(&posting.amount));
+        let targets = targets.join(", ");
+        rows.add_row([&day, &posting.source, &posting.id, &posting.account, &tagged, &targets, &amount]);
+    }
+    format!("{}\n", rows.trim_fmt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_written_for_danish_readers() {
+        let cpr = v1::citizen_reference::Reference::Cpr("6112801234".into());
+        let citizen = v1::CitizenReference { reference: Some(cpr) };
+        let consent = v1::Consent {
+            id: "C-1".into(),
+            version: 2,
+            citizen: Some(citizen.clone()),
+            sources: vec!["opus".into(), "dubu".into()],
+            covers_from: "2026-01-31".into(),
+            ..v1::Consent::default()
+        };
+        let content = v1::SourceMessage { message: Some(v1::source_message::Message::Consent(consent)) };
+        let version = v1::StoredFact {
+            kind: v1::FactKind::Consent.into(),
+            id: "C-1".into(),
+            version: 2,
+            standing: v1::FactStanding::Live.into(),
+            registered: "2026-02-01T10:00:00Z".into(),
+            content: Some(content),
+            source: None,
+        };
+        let posting = v1::HeldPosting {
+            source: "opus".into(),
+            id: "P-1".into(),
+            date: "2026-02-03".into(),
+            account: "5.28.21.1".into(),
+            amount: "-1234567.50".into(),
+            untagged: Some("not-consented".into()),
+            ..v1::HeldPosting::default()
+        };
+        let held = [
+            Held::Reference(citizen),
+            Held::Fact(v1::HeldFact { versions: vec![version] }),
+            Held::Posting(posting),
+        ];
+        let items: Vec<_> =
+            held.into_iter().map(|held| v1::ExportCitizenResponse { held: Some(held) }).collect();
+        let text = text(&items).expect("it is written");
+        for line in [
+            "  CPR-nummer: 6112801234",
+            "  Samtykke C-1",
+            "    version 2, kendt fra 01.02.2026",
+            "      kilder:",
+            "        opus",
+            "      gælder fra: 31.01.2026",
+            "-1.234.567,50",
+            "intet (intet samtykke)",
+            "  Intet",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let lines = json_lines(&items).expect("it is written");
+        let first: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+        assert_eq!(first["reference"]["cpr"], "6112801234");
+    }
+}
