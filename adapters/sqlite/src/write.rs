@@ -73,7 +73,8 @@ pub(crate) fn work(covers: &dyn Covers, row: &Row<'_>) -> rusqlite::Result<Work>
     let phase = match row.get(12)? {
         0 => WorkPhase::Decide,
         1 => WorkPhase::Weigh,
-        _ => WorkPhase::Held,
+        2 => WorkPhase::Held,
+        _ => WorkPhase::WeighAgain,
     };
     Ok(Work { no, reach, cause, after, phase })
 }
@@ -343,7 +344,7 @@ impl Store for Sqlite {
 
     fn finish_weighing(&mut self, no: WorkNo, fact: FactNo) -> Result<i64> {
         self.run("UPDATE work SET phase = 2, after = 0 WHERE no = ?", [no.0])?;
-        let sql = "SELECT count(*) FROM work WHERE cause = 1 AND cause_no = ? AND phase = 1";
+        let sql = "SELECT count(*) FROM work WHERE cause = 1 AND cause_no = ? AND phase IN (1, 3)";
         Ok(self.one(sql, [fact.0], |row| row.get(0))?.unwrap_or(0))
     }
 

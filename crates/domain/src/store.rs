@@ -199,6 +199,8 @@ pub enum WorkPhase {
     Weigh,
     /// They wait until someone releases the fact that is the cause.
     Held,
+    /// It is found out again, since something else changed what it would be.
+    WeighAgain,
 }
 
 /// What a fact would change, where that may be more than is allowed without someone's consent.

@@ -2,15 +2,16 @@
 //! would change, until someone releases it, or a newer version of it says something else.
 //!
 //! The fact itself is in the registry: postings that arrive are decided by it. What is held is deciding those again that
-//! were decided before; they stay on the work list. Other charts and rules do not decide them either, but what is held is
-//! weighed again by them. What arrives, and what another fact decides again, is decided by all facts in force.
+//! were decided before; they stay on the work list. Other charts and rules do not decide them either. What arrives, and what
+//! another fact decides again, is decided by all facts in force. Whatever changes what a release would change, it is weighed
+//! again, so that a preview is always what would happen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use samspor_domain::store::{
-    HeldChange, Month, PostingRow, Reach, Read, Result, StoreError, Work, WorkPhase,
+    HeldChange, Month, PostingRow, Reach, Read, Result, Standing, StoreError, Work, WorkPhase,
 };
 use samspor_domain::{Answer, Cause, FactNo, Kind, Text};
 use samspor_vault::Vault;
@@ -153,15 +154,45 @@ impl Core {
     /// Answers would now be others: what is held is weighed again, so that previews say what releasing would change.
     pub(crate) fn weigh_anew(&mut self) -> Result<()> {
         for change in self.store.held_changes()? {
-            self.store.set_phase(change.fact, WorkPhase::Weigh)?;
-            let preview = b"[]".to_vec();
-            self.store.set_held_change(&HeldChange { is_held: false, preview, ..change })?;
+            self.weigh_again(change)?;
         }
         Ok(())
     }
 
+    /// Another cause reaches these postings, by which what is held would change others of them, or otherwise: it is weighed
+    /// again. What is only weighed again itself is no such cause, or two that are held would have no end of it.
+    pub(crate) fn overtake(&mut self, cause: Cause, rows: &[PostingRow]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for change in self.store.held_changes()? {
+            let is_own = matches!(cause, Cause::Fact(fact, _) if fact == change.fact);
+            if is_own || cause == Cause::Start {
+                continue;
+            }
+            let held = self.store.work_of(change.fact)?;
+            if rows.iter().any(|row| held.iter().any(|work| work.reach.holds(row))) {
+                self.weigh_again(change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins weighing anew, behind all that is to be decided by now, so that it is done once for all of that.
+    fn weigh_again(&mut self, change: HeldChange) -> Result<()> {
+        let was_weighed = self.store.work_of(change.fact)?.iter().all(|work| work.phase != WorkPhase::Weigh);
+        let phase = if was_weighed { WorkPhase::WeighAgain } else { WorkPhase::Weigh };
+        for reach in self.store.take_work_of(change.fact)? {
+            self.store.add_work(&reach, Cause::Fact(change.fact, change.version), phase)?;
+        }
+        self.store.set_held_change(&HeldChange { is_held: false, preview: b"[]".to_vec(), ..change })
+    }
+
     /// Finds out what deciding these postings again would change.
     pub(crate) fn weigh(&mut self, work: &Work, rows: &[PostingRow]) -> Result<()> {
+        if work.phase == WorkPhase::Weigh {
+            self.overtake(work.cause, rows)?;
+        }
         let Some(mut change) = self.weighed_change(work)? else { return Ok(()) };
         let mut shifts: BTreeMap<(Month, String, String), (i64, i128)> = BTreeMap::new();
         for shift in open(&change)? {
@@ -177,8 +208,8 @@ impl Core {
             let from = match before.and_then(|(_, revision)| revision.tag) {
                 Some(tag) => tag.solution.to_string(),
                 None => match row.standing {
-                    samspor_domain::store::Standing::Untagged(reason) => reason.word().to_owned(),
-                    samspor_domain::store::Standing::Tagged(_) => String::new(),
+                    Standing::Untagged(reason) => reason.word().to_owned(),
+                    Standing::Tagged(_) => String::new(),
                 },
             };
             let to = match &decision.answer {

@@ -207,7 +207,7 @@ impl Core {
             let Some(work) = self.store.next_work()? else { break };
             let rows = self.store.postings(&work.reach, work.after, left)?;
             let (found, last) = (rows.len(), rows.last().map(|row| row.no));
-            let is_weighed = work.phase == WorkPhase::Weigh;
+            let is_weighed = work.phase != WorkPhase::Decide;
             if is_weighed {
                 self.weigh(&work, &rows)?;
             } else {
@@ -234,6 +234,7 @@ impl Core {
     ) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut changed = BTreeSet::new();
+        self.overtake(cause, rows.make_contiguous())?;
         while let Some(mut row) = rows.pop_front() {
             if all_followers && !seen.insert(row.no) {
                 continue; // Around the ring once is enough.
@@ -248,7 +249,9 @@ impl Core {
                 changed.insert(row.no);
             }
             if has_changed || all_followers {
-                rows.extend(self.followers(&row)?);
+                let mut followers = self.followers(&row)?;
+                self.overtake(cause, followers.make_contiguous())?;
+                rows.append(&mut followers);
             }
         }
         Ok(())

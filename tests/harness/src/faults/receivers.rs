@@ -113,13 +113,18 @@ impl Receivers {
         sender.send_surely(&[source::REGISTRY], share, of).await?;
         site.wait_until_idle(running).await?;
         let before = site.last_record()?;
-        let (_, largest) = self.release(site).await?;
-        site.wait_until_idle(running).await?;
+        // One after the other: releasing one changes what another would.
+        loop {
+            let since = site.last_record()?;
+            let Some(tags) = self.release(site).await? else { break };
+            site.wait_until_idle(running).await?;
+            let recorded = site.last_record()? - since;
+            ensure!(
+                recorded >= tags,
+                "a change of {tags} tags was released, and {recorded} records came of it"
+            );
+        }
         let recorded = site.last_record()? - before;
-        ensure!(
-            recorded >= largest,
-            "a change of {largest} tags was released, and {recorded} records came of it"
-        );
         if let Some(business) = &mut self.business {
             (business.closed, business.recorded) = (closed, recorded);
         }
@@ -128,32 +133,26 @@ impl Receivers {
         site.wait_until_idle(running).await
     }
 
-    /// Releases every change that is held: how many, and how many tags the largest of them changes.
-    async fn release(&mut self, site: &Site) -> Result<(usize, usize)> {
-        let Some(business) = &mut self.business else { return Ok((0, 0)) };
+    /// Releases a change that is held, if there is one: how many tags it changes, as its preview says.
+    async fn release(&mut self, site: &Site) -> Result<Option<usize>> {
+        let Some(business) = &mut self.business else { return Ok(None) };
         let listed: Value =
             serde_json::from_str(&site.program.run(&["held", "list"], &["--json"], &[0]).await?)?;
-        let (mut released, mut largest) = (0, 0);
+        let mut changes = listed.as_array().context("a list")?.iter();
+        let Some(change) = changes.find(|change| change["weighing"] != true) else { return Ok(None) };
         // Another reason to be untagged makes no record.
         let is_tag = |word: &Value| Untagged::ALL.iter().all(|reason| *word != reason.word());
-        for change in listed.as_array().context("a list")? {
-            let shifts = || change["preview"].as_array().into_iter().flatten();
-            let previewed: u64 = shifts().filter_map(|shift| shift["postings"].as_u64()).sum();
-            let tags = shifts().filter(|shift| is_tag(&shift["from"]) || is_tag(&shift["to"]));
-            let tags: u64 = tags.filter_map(|shift| shift["postings"].as_u64()).sum();
-            if change["weighing"] == true {
-                continue;
-            }
-            ensure!(previewed > super::site::BRAKE, "a change of {previewed} postings is held");
-            let (number, version) = (change["number"].to_string(), change["version"].to_string());
-            let options = ["--number", &number, "--fact-version", &version];
-            site.program.run(&["held", "release"], &options, &[0]).await?;
-            business.held += 1;
-            business.previewed += previewed;
-            released += 1;
-            largest = largest.max(usize::try_from(tags)?);
-        }
-        Ok((released, largest))
+        let shifts = || change["preview"].as_array().into_iter().flatten();
+        let previewed: u64 = shifts().filter_map(|shift| shift["postings"].as_u64()).sum();
+        let tags = shifts().filter(|shift| is_tag(&shift["from"]) || is_tag(&shift["to"]));
+        let tags: u64 = tags.filter_map(|shift| shift["postings"].as_u64()).sum();
+        ensure!(previewed > super::site::BRAKE, "a change of {previewed} postings is held");
+        let (number, version) = (change["number"].to_string(), change["version"].to_string());
+        let options = ["--number", &number, "--fact-version", &version];
+        site.program.run(&["held", "release"], &options, &[0]).await?;
+        business.held += 1;
+        business.previewed += previewed;
+        Ok(Some(usize::try_from(tags)?))
     }
 
     /// Waits until nothing is left to do: nothing waits for the gateway, nothing is held, and every record that came has
@@ -162,7 +161,7 @@ impl Receivers {
         let deadline = Instant::now() + LIMIT;
         loop {
             site.wait_until_done(node, running).await?;
-            if self.release(site).await?.0 + self.collect().await? == 0 {
+            if self.release(site).await?.is_none() && self.collect().await? == 0 {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "waited {LIMIT:?}, and there is always more");
