@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use samspor_formats::json;
+use samspor_formats::{Masked, json};
 use samspor_grpc::client::{Code, ConnectError, Status, Way, ask};
-use samspor_grpc::{NotAnswered, Question, Store};
+use samspor_grpc::{Means, NotAnswered, Question, Store};
 use samspor_sqlite::Sqlite;
 use samspor_vault::Vault;
 use tokio::runtime::Runtime;
@@ -63,7 +63,7 @@ impl Answers {
             Self::Gateway(runtime, way) => runtime.block_on(ask(way.clone(), question)),
             Self::Files(read, vault, charts) => {
                 let (charts, stop) = (Arc::clone(charts), CancellationToken::new());
-                let mut store = Store { read: &mut **read, vault, charts, write_state: json::state, stop };
+                let mut store = Store { read: &mut **read, vault, charts, means: means(), stop };
                 match question.answer(&mut store) {
                     Ok(answer) => Ok(answer),
                     Err(NotAnswered::Refused(status)) => Err(status),
@@ -79,4 +79,9 @@ impl Answers {
             answered => Ok(answered),
         }
     }
+}
+
+/// What answers from files are made with, as the gateway's are.
+fn means() -> Means {
+    Means { write_state: json::state, show: Arc::new(Masked) }
 }

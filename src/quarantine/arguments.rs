@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use samspor_domain::quarantine::{Filter, Standing};
 use samspor_domain::{Reason, Text};
+use samspor_grpc::v1;
 
 use crate::cli::Configured;
 use crate::recording;
@@ -83,14 +83,14 @@ pub(crate) struct Which {
 
 impl Which {
     /// As a filter of those that stand so.
-    pub(crate) fn filter(&self, standing: Option<Standing>) -> Filter {
-        Filter {
-            source: self.source.clone(),
-            reason: self.reason,
+    pub(crate) fn filter(&self, state: v1::QuarantineState) -> v1::QuarantineFilter {
+        v1::QuarantineFilter {
+            source: self.source.as_ref().map(ToString::to_string),
+            reason: self.reason.map(|reason| reason.word().to_owned()),
             path: self.path.clone(),
-            from: self.from,
-            before: self.to,
-            standing,
+            from: self.from.map(|from| from.to_string()),
+            before: self.to.map(|to| to.to_string()),
+            state: state.into(),
         }
     }
 }
@@ -106,17 +106,6 @@ pub(crate) enum Stand {
     Discarded,
     /// Any.
     All,
-}
-
-impl Stand {
-    pub(crate) fn standing(self) -> Option<Standing> {
-        match self {
-            Self::Open => Some(Standing::Open),
-            Self::Released => Some(Standing::Released),
-            Self::Discarded => Some(Standing::Discarded),
-            Self::All => None,
-        }
-    }
 }
 
 /// What `quarantine list` lists.

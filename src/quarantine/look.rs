@@ -1,30 +1,27 @@
-//! `list`, `show` and `groups`: they read the store beside the gateway.
+//! `list`, `show` and `groups`: the running gateway is asked, or the store's files where none runs.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
-use samspor_domain::EntryNo;
-use samspor_domain::quarantine::{Entry, Order, ReadQuarantine, State};
-use samspor_domain::store::Read;
-use samspor_engine::quarantine::detail;
-use samspor_formats::Masked;
-use samspor_sqlite::Sqlite;
-use samspor_vault::Vault;
+use samspor_grpc::v1::{self, QuarantineEntry, QuarantineState};
 use serde_json::{Value, json};
 
-use super::arguments::{Groups, List, Place, Show};
-use crate::{config, open};
+use super::arguments::{Groups, List, Place, Show, Stand, Which};
+use crate::answers::Answers;
+use crate::config;
 
-/// What a command reads, or the exit code of a faulty configuration.
-fn opened(place: &Place) -> Result<std::result::Result<(Sqlite, Arc<Vault>), ExitCode>> {
+/// Entries of a page at most.
+const PAGE: usize = 1_000;
+
+/// Who answers, or the exit code of a faulty configuration.
+fn opened(place: &Place) -> Result<std::result::Result<Answers, ExitCode>> {
     let config = match config::load(&place.configured.config) {
         Ok(config) => config,
         Err(problems) => return Ok(Err(crate::faulty(&problems))),
     };
-    Ok(Ok(open::existing(&config, place.data_dir.as_deref())?))
+    Answers::of(&config, place.data_dir.as_deref()).map(Ok)
 }
 
 fn print(shown: &impl serde::Serialize) -> Result<ExitCode> {
@@ -32,23 +29,44 @@ fn print(shown: &impl serde::Serialize) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn filter(which: &Which, state: Stand) -> v1::QuarantineFilter {
+    let state = match state {
+        Stand::Open => QuarantineState::Open,
+        Stand::Released => QuarantineState::Released,
+        Stand::Discarded => QuarantineState::Discarded,
+        Stand::All => QuarantineState::Unspecified,
+    };
+    which.filter(state)
+}
+
 /// Lists entries.
 pub(super) fn list(list: &List) -> Result<ExitCode> {
-    let mut reader = match opened(&list.place)? {
-        Ok((reader, _)) => reader,
+    let mut answers = match opened(&list.place)? {
+        Ok(answers) => answers,
         Err(code) => return Ok(code),
     };
-    let names: BTreeMap<_, _> = reader.sources()?.into_iter().collect();
-    let name = |entry: &Entry| names.get(&entry.source).map(ToString::to_string).unwrap_or_default();
-    let order = if list.newest { Order::NewestFirst } else { Order::OldestFirst };
-    let filter = list.which.filter(list.state.standing());
-    // One more shows whether there are any more.
-    let mut entries =
-        reader.entries(&filter, order, list.after.map(EntryNo), list.limit.saturating_add(1))?;
-    let more = entries.len() > list.limit;
-    entries.truncate(list.limit);
+    let mut request = v1::ListQuarantineRequest {
+        filter: Some(filter(&list.which, list.state)),
+        newest_first: list.newest,
+        page_size: 0,
+        page_token: list.after.map(|after| after.to_string()).unwrap_or_default(),
+    };
+    let mut entries: Vec<QuarantineEntry> = Vec::new();
+    let more = loop {
+        let size = PAGE.min(list.limit - entries.len());
+        if size == 0 {
+            break !request.page_token.is_empty();
+        }
+        request.page_size = i32::try_from(size)?;
+        let page = answers.to(request.clone())?;
+        entries.extend(page.entries);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break false;
+        }
+    };
     if list.place.json {
-        return print(&entries.iter().map(|entry| as_json(entry, &name(entry))).collect::<Vec<_>>());
+        return print(&entries.iter().map(as_json).collect::<Vec<_>>());
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header([
@@ -65,10 +83,10 @@ pub(super) fn list(list: &List) -> Result<ExitCode> {
     }
     for entry in &entries {
         table.add_row([
-            entry.no.0.to_string(),
-            entry.registered.to_string(),
-            name(entry),
-            entry.reason.to_string(),
+            entry.number.to_string(),
+            entry.arrived.clone(),
+            entry.source.clone(),
+            entry.reason.clone(),
             entry.path.clone().unwrap_or_default(),
             entry.message.clone(),
             state(entry),
@@ -76,45 +94,44 @@ pub(super) fn list(list: &List) -> Result<ExitCode> {
     }
     println!("{}", table.trim_fmt());
     let next = entries.last().filter(|_| more);
-    let next = next.map(|last| format!("; there are more, see --after {}", last.no.0));
+    let next = next.map(|last| format!("; there are more, see --after {}", last.number));
     println!("\n{} shown{}", entries.len(), next.unwrap_or_default());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Shows an entry.
 pub(super) fn show(show: &Show) -> Result<ExitCode> {
-    let (mut reader, vault) = match opened(&show.place)? {
-        Ok(opened) => opened,
+    let mut answers = match opened(&show.place)? {
+        Ok(answers) => answers,
         Err(code) => return Ok(code),
     };
-    let found = detail(&mut reader, &vault, &Masked, EntryNo(show.number))?;
-    let found = found.with_context(|| format!("the quarantine has no entry {}", show.number))?;
-    let (entry, source) = (&found.entry, found.source.as_str());
+    let found = answers.to(v1::GetQuarantinedRequest { number: show.number })?;
+    let entry = &found.entry.ok_or_else(|| anyhow!("the answer holds no entry"))?;
     if show.place.json {
-        let mut shown = as_json(entry, source);
-        shown["body"] = found.shown.as_ref().map_or(Value::Null, |body| {
+        let mut shown = as_json(entry);
+        shown["body"] = found.body.as_ref().map_or(Value::Null, |body| {
             json!({
-                "content_type": body.content_type, "format": body.format, "bytes": body.bytes, "text": body.text,
+                "content_type": body.content_type, "format": body.format, "bytes": body.byte_count, "text": body.text,
                 "cut": body.cut,
             })
         });
         return print(&shown);
     }
     let mut told = vec![
-        ("entry", entry.no.0.to_string()),
-        ("source", source.to_owned()),
-        ("arrived", entry.registered.to_string()),
-        ("reason", entry.reason.to_string()),
+        ("entry", entry.number.to_string()),
+        ("source", entry.source.clone()),
+        ("arrived", entry.arrived.clone()),
+        ("reason", entry.reason.clone()),
         ("place", entry.path.clone().unwrap_or_else(|| "the whole message".into())),
         ("what is wrong", entry.message.clone()),
         ("state", state(entry)),
     ];
     if entry.items > 1 {
-        told.push(("item", format!("{} of {} in its message", entry.item + 1, entry.items)));
+        told.push(("item", format!("{} of {} in its message", entry.item, entry.items)));
     }
-    if let Some(body) = &found.shown {
+    if let Some(body) = &found.body {
         told.push(("content type", body.content_type.clone().unwrap_or_else(|| "none".into())));
-        told.push(("body", format!("{} bytes, read as {}", body.bytes, body.format)));
+        told.push(("body", format!("{} bytes, read as {}", body.byte_count, body.format)));
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -122,7 +139,7 @@ pub(super) fn show(show: &Show) -> Result<ExitCode> {
         table.add_row([name.to_owned(), value]);
     }
     println!("{}", table.trim_fmt());
-    if let Some(body) = &found.shown {
+    if let Some(body) = &found.body {
         println!("\nIts body, with 9 for digits and a or A for letters:\n\n{}", body.text.trim_end());
         if body.cut {
             println!("\n… and so on");
@@ -133,18 +150,17 @@ pub(super) fn show(show: &Show) -> Result<ExitCode> {
 
 /// Counts entries.
 pub(super) fn groups(groups: &Groups) -> Result<ExitCode> {
-    let mut reader = match opened(&groups.place)? {
-        Ok((reader, _)) => reader,
+    let mut answers = match opened(&groups.place)? {
+        Ok(answers) => answers,
         Err(code) => return Ok(code),
     };
-    let names: BTreeMap<_, _> = reader.sources()?.into_iter().collect();
-    let found = reader.groups(&groups.which.filter(groups.state.standing()))?;
-    let name = |no| names.get(&no).map(ToString::to_string).unwrap_or_default();
+    let filter = Some(filter(&groups.which, groups.state));
+    let found = answers.to(v1::GroupQuarantineRequest { filter })?.groups;
     if groups.place.json {
-        let group = |group: &samspor_domain::quarantine::Group| {
+        let group = |group: &v1::QuarantineGroup| {
             json!({
-                "source": name(group.source), "reason": group.reason.word(), "path": group.path,
-                "entries": group.entries, "first": group.first.to_string(), "last": group.last.to_string(),
+                "source": group.source, "reason": group.reason, "path": group.path, "entries": group.count,
+                "first": group.first_arrived, "last": group.last_arrived,
             })
         };
         return print(&found.iter().map(group).collect::<Vec<_>>());
@@ -156,56 +172,60 @@ pub(super) fn groups(groups: &Groups) -> Result<ExitCode> {
     }
     for group in &found {
         table.add_row([
-            group.entries.to_string(),
-            name(group.source),
-            group.reason.to_string(),
+            group.count.to_string(),
+            group.source.clone(),
+            group.reason.clone(),
             group.path.clone().unwrap_or_default(),
-            group.first.to_string(),
-            group.last.to_string(),
+            group.first_arrived.clone(),
+            group.last_arrived.clone(),
         ]);
     }
     println!("{}", table.trim_fmt());
-    println!("\n{} entries in {} groups", found.iter().map(|group| group.entries).sum::<i64>(), found.len());
+    println!("\n{} entries in {} groups", found.iter().map(|group| group.count).sum::<i64>(), found.len());
     Ok(ExitCode::SUCCESS)
 }
 
-fn state(entry: &Entry) -> String {
-    match &entry.state {
-        State::Open if entry.erased => "open, erased by retention".into(),
-        State::Open => "open".into(),
-        State::Released { at, became } => {
-            let became: Vec<String> =
-                became.iter().map(|(outcome, items)| format!("{items} {}", outcome.word())).collect();
-            format!("released {at} as {}", became.join(", "))
+fn state(entry: &QuarantineEntry) -> String {
+    let settled = entry.settled.as_deref().unwrap_or_default();
+    match entry.state() {
+        QuarantineState::Released => {
+            let became: BTreeMap<_, _> = entry.became.iter().collect();
+            let became: Vec<String> = became.iter().map(|(word, items)| format!("{items} {word}")).collect();
+            format!("released {settled} as {}", became.join(", "))
         }
-        State::Discarded { at, why } => format!("discarded {at}: {why}"),
+        QuarantineState::Discarded => {
+            format!("discarded {settled}: {}", entry.discarded_because.as_deref().unwrap_or_default())
+        }
+        _ if entry.erased => "open, erased by retention".into(),
+        _ => "open".into(),
     }
 }
 
-fn as_json(entry: &Entry, source: &str) -> Value {
+fn as_json(entry: &QuarantineEntry) -> Value {
+    let state = match entry.state() {
+        QuarantineState::Released => "released",
+        QuarantineState::Discarded => "discarded",
+        _ => "open",
+    };
     let mut shown = json!({
-        "number": entry.no.0,
-        "arrived": entry.registered.to_string(),
-        "source": source,
-        "reason": entry.reason.word(),
+        "number": entry.number,
+        "arrived": entry.arrived,
+        "source": entry.source,
+        "reason": entry.reason,
         "path": entry.path,
         "message": entry.message,
-        "state": entry.state.standing().word(),
+        "state": state,
         "erased": entry.erased,
     });
-    match &entry.state {
-        State::Open => {}
-        State::Released { at, became } => {
-            shown["settled"] = at.to_string().into();
-            shown["became"] = became
-                .iter()
-                .map(|(outcome, items)| (outcome.word().to_owned(), Value::from(*items)))
-                .collect();
-        }
-        State::Discarded { at, why } => {
-            shown["settled"] = at.to_string().into();
-            shown["discarded_because"] = why.as_str().into();
-        }
+    if let Some(settled) = &entry.settled {
+        shown["settled"] = settled.as_str().into();
+    }
+    if state == "released" {
+        shown["became"] =
+            entry.became.iter().map(|(word, items)| (word.clone(), Value::from(*items))).collect();
+    }
+    if let Some(because) = &entry.discarded_because {
+        shown["discarded_because"] = because.as_str().into();
     }
     shown
 }

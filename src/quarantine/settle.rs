@@ -48,15 +48,7 @@ pub(super) fn preview(arguments: &Preview) -> Result<ExitCode> {
         Ok(gateway) => gateway,
         Err(code) => return Ok(code),
     };
-    let which = &arguments.which;
-    let filter = v1::QuarantineFilter {
-        source: which.source.as_ref().map(ToString::to_string),
-        reason: which.reason.map(|reason| reason.word().to_owned()),
-        path: which.path.clone(),
-        from: which.from.map(|from| from.to_string()),
-        before: which.to.map(|to| to.to_string()),
-        state: v1::QuarantineState::Open.into(),
-    };
+    let filter = arguments.which.filter(v1::QuarantineState::Open);
     let mut of =
         arguments.set.map_or(preview_release_request::Of::Filter(filter), preview_release_request::Of::Set);
     let mut told = Told::default();

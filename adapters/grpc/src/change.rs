@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use crate::balance::{kroner, year_month};
 use crate::caller::Caller;
-use crate::question::{self, NotAnswered, Question, Store, WriteState};
+use crate::question::{self, Means, NotAnswered, Question, Store};
 use crate::v1::change_service_server::ChangeService;
 use crate::v1::{
     HeldChange, ListHeldChangesRequest, ListHeldChangesResponse, ReleaseHeldChangeRequest,
@@ -18,7 +18,7 @@ use crate::{audit, reading, refusal};
 /// The service, on the way to the engine.
 pub(crate) struct Change {
     pub(crate) handle: Handle,
-    pub(crate) write_state: WriteState,
+    pub(crate) means: Means,
 }
 
 impl Question for ListHeldChangesRequest {
@@ -37,7 +37,7 @@ impl ChangeService for Change {
         &self,
         request: Request<ListHeldChangesRequest>,
     ) -> Result<Response<ListHeldChangesResponse>, Status> {
-        question::answer(&self.handle, self.write_state, request.into_inner()).await
+        question::answer(&self.handle, &self.means, request.into_inner()).await
     }
 
     async fn release_held_change(

@@ -6,7 +6,7 @@ use samspor_domain::audit::{Action, Subject};
 use samspor_engine::{Handle, Said, explain};
 use tonic::{Request, Response, Status};
 
-use crate::question::{self, NotAnswered, Question, Store, WriteState};
+use crate::question::{self, Means, NotAnswered, Question, Store};
 use crate::reading::Place;
 use crate::v1::explain_service_server::ExplainService;
 use crate::v1::{ExplainPostingRequest, ExplainPostingResponse, ExplanationStep};
@@ -15,7 +15,7 @@ use crate::{audit, reading, refusal};
 /// The service, on the way to the engine.
 pub(crate) struct Explain {
     pub(crate) handle: Handle,
-    pub(crate) write_state: WriteState,
+    pub(crate) means: Means,
 }
 
 struct Asked {
@@ -48,7 +48,9 @@ impl Question for ExplainPostingRequest {
             refusal::not_there("UNKNOWN_POSTING", &format!("no posting of that source and id {when}"))
         })?;
         let state = match &explanation.said {
-            Said::Answer(answer) => Some((store.write_state)(source.as_str(), posting.as_str(), answer)),
+            Said::Answer(answer) => {
+                Some((store.means.write_state)(source.as_str(), posting.as_str(), answer))
+            }
             Said::Erased => None,
         };
         let steps = explanation.steps.into_iter();
@@ -70,6 +72,6 @@ impl ExplainService for Explain {
         let Asked { source, posting, .. } = asked(request.get_ref())?;
         let subject = Subject::Posting { source, id: posting };
         let handle = self.handle.audited(audit::told(&request, Action::Explain, [subject]));
-        question::answer(&handle, self.write_state, request.into_inner()).await
+        question::answer(&handle, &self.means, request.into_inner()).await
     }
 }

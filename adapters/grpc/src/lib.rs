@@ -58,7 +58,7 @@ pub use door::Door;
 pub use message::{CONTENT_TYPE, Decoder, intake};
 pub use operations::Reload;
 pub use put::Method;
-pub use question::{NotAnswered, Question, Store, WriteState};
+pub use question::{Means, NotAnswered, Question, Store, WriteState};
 pub use rates::Rate;
 pub use records::Encoder;
 pub use registry::registrar;

@@ -1,10 +1,10 @@
 //! `samspor.v1.QuarantineService`: what was not understood, for operators.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use samspor_domain::audit::{Action, Subject};
-use samspor_domain::quarantine::{self, Filter, Order, Show, Standing, State};
+use samspor_domain::quarantine::{self, Filter, Order, Standing, State};
 use samspor_domain::store::{EntryNo, SetNo};
 use samspor_domain::{Reason, Text, may_identify};
 use samspor_engine::Handle;
@@ -12,6 +12,7 @@ use samspor_engine::quarantine::{Discard, Fate, Fates, Slice, detail};
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
+use crate::question::{self, Means, NotAnswered, Question, Store};
 use crate::reading::{self, Place, Read};
 use crate::v1::quarantine_service_server::QuarantineService;
 use crate::v1::{
@@ -39,7 +40,7 @@ const MAX_PATH: usize = 1_000;
 /// The service.
 pub(crate) struct Quarantine {
     pub(crate) handle: Handle,
-    pub(crate) show: Arc<dyn Show>,
+    pub(crate) means: Means,
 }
 
 fn read<T>(read: impl FnOnce(Place<'_>) -> Read<T>) -> Result<T, Status> {
@@ -50,54 +51,39 @@ fn not_found(what: &str, number: i64) -> Status {
     refusal::not_found(&format!("the quarantine has no {what} {number}"))
 }
 
-#[tonic::async_trait]
-impl QuarantineService for Quarantine {
-    async fn list_quarantine(
-        &self,
-        request: Request<ListQuarantineRequest>,
-    ) -> Result<Response<ListQuarantineResponse>, Status> {
-        let caller = Caller::of(&request);
-        let request = request.into_inner();
+impl Question for ListQuarantineRequest {
+    type Answer = ListQuarantineResponse;
+    const METHOD: &'static str = "/samspor.v1.QuarantineService/ListQuarantine";
+
+    fn answer(&self, store: &mut Store<'_>) -> Result<Self::Answer, NotAnswered> {
         let (filter, size, after) = read(|at| {
-            let filter = self::filter(at.field("filter"), request.filter.as_ref());
-            let size = at.field("page_size").integer(request.page_size, 0..=MAX_PAGE);
-            let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
+            let filter = self::filter(at.field("filter"), self.filter.as_ref());
+            let size = at.field("page_size").integer(self.page_size, 0..=MAX_PAGE);
+            let token = Some(self.page_token.as_str()).filter(|token| !token.is_empty());
             let after = at.field("page_token").optional(token, |at, token| {
                 token.parse().map(EntryNo).map_err(|_| at.invalid("is no token that this gateway gave"))
             });
             let size: usize = size?;
             Ok((filter?, if size == 0 { USUAL_PAGE } else { size }, after?))
         })?;
-        let order = if request.newest_first { Order::NewestFirst } else { Order::OldestFirst };
-        let found = self.handle.read(move |read, _| {
-            let entries = read.entries(&filter, order, after, size + 1)?;
-            Ok((entries, read.sources()?))
-        });
-        let (entries, sources) = found.await.map_err(|error| refusal::unavailable(&error))?;
-        let more = entries.len() > size;
-        let name = |no| sources.iter().find(|(known, _)| *known == no).map(|(_, name)| name.to_string());
-        let shown: Vec<QuarantineEntry> =
-            entries.iter().take(size).map(|entry| self::entry(entry, name(entry.source))).collect();
-        let next = shown.last().filter(|_| more).map(|entry| entry.number.to_string());
-        let subjects = shown.iter().map(|entry| Subject::Quarantined(entry.number));
-        audit::witness(&self.handle, audit::entry(&caller, Action::ListQuarantine, subjects)).await?;
-        Ok(Response::new(ListQuarantineResponse {
-            entries: shown,
-            next_page_token: next.unwrap_or_default(),
-        }))
+        let order = if self.newest_first { Order::NewestFirst } else { Order::OldestFirst };
+        let found = store.read.entries(&filter, order, after, size + 1)?;
+        let names: BTreeMap<_, _> = store.read.sources()?.into_iter().collect();
+        let name = |no| names.get(&no).map(ToString::to_string);
+        let entries: Vec<QuarantineEntry> =
+            found.iter().take(size).map(|entry| self::entry(entry, name(entry.source))).collect();
+        let next = entries.last().filter(|_| found.len() > size).map(|entry| entry.number.to_string());
+        Ok(ListQuarantineResponse { entries, next_page_token: next.unwrap_or_default() })
     }
+}
 
-    async fn get_quarantined(
-        &self,
-        request: Request<GetQuarantinedRequest>,
-    ) -> Result<Response<GetQuarantinedResponse>, Status> {
-        let subject = Subject::Quarantined(request.get_ref().number);
-        let handle = self.handle.audited(audit::told(&request, Action::ShowQuarantined, [subject]));
-        let number = request.into_inner().number;
-        let show = Arc::clone(&self.show);
-        let found = handle.read(move |read, vault| detail(read, vault, &*show, EntryNo(number)));
-        let found = found.await.map_err(|error| refusal::unavailable(&error))?;
-        let detail = found.ok_or_else(|| not_found("entry", number))?;
+impl Question for GetQuarantinedRequest {
+    type Answer = GetQuarantinedResponse;
+    const METHOD: &'static str = "/samspor.v1.QuarantineService/GetQuarantined";
+
+    fn answer(&self, store: &mut Store<'_>) -> Result<Self::Answer, NotAnswered> {
+        let found = detail(store.read, store.vault, &*store.means.show, EntryNo(self.number))?;
+        let detail = found.ok_or_else(|| not_found("entry", self.number))?;
         let body = detail.shown.map(|shown| MaskedBody {
             content_type: shown.content_type,
             format: shown.format.to_owned(),
@@ -106,7 +92,51 @@ impl QuarantineService for Quarantine {
             cut: shown.cut,
         });
         let entry = self::entry(&detail.entry, Some(detail.source.to_string()));
-        Ok(Response::new(GetQuarantinedResponse { entry: Some(entry), body }))
+        Ok(GetQuarantinedResponse { entry: Some(entry), body })
+    }
+}
+
+impl Question for GroupQuarantineRequest {
+    type Answer = GroupQuarantineResponse;
+    const METHOD: &'static str = "/samspor.v1.QuarantineService/GroupQuarantine";
+
+    fn answer(&self, store: &mut Store<'_>) -> Result<Self::Answer, NotAnswered> {
+        let filter = read(|at| self::filter(at.field("filter"), self.filter.as_ref()))?;
+        let groups = store.read.groups(&filter)?;
+        let names: BTreeMap<_, _> = store.read.sources()?.into_iter().collect();
+        let group = |group: quarantine::Group| QuarantineGroup {
+            source: names.get(&group.source).map(ToString::to_string).unwrap_or_default(),
+            reason: group.reason.word().to_owned(),
+            path: group.path,
+            count: group.entries,
+            first_arrived: group.first.to_string(),
+            last_arrived: group.last.to_string(),
+        };
+        Ok(GroupQuarantineResponse { groups: groups.into_iter().take(MAX_GROUPS).map(group).collect() })
+    }
+}
+
+#[tonic::async_trait]
+impl QuarantineService for Quarantine {
+    async fn list_quarantine(
+        &self,
+        request: Request<ListQuarantineRequest>,
+    ) -> Result<Response<ListQuarantineResponse>, Status> {
+        let caller = Caller::of(&request);
+        let shown = question::answer(&self.handle, &self.means, request.into_inner()).await?;
+        let entries = shown.get_ref().entries.iter();
+        let subjects = entries.map(|entry| Subject::Quarantined(entry.number));
+        audit::witness(&self.handle, audit::entry(&caller, Action::ListQuarantine, subjects)).await?;
+        Ok(shown)
+    }
+
+    async fn get_quarantined(
+        &self,
+        request: Request<GetQuarantinedRequest>,
+    ) -> Result<Response<GetQuarantinedResponse>, Status> {
+        let subject = Subject::Quarantined(request.get_ref().number);
+        let handle = self.handle.audited(audit::told(&request, Action::ShowQuarantined, [subject]));
+        question::answer(&handle, &self.means, request.into_inner()).await
     }
 
     async fn group_quarantine(
@@ -114,21 +144,7 @@ impl QuarantineService for Quarantine {
         request: Request<GroupQuarantineRequest>,
     ) -> Result<Response<GroupQuarantineResponse>, Status> {
         let handle = self.handle.audited(audit::told(&request, Action::ListQuarantine, []));
-        let request = request.into_inner();
-        let filter = read(|at| self::filter(at.field("filter"), request.filter.as_ref()))?;
-        let found = handle.read(move |read, _| Ok((read.groups(&filter)?, read.sources()?)));
-        let (groups, sources) = found.await.map_err(|error| refusal::unavailable(&error))?;
-        let name = |no| sources.iter().find(|(known, _)| *known == no).map(|(_, name)| name.to_string());
-        let group = |group: quarantine::Group| QuarantineGroup {
-            source: name(group.source).unwrap_or_default(),
-            reason: group.reason.word().to_owned(),
-            path: group.path,
-            count: group.entries,
-            first_arrived: group.first.to_string(),
-            last_arrived: group.last.to_string(),
-        };
-        let groups = groups.into_iter().take(MAX_GROUPS).map(group).collect();
-        Ok(Response::new(GroupQuarantineResponse { groups }))
+        question::answer(&handle, &self.means, request.into_inner()).await
     }
 
     async fn preview_release(
@@ -270,6 +286,8 @@ fn entry(entry: &quarantine::Entry, source: Option<String>) -> QuarantineEntry {
         }
         .into(),
         erased: entry.erased,
+        item: i64::from(entry.item) + 1,
+        items: i64::from(entry.items),
         ..Default::default()
     };
     match &entry.state {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use samspor_domain::quarantine::Show;
 use samspor_domain::store::{Read, StoreError};
 use samspor_domain::{Answer, Charts};
 use samspor_engine::{Handle, Keys};
@@ -14,6 +15,15 @@ use crate::refusal;
 /// Writes the state of one posting, by its source, its id and what is said of it, as the contract has it.
 pub type WriteState = fn(&str, &str, &Answer) -> String;
 
+/// What answers are made with beside what the store holds.
+#[derive(Clone)]
+pub struct Means {
+    /// How states are written.
+    pub write_state: WriteState,
+    /// How quarantined bodies are shown.
+    pub show: Arc<dyn Show>,
+}
+
 /// What a question is answered from.
 pub struct Store<'a> {
     /// What the store holds.
@@ -22,8 +32,8 @@ pub struct Store<'a> {
     pub vault: &'a Keys,
     /// The charts of accounts.
     pub charts: Arc<Charts>,
-    /// How states are written.
-    pub write_state: WriteState,
+    /// What answers are made with beside.
+    pub means: Means,
     /// Nobody waits for the answer any more.
     pub stop: CancellationToken,
 }
@@ -62,14 +72,14 @@ pub trait Question: prost::Message + Default + 'static {
 /// Answers a question beside the writer. It is not looked up further where nobody waits for the answer any more.
 pub(crate) async fn answer<Q: Question>(
     handle: &Handle,
-    write_state: WriteState,
+    means: &Means,
     question: Q,
 ) -> Result<Response<Q::Answer>, Status> {
     let stop = CancellationToken::new();
     let _stopped_when_dropped = stop.clone().drop_guard();
-    let charts = handle.charts();
+    let (charts, means) = (handle.charts(), means.clone());
     let answered = handle.read(move |read, vault| {
-        match question.answer(&mut Store { read, vault, charts, write_state, stop }) {
+        match question.answer(&mut Store { read, vault, charts, means, stop }) {
             Ok(answer) => Ok(Ok(answer)),
             Err(NotAnswered::Refused(status)) => Ok(Err(status)),
             Err(NotAnswered::Store(error)) => Err(error),

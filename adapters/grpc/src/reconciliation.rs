@@ -5,7 +5,7 @@ use samspor_domain::{Kind, Stage, Text, Why};
 use samspor_engine::{Handle, Keys, Line, State, control_lines, drill, wording};
 use tonic::{Request, Response, Status};
 
-use crate::question::{self, NotAnswered, Question, Store, WriteState};
+use crate::question::{self, Means, NotAnswered, Question, Store};
 use crate::reading::{Place, Read};
 use crate::v1::difference_line::Parked;
 use crate::v1::reconciliation_service_server::ReconciliationService;
@@ -24,7 +24,7 @@ const MAX_LINES: i64 = 10_000;
 /// The service, on the way to the engine.
 pub(crate) struct Reconciliation {
     pub(crate) handle: Handle,
-    pub(crate) write_state: WriteState,
+    pub(crate) means: Means,
 }
 
 impl Question for GetBalanceRequest {
@@ -157,7 +157,7 @@ impl ReconciliationService for Reconciliation {
         &self,
         request: Request<GetBalanceRequest>,
     ) -> Result<Response<GetBalanceResponse>, Status> {
-        question::answer(&self.handle, self.write_state, request.into_inner()).await
+        question::answer(&self.handle, &self.means, request.into_inner()).await
     }
 
     async fn list_differences(
@@ -166,7 +166,7 @@ impl ReconciliationService for Reconciliation {
     ) -> Result<Response<ListDifferencesResponse>, Status> {
         let (target, ..) = differences(request.get_ref())?;
         let entry = audit::told(&request, Action::ListDifferences, [Subject::Part(target)]);
-        question::answer(&self.handle.audited(entry), self.write_state, request.into_inner()).await
+        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
     }
 
     async fn list_control_lines(
@@ -176,6 +176,6 @@ impl ReconciliationService for Reconciliation {
         let (id, _) = of_control(request.get_ref())?;
         let subject = Subject::Fact { kind: Kind::ControlTotal, id, source: None };
         let entry = audit::told(&request, Action::ListControlLines, [subject]);
-        question::answer(&self.handle.audited(entry), self.write_state, request.into_inner()).await
+        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
     }
 }

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use crate::caller::Caller;
 use crate::ending::{End, Ending};
 use crate::put::Put;
-use crate::question::{self, WriteState};
+use crate::question::{self, Means};
 use crate::reading::{self, Place};
 use crate::v1::registry_service_server::RegistryService;
 use crate::v1::{
@@ -47,7 +47,7 @@ pub(crate) struct Registry {
     pub(crate) handle: Handle,
     /// How what callers put is counted.
     pub(crate) registrar: Intake,
-    pub(crate) write_state: WriteState,
+    pub(crate) means: Means,
 }
 
 impl Registry {
@@ -309,7 +309,7 @@ impl RegistryService for Registry {
         request: Request<ListIdentityConflictsRequest>,
     ) -> Result<Response<ListIdentityConflictsResponse>, Status> {
         let caller = Caller::of(&request);
-        let shown = question::answer(&self.handle, self.write_state, request.into_inner()).await?;
+        let shown = question::answer(&self.handle, &self.means, request.into_inner()).await?;
         let consents =
             shown.get_ref().conflicts.iter().filter_map(|conflict| Text::new(&conflict.consent).ok());
         let subjects = consents.map(|id| Subject::Fact { kind: Kind::Consent, id, source: None });

@@ -28,7 +28,7 @@ use crate::message::MAX_MESSAGE_BYTES;
 use crate::operations::{Operations, Reload};
 use crate::progress::Watch;
 use crate::quarantine::Quarantine;
-use crate::question::WriteState;
+use crate::question::{Means, WriteState};
 use crate::rates::{Rate, Rates};
 use crate::reconciliation::Reconciliation;
 use crate::registry::{Registry, registrar};
@@ -171,8 +171,7 @@ pub enum Error {
 pub struct Server {
     settings: Settings,
     control: Control,
-    show: Arc<dyn Show>,
-    write_state: WriteState,
+    means: Means,
     reloads: Option<mpsc::Sender<Reload>>,
     doors: watch::Receiver<Arc<Door>>,
     turned_away: Arc<TurnedAway>,
@@ -195,8 +194,7 @@ impl Server {
         Self {
             settings,
             control,
-            show: Arc::new(Closed),
-            write_state: |_, _, _| String::new(),
+            means: Means { write_state: |_, _, _| String::new(), show: Arc::new(Closed) },
             reloads: None,
             doors,
             turned_away: Arc::default(),
@@ -206,13 +204,13 @@ impl Server {
     /// Shows quarantined bodies so. Without it they are not shown.
     #[must_use]
     pub fn showing(self, show: Arc<dyn Show>) -> Self {
-        Self { show, ..self }
+        Self { means: Means { show, ..self.means }, ..self }
     }
 
     /// Writes states of postings so. Without it they are not shown.
     #[must_use]
     pub fn writing_states(self, write_state: WriteState) -> Self {
-        Self { write_state, ..self }
+        Self { means: Means { write_state, ..self.means }, ..self }
     }
 
     /// Puts a door before it, which may be changed while it serves: the next connection and the next call pass the new one.
@@ -271,7 +269,7 @@ impl Bound {
     /// # Errors
     /// [`Error::Serve`] and [`Error::Descriptors`], neither of which is expected.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
-        let Server { settings, control, show, write_state, reloads, doors, turned_away } = self.server;
+        let Server { settings, control, means, reloads, doors, turned_away } = self.server;
         let (handle, status) = (control.handle(), control.status());
         let rates = Rates::new(settings.calls, settings.messages);
         let stopping = CancellationToken::new();
@@ -281,17 +279,17 @@ impl Bound {
         let registrar = registrar();
         let audit = Audited { handle: handle.clone() };
         let citizen = Citizen { handle: handle.clone(), backups_kept_days: settings.backups_kept_days };
-        let change = Change { handle: handle.clone(), write_state };
-        let explain = Explain { handle: handle.clone(), write_state };
-        let reconciliation = Reconciliation { handle: handle.clone(), write_state };
+        let change = Change { handle: handle.clone(), means: means.clone() };
+        let explain = Explain { handle: handle.clone(), means: means.clone() };
+        let reconciliation = Reconciliation { handle: handle.clone(), means: means.clone() };
         let keys = Keys { handle: handle.clone() };
         let feed = Feed::new(handle.clone(), &settings, stopping.clone(), Arc::clone(&turned_away));
-        let quarantine = Quarantine { handle: handle.clone(), show };
+        let quarantine = Quarantine { handle: handle.clone(), means: means.clone() };
         let intake =
             Intake { handle: handle.clone(), silence: settings.call_timeout, rates: Arc::clone(&rates) };
-        let registry = Registry { handle, registrar, write_state };
+        let registry = Registry { handle, registrar, means: means.clone() };
         let sources = Sources { control: control.clone() };
-        let targets = Targets { control: control.clone(), write_state };
+        let targets = Targets { control: control.clone(), means };
         let operations = Operations { control, reloads };
         let health = Health {
             parts: status.watch(),

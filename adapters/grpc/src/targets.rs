@@ -10,7 +10,7 @@ use samspor_engine::{Control, ReplayFrom, target_part};
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
-use crate::question::{self, WriteState};
+use crate::question::{self, Means};
 use crate::reading::Place;
 use crate::v1::replay_target_request::From;
 use crate::v1::targets_service_server::TargetsService;
@@ -30,7 +30,7 @@ const UNKNOWN: &str = "UNKNOWN_TARGET";
 /// The service, on the way to the engine.
 pub(crate) struct Targets {
     pub(crate) control: Control,
-    pub(crate) write_state: WriteState,
+    pub(crate) means: Means,
 }
 
 impl Targets {
@@ -113,7 +113,7 @@ impl TargetsService for Targets {
         &self,
         request: Request<ListTargetsRequest>,
     ) -> Result<Response<ListTargetsResponse>, Status> {
-        question::answer(&self.control.handle(), self.write_state, request.into_inner()).await
+        question::answer(&self.control.handle(), &self.means, request.into_inner()).await
     }
 
     async fn list_parked(
@@ -122,7 +122,7 @@ impl TargetsService for Targets {
     ) -> Result<Response<ListParkedResponse>, Status> {
         let page = parked::page(request.get_ref())?;
         let (caller, handle) = (Caller::of(&request), self.control.handle());
-        let shown = question::answer(&handle, self.write_state, request.into_inner()).await?;
+        let shown = question::answer(&handle, &self.means, request.into_inner()).await?;
         let records = shown.get_ref().records.iter();
         let postings = records.filter_map(|record| audit::posting(&record.source, &record.posting));
         let subjects = std::iter::once(Subject::Part(page.target)).chain(postings);

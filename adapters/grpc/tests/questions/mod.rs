@@ -16,7 +16,7 @@ fn of_files<Q: Question>(front: &Front, question: &Q) -> Result<Q::Answer, Optio
     let (mut reader, vault) = (front.reader(), vault());
     let charts = Arc::new(Charts::default());
     let (write_state, stop) = (json::state, CancellationToken::new());
-    let mut store = Store { read: &mut *reader, vault: &vault, charts, write_state, stop };
+    let mut store = Store { read: &mut *reader, vault: &vault, charts, means: means(write_state), stop };
     question.answer(&mut store).map_err(|error| match error {
         NotAnswered::Refused(status) => {
             status.get_error_details().error_info().map(|info| info.reason.clone())
@@ -101,7 +101,7 @@ async fn the_gateway_answers_what_the_files_say() {
         let (mut reader, vault, stop) = (front.reader(), vault(), CancellationToken::new());
         stop.cancel();
         let charts = Arc::new(Charts::default());
-        let mut store = Store { read: &mut *reader, vault: &vault, charts, write_state: json::state, stop };
+        let mut store = Store { read: &mut *reader, vault: &vault, charts, means: means(json::state), stop };
         let stopped = v1::GetBalanceRequest {}.answer(&mut store);
         assert!(matches!(stopped, Err(NotAnswered::Store(_))), "{stopped:?}");
 
@@ -113,4 +113,8 @@ async fn the_gateway_answers_what_the_files_say() {
         assert_eq!(both(front, conflicts).await.expect("none").conflicts, []);
     })
     .await;
+}
+
+fn means(write_state: samspor_grpc::WriteState) -> samspor_grpc::Means {
+    samspor_grpc::Means { write_state, show: std::sync::Arc::new(samspor_formats::Masked) }
 }
