@@ -111,15 +111,17 @@ async fn take_in(front: &Front, postings: Range<usize>) -> u128 {
 /// in the same process, so what they take is counted as the readers' cost too.
 #[ignore = "it measures, and proves nothing"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn intake_beside_a_hundred_slow_readers() {
-    const ROUND: usize = 10_000;
-    with_front(quiet(), async |front| {
+async fn intake_beside_a_hundred_slow_readers_and_a_thousand_idle_ones() {
+    // Long enough that what the slow ones take by the second counts, and not that all of them begin.
+    const ROUND: usize = 200_000;
+    with_front(Settings { max_streams_of_caller: 1_100, ..quiet() }, async |front| {
         tag(front, 0..1).await;
         take_in(front, 0..ROUND).await;
         for round in 1..6 {
             let from = 2 * round * ROUND;
             let alone = take_in(front, from..from + ROUND).await;
             let before = resident();
+            let idle = open(front, 1_000).await;
             let mut readers = open(front, 100).await;
             let slow = readers.iter_mut().map(async |reader| {
                 loop {
@@ -133,7 +135,8 @@ async fn intake_beside_a_hundred_slow_readers() {
                 _ = join_all(slow) => unreachable!("they read for ever"),
             };
             println!(
-                "{alone} a second alone, {beside} beside a hundred; {} KiB more",
+                "{alone} a second alone, {beside} beside {}; {} KiB more",
+                100 + idle.len(),
                 (resident().saturating_sub(before)) / 1_024
             );
         }
