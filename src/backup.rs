@@ -1,8 +1,8 @@
 //! `samspor backup` and `restore`: the store as it was at one moment, and how a gateway goes on from it.
 
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -122,7 +122,8 @@ pub(crate) fn restore(arguments: &Restore) -> Result<ExitCode> {
     if making.exists() {
         std::fs::remove_dir_all(&making).with_context(|| format!("cannot clear {}", making.display()))?;
     }
-    std::fs::create_dir_all(&making).with_context(|| format!("cannot make {}", making.display()))?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&making);
+    made.with_context(|| format!("cannot make {}", making.display()))?;
     let progress = spinner("copying the backup")?;
     std::fs::copy(database(&arguments.from), database(&making)).context("cannot copy the backup")?;
     let found = hash(&database(&making))?;
@@ -169,8 +170,13 @@ fn withdrawals(config: &Config, without: bool) -> Result<Option<String>> {
         _ if without => Ok(None),
         Some(file) => {
             let log = std::fs::read_to_string(file);
-            let log =
-                log.with_context(|| format!("cannot read the log of withdrawals {}", file.display()))?;
+            let log = log.with_context(|| {
+                format!(
+                    "cannot read the log of withdrawals {}; if none was kept, give --without-withdrawals, and have withdrawn anew \
+                     what was withdrawn since the backup before the targets go on",
+                    file.display()
+                )
+            })?;
             Ok(Some(log))
         }
         None => bail!(

@@ -70,7 +70,7 @@ pub(crate) enum Command {
     )]
     Resume(Component),
 
-    /// Forget targets that are gone.
+    /// Have targets get records again, or forget targets that are gone.
     ///
     /// A target that was taken out of the configuration keeps its place in the feed, so that it can come back, and
     /// postings of which it has not all records are not purged. Where it does not come back, forget it.

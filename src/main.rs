@@ -111,6 +111,11 @@ fn log() {
 fn tell_of_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let said = panic.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            // Whoever reads has enough, as `head` does.
+            return;
+        }
         let why = panic.payload().downcast_ref::<&'static str>().copied();
         let why = why.unwrap_or("what it says is not shown, since it may quote a message");
         if tracing::dispatcher::has_been_set() {

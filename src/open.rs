@@ -81,7 +81,10 @@ pub(crate) fn existing(config: &Config, data_dir: Option<&Path>) -> Result<(Sqli
                 "the configuration names a store but no [vault], without which the store cannot be read"
             ),
         },
-        (None, None) => bail!("the configuration names no [store]; name one, or give --data-dir of a replay"),
+        (None, None) => bail!(
+            "the configuration names no [store]: this reads the store's files, on the gateway's machine and with its configuration, or \
+             those of a replay where there is a --data-dir"
+        ),
     };
     let mut reader = reader(dir)?;
     let vault = masters.open(&mut reader)?;

@@ -38,7 +38,7 @@ pub(crate) fn told(changes: &v1::ReloadResponse) -> String {
         ("new", &changes.added),
         ("changed", &changes.changed),
         ("removed", &changes.removed),
-        ("also other", &changes.settings),
+        ("other settings", &changes.settings),
     ];
     let told: Vec<String> = lists
         .into_iter()

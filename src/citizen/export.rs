@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use samspor_grpc::as_json;
 use samspor_grpc::client::CitizenServiceClient;
 use samspor_grpc::v1;
 use samspor_grpc::v1::export_citizen_response::Held;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
-use super::words::{date, kroner, label, word};
+use super::words::{choice, date, kroner, label, word};
 use crate::cli::Configured;
 use crate::reconcile::table;
 use crate::{config, gateway};
@@ -51,6 +51,8 @@ pub(super) fn run(arguments: &Export) -> Result<ExitCode> {
         Err(problems) => return Ok(crate::faulty(&problems)),
     };
     let citizen = Some(super::reference(arguments.number.as_deref())?);
+    // Before anybody's data is asked for.
+    let to = arguments.to.as_deref().map(begun).transpose()?;
     let items = gateway::runtime()?.block_on(async {
         let mut client = CitizenServiceClient::new(gateway::connect(&config).await?);
         let answer = client.export_citizen(v1::ExportCitizenRequest { citizen }).await;
@@ -65,18 +67,30 @@ pub(super) fn run(arguments: &Export) -> Result<ExitCode> {
         Format::Text => text(&items)?,
         Format::Json => json_lines(&items)?,
     };
-    match &arguments.to {
+    match to {
         None => std::io::stdout().write_all(written.as_bytes())?,
-        Some(path) => {
-            let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let mut file = opened.with_context(|| format!("cannot make {}", path.display()))?;
-            file.write_all(written.as_bytes())
-                .and_then(|()| file.sync_all())
-                .with_context(|| format!("cannot write {}", path.display()))?;
+        Some((path, mut file)) => {
+            let done = file
+                .write_all(written.as_bytes())
+                .and_then(|()| file.as_file().sync_all())
+                .with_context(|| format!("cannot write {}", path.display()));
+            done?;
+            let kept = file.persist_noclobber(path).map_err(|error| error.error);
+            kept.with_context(|| format!("cannot make {}", path.display()))?;
             eprintln!("{}: everything that is held; it names the citizen in clear", path.display());
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file that an export is to become, beside its place; nothing is left of it where there is none in the end.
+fn begun(path: &Path) -> Result<(&Path, NamedTempFile)> {
+    let cannot = || format!("cannot make {}", path.display());
+    if path.try_exists().with_context(cannot)? {
+        bail!("{} is there already; name another file, or take it away", path.display());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((path, NamedTempFile::new_in(folder).with_context(cannot)?))
 }
 
 fn json_lines(items: &[v1::ExportCitizenResponse]) -> Result<String> {
@@ -133,7 +147,11 @@ fn fact(text: &mut String, fact: &v1::HeldFact) -> Result<()> {
             let json = as_json("SourceMessage", content);
             // What it is has been said.
             for content in json.as_object().into_iter().flat_map(|fields| fields.values()) {
-                tree(text, content, 3)?;
+                let mut content = content.clone();
+                for told in ["id", "version"] {
+                    content.as_object_mut().and_then(|fields| fields.remove(told));
+                }
+                tree(text, &content, 3)?;
             }
         }
     }
@@ -145,9 +163,7 @@ fn tree(text: &mut String, value: &Value, depth: usize) -> Result<()> {
     let indent = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
-            for (name, value) in
-                fields.iter().filter(|(name, _)| !matches!(name.as_str(), "id" | "version") || depth < 3)
-            {
+            for (name, value) in fields {
                 match (label(name), value) {
                     (label, Value::Object(_)) => {
                         writeln!(text, "{indent}{label}:")?;
@@ -171,7 +187,7 @@ fn tree(text: &mut String, value: &Value, depth: usize) -> Result<()> {
 fn said(name: &str, value: &Value) -> String {
     match value {
         Value::String(text) if matches!(name, "amount" | "rate" | "total") => kroner(text),
-        Value::String(text) => date(text),
+        Value::String(text) => choice(text).map_or_else(|| date(text), str::to_owned),
         Value::Bool(true) => "ja".into(),
         Value::Bool(false) => "nej".into(),
         other => other.to_string(),
@@ -233,9 +249,20 @@ mod tests {
             untagged: Some("not-consented".into()),
             ..v1::HeldPosting::default()
         };
+        let grant = v1::SystemId { system: "dubu".into(), id: "B-12".into() };
+        let payment =
+            v1::Payment { id: "U-1".into(), version: 1, grant: Some(grant), ..v1::Payment::default() };
+        let payment = v1::SourceMessage { message: Some(v1::source_message::Message::Payment(payment)) };
+        let payment = v1::StoredFact {
+            kind: v1::FactKind::Payment.into(),
+            id: "U-1".into(),
+            content: Some(payment),
+            ..version.clone()
+        };
         let held = [
             Held::Reference(citizen),
             Held::Fact(v1::HeldFact { versions: vec![version] }),
+            Held::Fact(v1::HeldFact { versions: vec![payment] }),
             Held::Posting(posting),
         ];
         let items: Vec<_> =
@@ -247,6 +274,8 @@ mod tests {
             "    version 2, kendt fra 01.02.2026",
             "      kilder:",
             "        opus",
+            "  Udbetaling U-1",
+            "B-12",
             "      gælder fra: 31.01.2026",
             "-1.234.567,50",
             "intet (intet samtykke)",

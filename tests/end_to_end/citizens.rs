@@ -65,7 +65,7 @@ async fn a_citizen_gets_what_is_held_and_proof_of_the_withdrawal_and_an_auditor_
     }
     assert!(!text.contains("P-3") && !text.contains(BENT), "{text}");
     let again = export(&["--to", to], ANNA)?.ended(1)?;
-    assert!(again.stderr.contains("cannot make"), "nothing is overwritten: {}", again.stderr);
+    assert!(again.stderr.contains("is there already"), "nothing is overwritten: {}", again.stderr);
     let lines = export(&["--format", "json"], "611280-1234")?.ended(0)?.stdout;
     let postings =
         lines.lines().map(serde_json::from_str::<Value>).collect::<std::result::Result<Vec<_>, _>>()?;

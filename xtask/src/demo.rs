@@ -61,7 +61,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     wrong.extend(demo.personal_data(&town, &lis)?);
     if options.keep {
         let gateway = running.leave_running();
-        demo.say_what_to_try(broker, gateway);
+        demo.say_what_to_try(broker, gateway, &ledger, &town);
     } else {
         let status = running.stop().await?;
         if !status.success() {
@@ -189,10 +189,19 @@ impl Demo {
         Ok(wrong)
     }
 
-    fn say_what_to_try(&self, broker: Broker, gateway: Option<u32>) {
+    fn say_what_to_try(&self, broker: Broker, gateway: Option<u32>, ledger: &Ledger, town: &Town) {
         let config = "config/demo.toml";
         println!("\nEverything still runs. To try next, with {}={}:", broker::URL, broker.url());
-        println!("  target/debug/samspor explain --config {config} opus <a posting from the table above>");
+        let tagged = ledger.0.values().find(|record| !record["tag"].is_null());
+        if let Some((source, posting)) =
+            tagged.and_then(|record| record["source"].as_str().zip(record["posting"].as_str()))
+        {
+            println!("  target/debug/samspor explain --config {config} {source} {posting}");
+        }
+        if let Some(number) = a_number(town) {
+            println!("  echo {number} | target/debug/samspor citizen export --config {config}");
+        }
+        println!("  target/debug/samspor audit list --config {config}");
         println!("  target/debug/samspor reconcile --config {config}");
         println!("  target/debug/samspor quarantine list --config {config}");
         println!("  grpcurl -plaintext 127.0.0.1:50461 list");
@@ -203,6 +212,15 @@ impl Demo {
             println!("To stop the broker:  {}", node.leave_running());
         }
     }
+}
+
+/// The number of somebody in the town who consented; nobody has it.
+fn a_number(town: &Town) -> Option<String> {
+    town.facts().find_map(|message| {
+        let said: Value = serde_json::from_slice(&message.body).ok()?;
+        let is_consent = said["type"] == "consent";
+        said["citizen"]["cpr"].as_str().filter(|_| is_consent).map(str::to_owned)
+    })
 }
 
 fn print_all(

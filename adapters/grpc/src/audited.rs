@@ -1,9 +1,11 @@
 //! `samspor.v1.AuditService`: the audit log for auditors.
 
-use samspor_domain::audit::{Action, AuditNo, Subject};
-use samspor_domain::{Text, may_hold_cpr};
-use samspor_engine::Handle;
-use samspor_engine::audit::{About, Page, Said, Wanted, about, checkpoint, citizen, list};
+use samspor_domain::audit::{Action, AuditNo, Entry, Subject};
+use samspor_domain::{Pseudonym, Text, may_hold_cpr};
+use samspor_engine::audit::{
+    About, ITSELF, Page, Said, Wanted, about, checkpoint, citizen, list, subject as hash_of,
+};
+use samspor_engine::{Handle, Keys};
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
@@ -22,12 +24,17 @@ const USUAL_PAGE: usize = 100;
 /// Entries of a page at most.
 const MAX_PAGE: i64 = 1_000;
 
-/// What stands for an id that looks like a CPR number.
-const HIDDEN: &str = "(looks like a CPR number)";
-
 /// The service.
 pub(crate) struct Audited {
     pub(crate) handle: Handle,
+}
+
+impl Audited {
+    fn shown(&self, page: &Page) -> (Vec<AuditEntry>, String) {
+        let next = page.next.map(|next| listing::token("audit", next.0));
+        let entries = page.entries.iter().map(|said| entry(self.handle.vault(), said));
+        (entries.collect(), next.unwrap_or_default())
+    }
 }
 
 #[tonic::async_trait]
@@ -49,7 +56,7 @@ impl AuditService for Audited {
         });
         let (wanted, (size, before)) = read.map_err(|faults| refusal::invalid(&faults))?;
         let found = handle.read(move |read, vault| list(read, vault, &wanted, before, size)).await;
-        let (entries, next_page_token) = shown(&found.map_err(|error| refusal::unavailable(&error))?);
+        let (entries, next_page_token) = self.shown(&found.map_err(|error| refusal::unavailable(&error))?);
         Ok(Response::new(ListEntriesResponse { entries, next_page_token }))
     }
 
@@ -71,7 +78,7 @@ impl AuditService for Audited {
         };
         let handle = self.handle.audited(audit::entry(&caller, Action::WhoLooked, [subject]));
         let found = handle.read(move |read, vault| about(read, vault, &asked, before, size)).await;
-        let (entries, next_page_token) = shown(&found.map_err(|error| refusal::unavailable(&error))?);
+        let (entries, next_page_token) = self.shown(&found.map_err(|error| refusal::unavailable(&error))?);
         Ok(Response::new(ListEntriesAboutResponse { entries, next_page_token }))
     }
 
@@ -122,38 +129,37 @@ fn asked(at: Place<'_>, about: Option<&Asked>) -> Read<About> {
     Ok(About::Named(named))
 }
 
-fn shown(page: &Page) -> (Vec<AuditEntry>, String) {
-    let next = page.next.map(|next| listing::token("audit", next.0));
-    (page.entries.iter().map(entry).collect(), next.unwrap_or_default())
-}
-
-fn entry(said: &Said) -> AuditEntry {
+fn entry(vault: &Keys, said: &Said) -> AuditEntry {
     let number_and_time = AuditEntry { number: said.no.0, at: said.at.to_string(), ..AuditEntry::default() };
     let Some(entry) = &said.entry else { return number_and_time };
     AuditEntry {
         caller: entry.caller.to_string(),
         action: entry.action.word().to_owned(),
         outcome: entry.outcome.word().to_owned(),
-        subjects: entry.subjects.iter().map(subject).collect(),
+        subjects: entry.subjects.iter().map(|subject| self::subject(vault, entry, subject)).collect(),
         ..number_and_time
     }
 }
 
-/// An id as it is shown. What looks like a CPR number may be one that somebody typed in the wrong place; the entry is found by it all
-/// the same.
-fn id(id: &Text) -> String {
-    if may_hold_cpr(id.as_str()) { HIDDEN.to_owned() } else { id.to_string() }
-}
-
-fn subject(subject: &Subject) -> AuditSubject {
-    let shown = match subject {
-        Subject::Posting { source, id } => {
-            Shown::Posting(PostingName { source: self::id(source), id: self::id(id) })
+/// What an entry is about, as it is shown. An id that looks like a CPR number may be one that somebody typed in the wrong place: a keyed
+/// hash stands for it, the same for the same thing, and the entry is found by the id all the same. Nobody typed what the gateway
+/// calls its parts.
+fn subject(vault: &Keys, entry: &Entry, subject: &Subject) -> AuditSubject {
+    let is_own = entry.caller.as_str() == ITSELF || entry.action == Action::Reload;
+    let id = |id: &Text| match hash_of(vault, subject).filter(|_| !is_own && may_hold_cpr(id.as_str())) {
+        Some(Pseudonym(hash)) => {
+            format!("(looks like a CPR number; {:08x})", u128::from_be_bytes(hash) >> 96)
         }
-        Subject::Fact { kind, id, source } => Shown::Fact(FactName {
+        None => id.to_string(),
+    };
+    let shown = match subject {
+        Subject::Posting { source, id: posting } => {
+            Shown::Posting(PostingName { source: id(source), id: id(posting) })
+        }
+        Subject::Fact { kind, id: fact, source } => Shown::Fact(FactName {
             kind: writing::kind(*kind).into(),
-            id: self::id(id),
-            system: source.as_ref().map(self::id),
+            id: id(fact),
+            system: source.as_ref().map(id),
         }),
         Subject::Change(no) => Shown::Change(*no),
         Subject::Quarantined(no) => Shown::Quarantined(*no),

@@ -44,7 +44,7 @@ impl Question for ExplainPostingRequest {
         let explained = explain(store.read, vault, &store.charts, &source, &posting, as_of)?;
         let explanation = explained.ok_or_else(|| {
             // Refusals quote nothing: what stands where an id should may be somebody's number.
-            let when = if as_of.is_some() { "was not known then" } else { "is not known" };
+            let when = if as_of.is_some() { "was known then" } else { "is known" };
             refusal::not_there("UNKNOWN_POSTING", &format!("no posting of that source and id {when}"))
         })?;
         let state = match &explanation.said {

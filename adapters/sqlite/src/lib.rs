@@ -20,7 +20,8 @@ mod write;
 
 pub use copy::database;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +52,8 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the store for writing, making it if the directory holds none. Only one process can.
     pub fn open(directory: &Path) -> Result<Self> {
-        std::fs::create_dir_all(directory).map_err(failed)?;
+        // For nobody else, whatever the process makes files for.
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         let lock =
             OpenOptions::new().create(true).append(true).open(directory.join("lock")).map_err(failed)?;
         match lock.try_lock() {

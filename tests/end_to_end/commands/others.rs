@@ -243,3 +243,26 @@ fn fields_that_the_contract_does_not_know_are_counted_once_and_are_no_part_of_th
     assert_eq!(outcomes["ignored_fields"], 2, "absent fields are not there to be ignored");
     Ok(())
 }
+
+#[test]
+fn a_reader_that_has_enough_is_no_fault() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = demo_config(dir.path())?;
+    let (reader, writer) = std::io::pipe()?;
+    // As `head` does, and before anything is written.
+    drop(reader);
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_samspor"))
+        .args(["check".as_ref(), "--config".as_ref(), config.as_os_str()])
+        .stdout(writer)
+        .output()?;
+    assert_eq!(String::from_utf8(ran.stderr)?, "");
+    Ok(())
+}
+
+#[test]
+fn a_store_is_for_nobody_else() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stored = Stored::new(2_027)?;
+    assert_eq!(std::fs::metadata(stored.store())?.permissions().mode() & 0o777, 0o700);
+    Ok(())
+}

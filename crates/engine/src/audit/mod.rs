@@ -17,7 +17,8 @@ pub use look::{About, Page, Said, Wanted, about, citizen, list};
 pub use verify::{Break, Checkpoint, Damage, Proof, checkpoint, verify};
 
 /// Who acts where nobody asked: the gateway itself.
-const ITSELF: &str = "samspor";
+/// Who does what the gateway does by itself; no caller is called that.
+pub const ITSELF: &str = "samspor";
 /// How many entries are looked at or pruned at a time.
 const PAGE: usize = 1_000;
 /// The store's own name, by which checkpoints of another are told apart: 16 random bytes.

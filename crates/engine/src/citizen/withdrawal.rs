@@ -58,7 +58,7 @@ pub struct Withdrawal {
 pub struct WithdrawnAt {
     /// The target.
     pub target: Text,
-    /// How many records up to the last one that the withdrawal caused it is still to get.
+    /// How many records up to the last one that the withdrawal caused it is still to get: at least one, until it is past that.
     pub waiting: i64,
     /// How many records by which a tag was taken back because some consent ended are parked of it: it does not get those for now.
     pub parked: i64,
@@ -138,7 +138,8 @@ pub fn withdrawal(
     let until = noted.map_or(Seq::default(), |noted| Seq(noted.until));
     let mut targets = Vec::new();
     for (target, at) in read.cursors()? {
-        let waiting = if at >= until { 0 } else { count_between(read, at, until)? };
+        // Where newer records have taken the place of all of these, it is to get those, and knows of no end until it is there.
+        let waiting = if at >= until { 0 } else { count_between(read, at, until)?.max(1) };
         let parked = parked_withdrawals(read, &target)?;
         targets.push(WithdrawnAt { target, waiting, parked });
     }

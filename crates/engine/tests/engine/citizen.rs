@@ -278,6 +278,13 @@ fn the_end_of_a_consent_is_proven_step_by_step_and_not_before() {
     assert_eq!(at(&told), [("ledger".into(), 0), ("lis".into(), 1)]);
     assert_eq!(told.targets.iter().map(|at| at.is_confirmed()).collect::<Vec<_>>(), [true, false]);
 
+    // Nor does it prove anything that a new consent has the same said of the same postings once more, while a target waits.
+    stage.advance("paused", 3);
+    stage.send(LATER, "registry", &format!(r#"{{"type":"consent","id":"C-A2","version":1,"citizen":{{"cpr":"{ANNA}"}},"sources":["opus","dubu"],"covers_from":"2025-01-01"}}"#));
+    let told = proof(&mut stage).expect("it is withdrawn");
+    assert_eq!(at(&told), [("ledger".into(), 0), ("lis".into(), 1), ("paused".into(), 1)]);
+    assert!(!told.targets.iter().any(|at| at.target.as_str() == "paused" && at.is_confirmed()));
+
     let gone = instant("2026-01-21T00:00:00Z");
     while !stage.core().scrub(gone).expect("the files are scrubbed") {}
     assert_eq!(proof(&mut stage).expect("it is withdrawn").gone, Some(gone));
