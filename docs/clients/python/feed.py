@@ -6,6 +6,8 @@ at any moment: it reads on from what is stored. README.md says what it needs.
 
 import argparse
 import hashlib
+import ipaddress
+import pathlib
 import queue
 import sqlite3
 import sys
@@ -24,6 +26,27 @@ INSERT OR IGNORE INTO place VALUES (1, '', zeroblob(32), 0);
 KEEP = """INSERT INTO posting VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET revision = excluded.revision,
 is_tagged = excluded.is_tagged, ore = excluded.ore, record = excluded.record WHERE excluded.revision > revision"""
 NEVER_READ_ON = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.OUT_OF_RANGE)
+
+
+def is_this_machine(address):
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def connect(options):
+    """A channel to the gateway: over TLS, but to this machine where neither --ca nor --cert is given."""
+    if is_this_machine(options.address) and not (options.ca or options.cert):
+        return grpc.insecure_channel(options.address)
+    ca, key, cert = (path and path.read_bytes() for path in (options.ca, options.key, options.cert))
+    return grpc.secure_channel(options.address, grpc.ssl_channel_credentials(ca, key, cert))
+
+
+def token(options):
+    """What a call says of who calls. The file is read for each, since others may renew it."""
+    return options.token_file and [("authorization", "Bearer " + options.token_file.read_text().strip())]
 
 
 def record_of(said):
@@ -62,7 +85,7 @@ def read(channel, database, options):
     subscribe = channel.stream_stream(
         SERVICE + "Subscribe", feed.SubscribeRequest.SerializeToString, feed.SubscribeResponse.FromString)
     try:
-        for response in subscribe(iter(says.get, None)):
+        for response in subscribe(iter(says.get, None), metadata=token(options)):
             answer = getattr(response, response.WhichOneof("response"))
             if response.HasField("batch"):
                 chain = prove(answer, chain)
@@ -75,11 +98,12 @@ def read(channel, database, options):
         says.put(None)
 
 
-def compare(channel, database):
+def compare(channel, database, options):
     """Holds what is stored against the gateway's books. Answers whether that could be done: both at one position."""
     ask = channel.unary_unary(
         SERVICE + "GetExpected", feed.GetExpectedRequest.SerializeToString, feed.GetExpectedResponse.FromString)
-    right, position = ask(feed.GetExpectedRequest()), database.execute("SELECT position FROM place").fetchone()[0]
+    right = ask(feed.GetExpectedRequest(), metadata=token(options))
+    position = database.execute("SELECT position FROM place").fetchone()[0]
     has = database.execute("SELECT count(*), coalesce(sum(ore), 0) FROM posting WHERE is_tagged").fetchone()
     if position == right.position and has != (right.count, int(Decimal(right.sum) * 100)):
         sys.exit(f"the gateway's books say {right.count} postings and {right.sum}: begin anew, and report it")
@@ -94,16 +118,22 @@ def main():
     parser.add_argument("--credit", type=int, default=500, help="records that may be under way")
     parser.add_argument("--once", action="store_true", help="read to the end, compare with the books, and end")
     parser.add_argument("--anew", action="store_true", help="drop everything, and begin at the beginning")
+    parser.add_argument("--ca", type=pathlib.Path, help="who signs the gateway's certificate, in PEM; else those that gRPC knows")
+    parser.add_argument("--cert", type=pathlib.Path, help="the certificate to show, in PEM")
+    parser.add_argument("--key", type=pathlib.Path, help="its private key, in PEM")
+    parser.add_argument("--token-file", type=pathlib.Path, help="a file with a bearer token")
     options = parser.parse_args()
+    if bool(options.cert) != bool(options.key):
+        parser.error("--cert and --key go together")
     database = sqlite3.connect(options.database)
     if options.anew:
         database.executescript("BEGIN; DROP TABLE IF EXISTS place; DROP TABLE IF EXISTS posting; COMMIT")
     database.executescript(TABLES)
-    with grpc.insecure_channel(options.address) as channel:
+    with connect(options) as channel:
         while True:
             try:
                 read(channel, database, options)
-                if options.once and compare(channel, database):
+                if options.once and compare(channel, database, options):
                     return
             except grpc.RpcError as error:
                 if error.code() in NEVER_READ_ON:
