@@ -206,10 +206,17 @@ fn postings(held: &[&v1::HeldPosting]) -> String {
             (None, Some(reason)) => format!("intet ({})", word(&reason.to_uppercase().replace('-', "_"))),
             (None, None) => "intet".to_owned(),
         };
-        let targets: Vec<&str> = posting.targets.iter().map(|at| at.target.as_str()).collect();
+        let have = posting.targets.iter().map(|at| at.target.clone());
+        let waits = posting.passes_on_to.iter().map(|target| format!("{target} (venter)"));
+        let targets = have.chain(waits).collect::<Vec<_>>().join(", ");
         let (day, amount) = (date(&posting.date), kroner(&posting.amount));
-        let targets = targets.join(", ");
-        rows.add_row([&day, &posting.source, &posting.id, &posting.account, &tagged, &targets, &amount]);
+        let more = [("gr.", &posting.grouping), ("sted", &posting.cost_centre)].into_iter();
+        let more: String =
+            more.filter_map(|(what, value)| Some(format!(" {what} {}", value.as_ref()?))).collect();
+        let account = format!("{}{more}", posting.account);
+        let reverses = posting.reverses.as_ref().map(|id| format!(" (tilbagefører {id})"));
+        let id = format!("{}{}", posting.id, reverses.unwrap_or_default());
+        rows.add_row([&day, &posting.source, &id, &account, &tagged, &targets, &amount]);
     }
     format!("{}\n", rows.trim_fmt())
 }
@@ -247,6 +254,9 @@ mod tests {
             account: "5.28.21.1".into(),
             amount: "-1234567.50".into(),
             untagged: Some("not-consented".into()),
+            cost_centre: Some("0417".into()),
+            reverses: Some("P-0".into()),
+            passes_on_to: vec!["erp".into()],
             ..v1::HeldPosting::default()
         };
         let grant = v1::SystemId { system: "dubu".into(), id: "B-12".into() };
@@ -278,6 +288,9 @@ mod tests {
             "B-12",
             "      gælder fra: 31.01.2026",
             "-1.234.567,50",
+            "5.28.21.1 sted 0417",
+            "P-1 (tilbagefører P-0)",
+            "erp (venter)",
             "intet (intet samtykke)",
             "  Intet",
         ] {

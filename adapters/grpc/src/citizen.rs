@@ -122,6 +122,10 @@ fn posting(held: &HeldPosting) -> v1::HeldPosting {
         untagged,
         records: records.collect(),
         targets: targets.collect(),
+        passes_on_to: held.passes_on_to.iter().map(ToString::to_string).collect(),
+        grouping: posting.grouping.as_ref().map(ToString::to_string),
+        cost_centre: posting.cost_centre.as_ref().map(ToString::to_string),
+        reverses: posting.reverses.as_ref().map(ToString::to_string),
     }
 }
 

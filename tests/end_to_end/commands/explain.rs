@@ -103,7 +103,11 @@ fn it_says_what_replay_says_and_by_which_steps() -> Result<()> {
     assert!(!ran.stdout.contains("12801234"));
     for (source, posting) in [("opus", "P-2"), ("dubu", "P-1"), ("nowhere", "P-1")] {
         let ran = kept.explain(source, posting, None)?.ended(4)?;
-        assert!(ran.stdout.is_empty() && ran.stderr.contains("not known"), "{}", ran.stderr);
+        assert!(
+            ran.stdout.is_empty() && ran.stderr.contains("no posting of that source and id is known"),
+            "{}",
+            ran.stderr
+        );
     }
     let ran = kept.explain("opus", "P-1", Some("yesterday"))?.ended(1)?;
     assert!(ran.stderr.contains("--as-of"), "{}", ran.stderr);

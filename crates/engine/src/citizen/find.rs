@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use samspor_domain::quarantine::{Filter, Order};
 use samspor_domain::store::{EntryNo, PostingNo, PostingRow, Reach, Read, Result, Scope};
-use samspor_domain::{Charts, CitizenRef, FactNo, Link, SourceName, SourceNo, Span, State};
+use samspor_domain::{Charts, CitizenRef, FactNo, Link, SourceName, SourceNo, Span, State, Text};
 use samspor_vault::Vault;
 
 use super::{HeldEntry, HeldPosting, HeldRecord, Holdings};
@@ -146,6 +146,8 @@ impl Finder<'_> {
                 }
             }
         }
+        let forwardings = self.read.forwardings()?.into_iter();
+        let targets: Vec<Text> = forwardings.filter(|of| of.source == source).map(|of| of.target).collect();
         for (no, row) in rows {
             let mut records = Vec::new();
             for record in self.read.records_of(no)? {
@@ -154,7 +156,13 @@ impl Finder<'_> {
                 records.push(HeldRecord { seq, revision, registered, said });
             }
             let handed = self.read.handed_of(no)?;
-            self.held.postings.push(HeldPosting { source: name.clone(), row, records, handed });
+            let mut passes_on_to = Vec::new();
+            for target in &targets {
+                if self.read.forward_no(target, no)?.is_some() {
+                    passes_on_to.push(target.clone());
+                }
+            }
+            self.held.postings.push(HeldPosting { source: name.clone(), row, records, handed, passes_on_to });
         }
         Ok(())
     }

@@ -58,6 +58,8 @@ pub struct HeldPosting {
     pub records: Vec<HeldRecord>,
     /// The newest record that each target has.
     pub handed: Vec<(Text, Handed)>,
+    /// The targets to which it is still to pass on as it came.
+    pub passes_on_to: Vec<Text>,
 }
 
 /// A record of the feed about a posting.

@@ -301,3 +301,27 @@ fn the_end_of_a_consent_is_proven_step_by_step_and_not_before() {
     let told = proof(&mut stage).expect("it is withdrawn");
     assert_eq!((told.records, told.gone), (Some(3), Some(gone)), "also after a restart");
 }
+
+#[test]
+fn of_what_is_still_to_pass_on_the_targets_are_named() {
+    let mut stage = town();
+    let store = stage.core().store();
+    let sources = store.sources().expect("sources");
+    let opus = sources.into_iter().find(|(_, name)| name.as_str() == "opus").expect("it sent").0;
+    store.begin().expect("a transaction");
+    store.begin_forwarding(&text("line"), opus).expect("it begins");
+    store.commit().expect("it is written");
+    stage.open(samspor_domain::Charts::default(), 1_000, None);
+    for (source, id, number) in [("opus", "P-1", ANNA), ("opus", "P-2", BENT), ("other", "P-3", ANNA)] {
+        let posting = format!(
+            r#"{{"type":"posting","id":"{id}","date":"2026-01-06","account":"5.28.21.1","amount":"1.00","citizen":{{"cpr":"{number}"}}}}"#
+        );
+        stage.send(LATER, source, &posting);
+    }
+    let mut waits = |number: &str| -> Vec<String> {
+        let postings = held(&mut stage, &cpr(number)).postings.into_iter();
+        let waits = postings.filter(|held| held.passes_on_to == [text("line")]);
+        waits.map(|held| held.row.posting.id.to_string()).collect()
+    };
+    assert_eq!((waits(ANNA), waits(BENT)), (vec!["P-1".to_owned()], vec!["P-2".to_owned()]));
+}
