@@ -66,7 +66,12 @@ pub use server::{Bound, Error, SOURCE, Server, Settings};
 pub use turned_away::TurnedAway;
 
 /// The messages and services of `samspor.v1`, generated from `proto/`.
-#[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
+    reason = "generated"
+)]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/samspor.v1.rs"));
 }
