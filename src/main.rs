@@ -20,6 +20,7 @@ mod lines;
 mod mapping;
 mod open;
 mod operations;
+mod panics;
 mod parked;
 mod pause;
 mod quarantine;
@@ -49,7 +50,7 @@ use cli::{Cli, Command};
 const FAULTY: u8 = 2;
 
 fn main() -> ExitCode {
-    tell_of_panics();
+    panics::tell();
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -104,26 +105,6 @@ fn log() {
     let filter = quiet.fold(filter, EnvFilter::add_directive);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::IsTerminal::is_terminal(&std::io::stderr()) { log.init() } else { log.json().init() }
-}
-
-/// Says where something broke. What a panic says may quote the message that it broke on, so that is told only where it
-/// stands in the program as it is.
-fn tell_of_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let said = panic.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
-        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
-            // Whoever reads has enough, as `head` does.
-            return;
-        }
-        let why = panic.payload().downcast_ref::<&'static str>().copied();
-        let why = why.unwrap_or("what it says is not shown, since it may quote a message");
-        if tracing::dispatcher::has_been_set() {
-            tracing::error!(place, why, "something broke; please report it");
-        } else {
-            eprintln!("samspor: something broke at {place}; please report it: {why}");
-        }
-    }));
 }
 
 /// Shows what is wrong with a configuration.

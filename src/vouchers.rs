@@ -10,14 +10,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
-use samspor_domain::Text;
 use samspor_domain::voucher::{About, Entry, LINES, MAX_RUN, Move, Name, Voucher};
-use samspor_engine::{Asked, Correction};
+use samspor_domain::{Part, Text};
+use samspor_engine::Correction;
 use samspor_formats::{csv, g69};
+use samspor_grpc::v1;
 
+use crate::answers::Answers;
 use crate::cli::Configured;
 use crate::reconcile::{kroner, table};
-use crate::{FAULTY, config, open};
+use crate::{FAULTY, config};
 
 /// The store knows no such solution.
 const UNKNOWN: u8 = 4;
@@ -103,8 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let name = Name::of_list(settings.machine_number, date, arguments.run);
         vec![Voucher::new(name.number, name.date, name.first_serial, moves)]
     } else {
-        let (mut reader, vault) = open::existing(&config, arguments.data_dir.as_deref())?;
-        let dates = match (arguments.month, arguments.year) {
+        let (from, to) = match (arguments.month, arguments.year) {
             (Some(month), _) => (month, month.last_of_month()),
             (None, Some(year)) => (Date::new(year, 1, 1)?, Date::new(year, 12, 31)?),
             (None, None) => unreachable!("one of them is required"),
@@ -117,27 +118,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             );
             return Ok(ExitCode::from(FAULTY));
         }
-        let machines = config.vouchers.iter().map(|one| one.machine_number).collect();
-        let asked = Asked { solution, dates, sources: &settings.sources, machines: &machines };
-        let found = samspor_engine::corrections(&mut reader, &vault, asked)?;
-        let Some(found) = found else {
+        let request = v1::ListCorrectionsRequest {
+            solution: solution.to_string(),
+            from_date: from.to_string(),
+            to_date: to.to_string(),
+            sources: settings.sources.iter().map(ToString::to_string).collect(),
+            machine_numbers: config.vouchers.iter().map(|one| one.machine_number).collect(),
+        };
+        let found = Answers::of(&config, arguments.data_dir.as_deref())?.find(request)?;
+        let Ok(found) = found else {
             eprintln!("the store knows no solution {}", printed(solution));
             return Ok(ExitCode::from(UNKNOWN));
         };
-        let months = match proposals(&found.postings, settings) {
+        let postings = found.corrections.iter().map(told).collect::<Result<Vec<_>>>();
+        let postings = postings.context("what the gateway says of a posting cannot be read")?;
+        let months = match proposals(&postings, settings) {
             Ok((months, in_place)) if found.unmapped.is_empty() => {
                 if in_place > 0 {
                     eprintln!("{in_place} parts lie on their area's account already, and are not moved.");
                 }
                 months
             }
-            told => {
-                for missing in told.err().unwrap_or_default() {
+            proposed => {
+                for missing in proposed.err().unwrap_or_default() {
                     eprintln!("{missing}");
                 }
-                for (account, count) in found.unmapped {
+                for v1::UnmappedAccount { account, postings } in found.unmapped {
                     eprintln!(
-                        "{count} split postings lie on {account}, which the chart does not know, so what of them belongs elsewhere is not known: put it into the chart"
+                        "{postings} split postings lie on {account}, which the chart does not know, so what of them belongs elsewhere is not known: put it into the chart"
                     );
                 }
                 return Ok(ExitCode::from(FAULTY));
@@ -149,10 +157,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 found.own_lines
             );
         }
-        if found.pending_work > 0 || found.held > 0 {
+        if found.pending_work > 0 || found.held_changes > 0 {
             eprintln!(
                 "Postings are still being decided again ({} steps), and {} changes of facts are held: what is proposed may change.",
-                found.pending_work, found.held
+                found.pending_work, found.held_changes
             );
         }
         let voucher = |(month, moves): (Date, Vec<Move>)| {
@@ -230,6 +238,24 @@ fn section<'c>(
 fn printed(text: &Text) -> String {
     let seen = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { '·' } else { c };
     text.as_str().chars().map(seen).collect()
+}
+
+/// A posting of an answer.
+fn told(correction: &v1::Correction) -> Result<Correction> {
+    let text = |text: &String| Ok::<_, anyhow::Error>(Text::new(text)?);
+    let part = |part: &v1::RecordPart| {
+        Ok(Part { area: text(&part.area)?, weight: part.weight, amount: part.amount.parse()? })
+    };
+    Ok(Correction {
+        source: text(&correction.source)?,
+        posting: text(&correction.posting)?,
+        date: correction.date.parse()?,
+        account: correction.account.parse()?,
+        cost_centre: correction.cost_centre.as_ref().map(text).transpose()?,
+        grouping: correction.grouping.as_ref().map(|grouping| grouping.parse()).transpose()?,
+        area: text(&correction.area)?,
+        parts: correction.parts.iter().map(part).collect::<Result<_>>()?,
+    })
 }
 
 /// The moves by month, and how many parts lie where they belong.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use samspor_domain::Kind;
-use samspor_grpc::client::AuditServiceClient;
+use samspor_grpc::client::{AuditServiceClient, Status, Way};
 use samspor_grpc::v1;
 use samspor_grpc::v1::audit_subject::Subject;
 use samspor_grpc::v1::list_entries_about_request::About as Asked;
@@ -14,6 +14,8 @@ use serde_json::json;
 use crate::cli::Configured;
 use crate::reconcile::table;
 use crate::{citizen, config, gateway};
+
+type Client = AuditServiceClient<Way>;
 
 /// Entries of one page.
 const PAGE: i32 = 500;
@@ -86,20 +88,10 @@ pub(super) fn list(arguments: &List) -> Result<ExitCode> {
         page_size: PAGE,
         page_token: String::new(),
     };
-    gateway::runtime()?.block_on(async {
-        let mut audit = AuditServiceClient::new(gateway::connect(&config).await?);
-        let mut entries = Vec::new();
-        while entries.len() < arguments.shown.limit {
-            let page = audit.list_entries(request.clone()).await;
-            let page = page.map_err(|status| gateway::refused(&status))?.into_inner();
-            entries.extend(page.entries);
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() {
-                break;
-            }
-        }
-        print(entries, &arguments.shown);
-        Ok(ExitCode::SUCCESS)
+    show(&config, &arguments.shown, async |audit, page_token| {
+        request.page_token = page_token;
+        let page = audit.list_entries(request.clone()).await?.into_inner();
+        Ok((page.entries, page.next_page_token))
     })
 }
 
@@ -121,19 +113,31 @@ pub(super) fn about(arguments: &About) -> Result<ExitCode> {
     };
     let mut request =
         v1::ListEntriesAboutRequest { about: Some(asked), page_size: PAGE, page_token: String::new() };
+    show(&config, &arguments.shown, async |audit, page_token| {
+        request.page_token = page_token;
+        let page = audit.list_entries_about(request.clone()).await?.into_inner();
+        Ok((page.entries, page.next_page_token))
+    })
+}
+
+/// Shows entries, of one page after the other until there are enough.
+fn show(
+    config: &config::Config,
+    shown: &Shown,
+    mut page: impl AsyncFnMut(&mut Client, String) -> Result<(Vec<v1::AuditEntry>, String), Status>,
+) -> Result<ExitCode> {
     gateway::runtime()?.block_on(async {
-        let mut audit = AuditServiceClient::new(gateway::connect(&config).await?);
-        let mut entries = Vec::new();
-        while entries.len() < arguments.shown.limit {
-            let page = audit.list_entries_about(request.clone()).await;
-            let page = page.map_err(|status| gateway::refused(&status))?.into_inner();
-            entries.extend(page.entries);
-            request.page_token = page.next_page_token;
-            if request.page_token.is_empty() {
+        let mut audit = AuditServiceClient::new(gateway::connect(config).await?);
+        let (mut entries, mut next) = (Vec::new(), String::new());
+        loop {
+            let (more, after) = page(&mut audit, next).await.map_err(|status| gateway::refused(&status))?;
+            entries.extend(more);
+            next = after;
+            if entries.len() >= shown.limit || next.is_empty() {
                 break;
             }
         }
-        print(entries, &arguments.shown);
+        print(entries, shown);
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,23 +1,48 @@
 //! Commands ask the gateway that runs, read the files where none does, and take a refusal for what it is; a target gets its
 //! records again; the gateway is drained.
 
+use samspor_harness::client::Message;
 use samspor_harness::rabbitmq;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};
 use crate::operations::{reach, send};
+
+/// How vouchers of the solution are written, on no account where anything lies.
+const VOUCHERS: &str = r#"
+[[vouchers]]
+solution = "sb"
+machine_number = 977
+text = "Ompostering"
+booked = "01005-{function}{dranst}003-1"
+accounts = { employment = "01005-568901003-1" }
+
+[[vouchers]]
+solution = "other"
+machine_number = 978
+text = "Ompostering"
+booked = "01005-{function}{dranst}003-1"
+accounts = { employment = "01005-568901003-1" }
+"#;
 
 const FALLBACK: &str = "so the store's files are read";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_say_the_same_by_the_gateway_and_by_the_files() -> Result<()> {
     let deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
+    let config = std::fs::read_to_string(&deployment.program.config)?;
+    std::fs::write(&deployment.program.config, config + VOUCHERS)?;
     let mut running = deployment.start().await?;
     reach(&deployment, &mut running).await?;
+    let split = json!({"type": "split", "id": "K", "version": 1, "solution": "sb", "parts": [
+        {"area": "vulnerable-children", "weight": 60}, {"area": "employment", "weight": 40}]});
+    let split = Message::new("application/json", split.to_string());
+    deployment.client.publish(&format!("{QUEUE}registry"), [split]).await?;
+    deployment.program.wait_for_received(&mut running, 1, LIMIT, |_| ()).await?;
     send(&deployment, 3).await?;
-    deployment.program.wait_for_received(&mut running, 4, LIMIT, |_| ()).await?;
+    deployment.program.wait_for_received(&mut running, 5, LIMIT, |_| ()).await?;
     deployment.client.drain(&format!("{QUEUE}ledger"), 3, LIMIT).await?;
-    let questions: [(&[&str], &[&str], i32); 9] = [
+    let questions: [(&[&str], &[&str], i32); 12] = [
         (&["explain"], &["opus", "P-1"], 0),
         (&["explain"], &["opus", "P-9"], 4),
         (&["reconcile"], &[], 0),
@@ -27,6 +52,9 @@ async fn commands_say_the_same_by_the_gateway_and_by_the_files() -> Result<()> {
         (&["held", "list"], &["--json"], 0),
         (&["parked", "list"], &[], 0),
         (&["conflicts"], &[], 0),
+        (&["vouchers"], &["--solution", "sb", "--month", "2026-03", "--format", "csv"], 0),
+        (&["vouchers"], &["--solution", "sb", "--year", "2025", "--format", "csv"], 0),
+        (&["vouchers"], &["--solution", "other", "--year", "2025", "--format", "csv"], 4),
     ];
     let ask = |by_files: bool| -> Result<Vec<(i32, String, String)>> {
         let mut answers = Vec::new();
@@ -48,6 +76,8 @@ async fn commands_say_the_same_by_the_gateway_and_by_the_files() -> Result<()> {
         assert!(tokio::time::Instant::now() < deadline, "it is not delivered");
     }
     let of_gateway = ask(false)?;
+    let (_, proposed, _) = &of_gateway[9];
+    assert_eq!(proposed.lines().filter(|line| line.contains("40,00")).count(), 6, "{proposed}");
     assert!(running.stop().await?.success());
     assert_eq!(ask(true)?, of_gateway);
     // Without a gateway in the configuration as well.

@@ -19,5 +19,17 @@ pub(crate) fn begin<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 
 /// Waits for some work. Dropping the future loses nothing: the next one waits for the same work.
 pub(crate) async fn end<T>(work: &mut Work<T>) -> Result<T, LinkError> {
-    work.await.map_err(|error| failed("working on files", error))
+    // What a panic says may quote a file, so it is not passed on.
+    work.await.map_err(|_| failed("working on files", "it broke; please report it"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn what_broke_quotes_nobody() {
+        let mut work = super::begin(|| panic!("6112801234"));
+        let error = super::end::<()>(&mut work).await.expect_err("it broke");
+        let said = format!("{error:?} {error} {}", error.source.as_ref().expect("why"));
+        assert!(said.contains("it broke") && !said.contains("6112801234"), "{said}");
+    }
 }

@@ -11,6 +11,7 @@ mod change;
 mod citizen;
 pub mod client;
 mod conflicts;
+mod corrections;
 mod deadline;
 mod described;
 pub mod door;

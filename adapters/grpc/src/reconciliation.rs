@@ -1,7 +1,7 @@
 //! `samspor.v1.ReconciliationService`: the balance, and the postings behind its figures.
 
 use samspor_domain::audit::{Action, Subject};
-use samspor_domain::{Kind, Stage, Text, Why};
+use samspor_domain::{Kind, Stage, Text, Why, without_numbers};
 use samspor_engine::{Handle, Keys, Line, State, control_lines, drill, wording};
 use tonic::{Request, Response, Status};
 
@@ -11,10 +11,10 @@ use crate::v1::difference_line::Parked;
 use crate::v1::reconciliation_service_server::ReconciliationService;
 use crate::v1::{
     ControlDay, ControlLine, DifferenceLine, GetBalanceRequest, GetBalanceResponse, ListControlLinesRequest,
-    ListControlLinesResponse, ListDifferencesRequest, ListDifferencesResponse, RecordChange, RefusedRecord,
-    TargetState,
+    ListControlLinesResponse, ListCorrectionsRequest, ListCorrectionsResponse, ListDifferencesRequest,
+    ListDifferencesResponse, RecordChange, RefusedRecord, TargetState,
 };
-use crate::{audit, balance, reading, records, refusal};
+use crate::{audit, balance, corrections, reading, records, refusal};
 
 /// Postings of an answer whose caller does not say how many.
 const USUAL_LINES: usize = 100;
@@ -107,8 +107,8 @@ fn shown(line: &Line, vault: &Keys) -> DifferenceLine {
             .map_or(RecordChange::Unspecified.into(), |had| records::change(had.change)),
         state: state.into(),
         receipt_at: line.receipt_given().map(|at| at.to_string()),
-        code: code.map(|code| code.to_string()),
-        text,
+        code: code.map(|code| without_numbers(code.as_str()).into_owned()),
+        text: text.map(|text| without_numbers(&text).into_owned()),
         parked,
     }
 }
@@ -176,6 +176,16 @@ impl ReconciliationService for Reconciliation {
         let (id, _) = of_control(request.get_ref())?;
         let subject = Subject::Fact { kind: Kind::ControlTotal, id, source: None };
         let entry = audit::told(&request, Action::ListControlLines, [subject]);
+        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
+    }
+
+    async fn list_corrections(
+        &self,
+        request: Request<ListCorrectionsRequest>,
+    ) -> Result<Response<ListCorrectionsResponse>, Status> {
+        let id = corrections::asked(request.get_ref())?.solution;
+        let subject = Subject::Fact { kind: Kind::Solution, id, source: None };
+        let entry = audit::told(&request, Action::ListCorrections, [subject]);
         question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
     }
 }

@@ -105,11 +105,6 @@ fn without_persons(tag: &domain::Tag) -> RecordTag {
         domain::Flag::OtherSolution => TagFlag::OtherSolution.into(),
         domain::Flag::UnmappedAccount => TagFlag::UnmappedAccount.into(),
     };
-    let part = |part: &domain::Part| RecordPart {
-        area: part.area.to_string(),
-        weight: part.weight,
-        amount: part.amount.to_string(),
-    };
     RecordTag {
         solution: tag.solution.to_string(),
         family: None,
@@ -126,6 +121,11 @@ fn without_persons(tag: &domain::Tag) -> RecordTag {
         flags: tag.flags.iter().map(flag).collect(),
         other: Vec::new(),
     }
+}
+
+/// One area's part of an amount.
+pub(crate) fn part(part: &domain::Part) -> RecordPart {
+    RecordPart { area: part.area.to_string(), weight: part.weight, amount: part.amount.to_string() }
 }
 
 fn text(text: &Option<Text>) -> Option<String> {

@@ -210,6 +210,13 @@ pub(crate) fn not_replayed(why: &NotReplayed) -> Status {
     Status::with_error_details(code, why.to_string(), info(reason))
 }
 
+/// More than one answer holds.
+pub(crate) fn too_many_postings(most: usize) -> Status {
+    let message =
+        format!("there are more than {most} postings; ask for fewer days, or for one source at a time");
+    Status::with_error_details(Code::FailedPrecondition, message, info("TOO_MANY_POSTINGS"))
+}
+
 /// A gateway that takes nothing more in.
 pub(crate) fn draining() -> Status {
     let message = "the gateway is drained and takes nothing more in; send it again when it does";

@@ -48,6 +48,7 @@ pub(crate) const METHODS: &[(&str, Right)] = &[
     ("samspor.v1.ReconciliationService/GetBalance", Roles(&[Ledger, Operator, Auditor])),
     ("samspor.v1.ReconciliationService/ListDifferences", Roles(&[Ledger, Operator, Auditor])),
     ("samspor.v1.ReconciliationService/ListControlLines", Roles(&[Ledger, Operator, Auditor])),
+    ("samspor.v1.ReconciliationService/ListCorrections", Roles(&[Ledger, Operator, Auditor])),
     ("samspor.v1.RegistryService/PutSolution", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/PutEnrolment", Roles(&[Registrar])),
     ("samspor.v1.RegistryService/PutConsent", Roles(&[Registrar])),

@@ -46,6 +46,7 @@ pub enum Action {
     ReadWithdrawal,
     ListDifferences,
     ListControlLines,
+    ListCorrections,
     ReplayTarget,
     Drain,
     EndDrain,
@@ -53,7 +54,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::PutFact,
         Self::DeleteFact,
         Self::WithdrawConsent,
@@ -85,6 +86,7 @@ impl Action {
         Self::ReadWithdrawal,
         Self::ListDifferences,
         Self::ListControlLines,
+        Self::ListCorrections,
         Self::ReplayTarget,
         Self::Drain,
         Self::EndDrain,
@@ -131,6 +133,7 @@ impl Action {
             Self::ReadWithdrawal => "read-withdrawal",
             Self::ListDifferences => "list-differences",
             Self::ListControlLines => "list-control-lines",
+            Self::ListCorrections => "list-corrections",
             Self::ReplayTarget => "replay-target",
             Self::Drain => "drain",
             Self::EndDrain => "end-drain",

@@ -49,7 +49,7 @@ pub use message::{
     Payment, Period, Posting, Progress, Rank, Rate, Receipt, Span, State,
 };
 pub use money::{Amount, AmountError, MAX_ORE};
-pub use personal::{check_names, holds_cpr, may_hold_cpr, may_identify};
+pub use personal::{check_names, holds_cpr, may_hold_cpr, may_identify, without_numbers};
 pub use port::{
     Acknowledge, Batch, Clock, Confirms, Credential, Credentials, Decode, Delivery, Encode, Excerpt, Flow,
     Item, LinkError, Outgoing, Publisher, Refusal, Sent, Source, Subscription, Target, Token,

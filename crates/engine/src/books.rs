@@ -256,6 +256,11 @@ mod tests {
         Text::new(text).expect("a text")
     }
 
+    /// A target has got so far, and has these.
+    fn advance(target: &Text, to: Seq, handed: Vec<Handing>) -> Advance {
+        Advance { target: target.clone(), turn: 0, to, handed, parked: Vec::new(), gives_receipts: false }
+    }
+
     /// As when the gateway ends in the middle of it, and the target comes back.
     #[test]
     fn the_books_of_a_target_balance_while_it_is_forgotten_bit_by_bit() {
@@ -272,14 +277,7 @@ mod tests {
             take_in(&mut core, &posting);
         }
         let target = text("ledger");
-        let mut advance = Advance {
-            target: target.clone(),
-            turn: 0,
-            to: Seq(25),
-            handed: Vec::new(),
-            parked: Vec::new(),
-            gives_receipts: false,
-        };
+        let mut advance = advance(&target, Seq(25), Vec::new());
         for row in core.store.postings(&Reach::All, PostingNo(0), 99).expect("postings") {
             let entry = core.entry(row.source, &row.posting);
             let (revision, change, receipt) = (1, Change::Tag, None);
@@ -341,15 +339,7 @@ mod tests {
             is_short: false,
             receipt: None,
         };
-        let (to, parked) = (Seq(1), Vec::new());
-        let advance = Advance {
-            target: target.clone(),
-            turn: 0,
-            to,
-            handed: vec![handing],
-            parked,
-            gives_receipts: true,
-        };
+        let advance = Advance { gives_receipts: true, ..advance(&target, Seq(1), vec![handing]) };
         core.know_targets(&[&target]).expect("it is known");
         core.expect_receipts(vec![(target.clone(), false)]);
         core.transaction(|core| core.advance(&advance, Timestamp::UNIX_EPOCH)).expect("it advances");
@@ -373,15 +363,8 @@ mod tests {
             is_short: false,
             receipt: None,
         };
-        let (to, parked) = (Seq(9), Vec::new());
-        let advance = Advance {
-            target: target.clone(),
-            turn: 0,
-            to,
-            handed: vec![handing],
-            parked,
-            gives_receipts: false,
-        };
+        let to = Seq(9);
+        let advance = advance(&target, to, vec![handing]);
         core.transaction(|core| {
             core.store.advance(&target, Seq(0))?;
             core.advance(&advance, Timestamp::UNIX_EPOCH)

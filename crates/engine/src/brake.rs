@@ -154,7 +154,8 @@ impl Core {
     /// Answers would now be others: what is held is weighed again, so that previews say what releasing would change.
     pub(crate) fn weigh_anew(&mut self) -> Result<()> {
         for change in self.store.held_changes()? {
-            self.weigh_again(change)?;
+            let held = self.store.work_of(change.fact)?;
+            self.weigh_again(change, &held)?;
         }
         Ok(())
     }
@@ -172,15 +173,15 @@ impl Core {
             }
             let held = self.store.work_of(change.fact)?;
             if rows.iter().any(|row| held.iter().any(|work| work.reach.holds(row))) {
-                self.weigh_again(change)?;
+                self.weigh_again(change, &held)?;
             }
         }
         Ok(())
     }
 
     /// Begins weighing anew, behind all that is to be decided by now, so that it is done once for all of that.
-    fn weigh_again(&mut self, change: HeldChange) -> Result<()> {
-        let was_weighed = self.store.work_of(change.fact)?.iter().all(|work| work.phase != WorkPhase::Weigh);
+    fn weigh_again(&mut self, change: HeldChange, held: &[Work]) -> Result<()> {
+        let was_weighed = held.iter().all(|work| work.phase != WorkPhase::Weigh);
         let phase = if was_weighed { WorkPhase::WeighAgain } else { WorkPhase::Weigh };
         for reach in self.store.take_work_of(change.fact)? {
             self.store.add_work(&reach, Cause::Fact(change.fact, change.version), phase)?;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use samspor_domain::store::{PostingNo, PostingRow, Reach, Read, Result, Scope};
+use samspor_domain::store::{PostingNo, PostingRow, Reach, Read, Result, Scope, StoreError};
 use samspor_domain::{Account, Grouping, Kind, Part, Phase, SourceName, SourceNo, Text, UNMAPPED, voucher};
 use samspor_vault::Vault;
+use tokio_util::sync::CancellationToken;
 
 use crate::kept;
 
@@ -65,15 +66,26 @@ pub struct Asked<'a> {
     pub machines: &'a BTreeSet<u32>,
 }
 
-/// What of the postings that are tagged with a solution belongs to other areas; none if there is no such solution.
-pub fn corrections(read: &mut dyn Read, vault: &Arc<Vault>, asked: Asked<'_>) -> Result<Option<Corrections>> {
+/// What of the postings that are tagged with a solution belongs to other areas; none if there is no such solution. It ends with
+/// an error where it is told to stop.
+pub fn corrections(
+    read: &mut dyn Read,
+    vault: &Arc<Vault>,
+    asked: Asked<'_>,
+    stop: &CancellationToken,
+) -> Result<Option<Corrections>> {
     read.hold()?;
-    let found = find(read, vault, asked);
+    let found = find(read, vault, asked, stop);
     read.release()?;
     found
 }
 
-fn find(read: &mut dyn Read, vault: &Vault, asked: Asked<'_>) -> Result<Option<Corrections>> {
+fn find(
+    read: &mut dyn Read,
+    vault: &Vault,
+    asked: Asked<'_>,
+    stop: &CancellationToken,
+) -> Result<Option<Corrections>> {
     let (from, to) = asked.dates;
     let key = vault.registry().id(Kind::Solution, asked.solution);
     let Some(fact) = read.find_fact(Scope::Registry, Kind::Solution, &key)? else { return Ok(None) };
@@ -81,6 +93,9 @@ fn find(read: &mut dyn Read, vault: &Vault, asked: Asked<'_>) -> Result<Option<C
     let (mut postings, mut unmapped, mut own_lines) = (Vec::new(), BTreeMap::<Account, usize>::new(), 0);
     let (reach, mut after) = (Reach::Solution(fact.no), PostingNo::default());
     loop {
+        if stop.is_cancelled() {
+            return Err(StoreError::Failed("nobody waits for the answer any more".into()));
+        }
         let page = read.postings(&reach, after, PAGE)?;
         let Some(last) = page.last() else { break };
         after = last.no;

@@ -77,6 +77,9 @@ impl Known {
             "cpr" => self.cpr.clone(),
             "uuid" => UUID.into(),
             "target" => "lis".into(),
+            "solution" if field.parent_message().name() == "ListCorrectionsRequest" => "sb-familier".into(),
+            "from_date" => "2026-01-01".into(),
+            "to_date" => "2026-12-31".into(),
             _ => String::new(),
         }
     }

@@ -9,6 +9,8 @@ use crate::samspor::samspor;
 
 /// Commands that show whom something is about.
 pub(crate) const SHOW: [&str; 1] = ["citizen export"];
+/// What shows a ledger's own words as it wrote them, but for numbers.
+pub(crate) const WORDS: &str = "reconcile --target desk --state rejected";
 
 /// How a command is called: its name, what comes behind it, and what it reads. `{posting}`, `{consent}`, `{cpr}`, `{dir}` and
 /// `{canary}` stand for what their names say.
@@ -34,6 +36,7 @@ const CALLS: &[(&str, &[&str], &str)] = &[
     ("reconcile", &[], ""),
     ("reconcile", &["--json"], ""),
     ("reconcile", &["--target", "lis"], ""),
+    ("reconcile", &["--target", "desk", "--state", "rejected"], ""),
     ("vouchers", &["--solution", "sb-familier", "--year", "2026", "--format", "csv"], ""),
     ("vouchers", &["--solution", "none", "--month", "2026-03", "--format", "csv"], ""),
     ("quarantine list", &[], ""),
@@ -89,7 +92,7 @@ fn leaves(above: &[String]) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Runs every command, and gives what each said.
+/// Runs every command, and gives each as it was called, and what it said.
 pub(crate) fn all(deployment: &Deployment, known: &Known) -> Result<Vec<(String, String)>> {
     let there: BTreeSet<String> = leaves(&[])?.into_iter().collect();
     let called = CALLS.iter().map(|(name, ..)| *name).chain(OTHERS.map(|(name, _)| name));
@@ -118,7 +121,7 @@ pub(crate) fn all(deployment: &Deployment, known: &Known) -> Result<Vec<(String,
             let more: Vec<&str> = more.iter().map(String::as_str).collect();
             let ran = match *name {
                 // These take no configuration.
-                "keys new" | "map" | "test" => samspor(verb.into_iter().chain(more))?,
+                "keys new" | "map" | "test" => samspor(verb.iter().chain(&more).copied())?,
                 _ => deployment.samspor(&verb, &more, &put(input))?,
             };
             assert!(
@@ -126,7 +129,8 @@ pub(crate) fn all(deployment: &Deployment, known: &Known) -> Result<Vec<(String,
                 "`samspor {name}` is called as it must be: {}",
                 ran.stderr
             );
-            said.push(((*name).to_owned(), ran.stdout + &ran.stderr));
+            let command = verb.iter().chain(&more).copied().collect::<Vec<_>>().join(" ");
+            said.push((command, ran.stdout + &ran.stderr));
         }
     }
     Ok(said)

@@ -1,17 +1,19 @@
 //! Canaries: numbers, UUIDs and a name go through every input, valid and faulty, and are found in nothing that comes out.
 //!
 //! What goes in and comes out is not listed here but asked of the code: every method of the API of its descriptors, every command of
-//! `--help`, every format of a target of the configuration's own words. One that is new is called, or fails the test until somebody
-//! says how it is called.
+//! `--help`, every way and format of sources and targets of the configuration's own words. One that is new is called, or fails
+//! the test until somebody says how it is called.
 
 mod calls;
 mod commands;
+mod ways;
 
 use std::collections::BTreeMap;
 
 use samspor_harness::books;
 use samspor_harness::client::Message;
 use samspor_harness::collector::{Collector, Mood};
+use samspor_harness::responder::PERSON;
 use samspor_harness::{exposition, rabbitmq};
 use samspor_town::search::Search;
 use samspor_town::{Settings, Stage, Town, source};
@@ -19,6 +21,7 @@ use serde_json::Value;
 
 use crate::conflicts::front;
 use crate::deployment::{Deployment, LIMIT, QUEUE, Result};
+use ways::Ways;
 
 /// Nobody has these: a replacement number, a UUID, a name that stands nowhere else.
 pub(crate) const CPR: &str = "6112801234";
@@ -36,24 +39,14 @@ fn search(town: &Town) -> Result<Search> {
         &UUID.replace('-', ""),
         NAME,
         "Fuglsang",
+        // Whom the distributor's answers quote.
+        PERSON,
     ];
     Ok(Search::new(canaries.map(str::to_owned).into_iter().chain(town.personal_data()))?)
 }
 
-/// The words that the configuration takes for the format of a target.
-fn formats(deployment: &Deployment) -> Result<Vec<String>> {
-    let path = deployment.dir.path().join("words.toml");
-    let config = std::fs::read_to_string(&deployment.program.config)?;
-    let (before, after) = config.rsplit_once("format = \"json\"").ok_or("the last target has a format")?;
-    std::fs::write(&path, format!("{before}format = \"canary\"{after}"))?;
-    let told = crate::samspor::samspor(["check", "--config", &path.to_string_lossy()])?.ended(2)?.stderr;
-    let (_, expected) = told.split_once("expected").ok_or("it says what it expects")?;
-    Ok(expected.split('`').skip(1).step_by(2).map(str::to_owned).collect())
-}
-
-/// Bodies that nobody can read, each with the canaries, of a message that somebody could.
-fn spoilt(message: &samspor_town::Message) -> Vec<Message> {
-    let whole = &message.body;
+/// Bodies that nobody can read, each with the canaries, of one that somebody could; each as each content type.
+fn spoilt(whole: &[u8], types: &[&str]) -> Vec<Message> {
     let canaries = format!("{NAME} 611280-1234 {UUID}");
     let half = [&whole[..whole.len() / 2], canaries.as_bytes()].concat();
     let before = [canaries.as_bytes(), whole].concat();
@@ -64,9 +57,8 @@ fn spoilt(message: &samspor_town::Message) -> Vec<Message> {
         1,
     );
     let bodies = [half, before, named.into_bytes(), canaries.into_bytes()];
-    let types = [message.content_type, "application/json", "application/xml", NAME];
     let product =
-        bodies.iter().flat_map(|body| types.map(|content_type| Message::new(content_type, body.clone())));
+        bodies.iter().flat_map(|body| types.iter().map(|of_type| Message::new(of_type, body.clone())));
     product.collect()
 }
 
@@ -74,17 +66,11 @@ fn spoilt(message: &samspor_town::Message) -> Vec<Message> {
 async fn what_goes_in_of_a_person_comes_out_nowhere() -> Result<()> {
     let town = Town::new(Settings { families: 4, background_citizens: 4, ..Settings::demo(23) });
     let search = search(&town)?;
-    let deployment = Deployment::on(&rabbitmq::shared().await?.vhost().await?).await?;
+    let node = rabbitmq::shared().await?.vhost().await?;
+    let mut deployment = Deployment::on(&node).await?;
     let collector = Collector::start(Mood::Takes).await?;
-    let formats = formats(&deployment)?;
-    assert!(formats.len() >= 4 && formats.contains(&"json".to_owned()), "{formats:?}");
+    let mut ways = Ways::open(&mut deployment, &node).await?;
     let mut config = std::fs::read_to_string(&deployment.program.config)?;
-    for format in &formats {
-        config += &format!(
-            "\n[[targets]]\nname = \"lis-{format}\"\naudience = \"lis\"\nformat = \"{format}\"\n  [targets.amqp]\n  \
-             broker = \"main\"\n  queue = \"{QUEUE}lis-{format}\"\n  topology = \"declare\"\n"
-        );
-    }
     config += "\n[metrics]\nlisten = \"127.0.0.1:0\"\n";
     config += &format!("\n[traces]\nendpoint = \"{}\"\nnew_per_million = 1000000\n", collector.endpoint());
     config = config.replace("[grpc]\n", "[[grpc.sources]]\nname = \"portal\"\n\n[grpc]\n");
@@ -111,12 +97,19 @@ async fn what_goes_in_of_a_person_comes_out_nowhere() -> Result<()> {
         }
     }
     for source in source::ALL {
+        let spoilt = |message: &samspor_town::Message| {
+            let types = [message.content_type, "application/json", "application/xml", NAME];
+            spoilt(&message.body, &types)
+        };
         let spoilt: Vec<Message> = first.values().flatten().flat_map(spoilt).collect();
         deployment.client.publish(&format!("{QUEUE}{source}"), spoilt).await?;
     }
     for source in source::ALL {
         deployment.client.wait_for_count(&format!("{QUEUE}{source}"), 0, LIMIT).await?;
     }
+
+    // In by every other way, in every format.
+    ways.fill(&deployment, &mut running, &town).await?;
 
     // In by every method of the API, and out: what it answers and what it refuses with.
     let known = calls::Known::of(&town)?;
@@ -148,20 +141,24 @@ async fn what_goes_in_of_a_person_comes_out_nowhere() -> Result<()> {
     // Out by every command.
     let ran = commands::all(&deployment, &known)?;
     for (command, output) in &ran {
+        let may_show = commands::SHOW.iter().any(|shows| command.starts_with(shows));
+        let output = if command == commands::WORDS {
+            assert!(output.contains(NAME), "{command} shows the ledger's words: {output}");
+            output.replace(NAME, "")
+        } else {
+            output.clone()
+        };
         match search.find(output.as_bytes()) {
-            Some(_) if commands::SHOW.contains(&&**command) => {}
-            Some(found) => return Err(format!("`samspor {command}` shows {found}").into()),
-            None => {
-                assert!(!commands::SHOW.contains(&&**command), "`samspor {command}` shows nobody any more")
-            }
+            Some(found) if !may_show => return Err(format!("`samspor {command}` shows {found}").into()),
+            found => assert!(found.is_some() || !may_show, "`samspor {command}` shows nobody any more"),
         }
     }
 
-    // Out to the LIS, in every format, and to the metrics.
-    for queue in formats.iter().map(|format| format!("{QUEUE}lis-{format}")).chain([format!("{QUEUE}lis")]) {
-        let count = deployment.client.count(&queue).await?;
+    // Out to the LIS by every way, in every format, and to the metrics.
+    for queue in &ways.lis_queues {
+        let count = deployment.client.count(queue).await?;
         assert!(count > 0, "{queue} got something");
-        for record in deployment.client.drain(&queue, count as usize, LIMIT).await? {
+        for record in deployment.client.drain(queue, count as usize, LIMIT).await? {
             let headers = format!("{:?}", record.headers);
             assert!(
                 search.find(&record.body).is_none() && search.find(headers.as_bytes()).is_none(),
@@ -169,6 +166,7 @@ async fn what_goes_in_of_a_person_comes_out_nowhere() -> Result<()> {
             );
         }
     }
+    ways.nobody_is_sent(&search).await?;
     let log = std::fs::read_to_string(deployment.log())?;
     let metrics = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut metrics = metrics.filter_map(|line| {
@@ -191,9 +189,10 @@ async fn what_goes_in_of_a_person_comes_out_nowhere() -> Result<()> {
     let (found, searched) = search.files(&deployment.log())?;
     assert!(searched > 100_000 && log.contains("\"TRACE\""), "the log is at its finest");
     assert_eq!(found, Vec::<std::path::PathBuf>::new());
-    for place in [deployment.store(), deployment.dir.path().join("backup")] {
-        let (found, searched) = search.files(&place)?;
-        assert!(searched > 100_000, "{} holds something", place.display());
+    let backup = deployment.dir.path().join("backup");
+    for place in [deployment.store(), backup].iter().chain(&ways.files) {
+        let (found, searched) = search.files(place)?;
+        assert!(searched > 1_000, "{} holds something", place.display());
         assert_eq!(found, Vec::<std::path::PathBuf>::new());
     }
     Ok(())

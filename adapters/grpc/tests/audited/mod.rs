@@ -110,6 +110,17 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
             r#"list-control-lines {"fact":{"kind":"control-total","id":"K-1","source":null}}"#
         );
 
+        let corrections = v1::ListCorrectionsRequest {
+            solution: "sb".into(),
+            from_date: "2026-01-01".into(),
+            to_date: "2026-12-31".into(),
+            ..Default::default()
+        };
+        called!(
+            reconciliation.list_corrections(corrections),
+            r#"list-corrections {"fact":{"kind":"solution","id":"sb","source":null}}"#
+        );
+
         let from = Some(v1::replay_target_request::From::Beginning(v1::FeedBeginning {}));
         let replay = v1::ReplayTargetRequest { target: "ledger".into(), from };
         called!(targets.replay_target(replay), r#"replay-target {"part":"ledger"}"#);

@@ -97,6 +97,19 @@ async fn the_gateway_answers_what_the_files_say() {
         let target = v1::ListDifferencesRequest { target: "ledger".into(), state, limit: 0 };
         assert_eq!(both(front, target).await, Err(Some("UNKNOWN_TARGET".into())));
 
+        let corrections = v1::ListCorrectionsRequest {
+            solution: "sb".into(),
+            from_date: "2026-01-01".into(),
+            to_date: "2026-12-31".into(),
+            ..Default::default()
+        };
+        let found = both(front, corrections.clone()).await.expect("it is known");
+        assert_eq!((found.corrections.len(), found.own_lines), (0, 0), "nothing is split");
+        let unknown = v1::ListCorrectionsRequest { solution: "other".into(), ..corrections.clone() };
+        assert_eq!(both(front, unknown).await, Err(Some("UNKNOWN_SOLUTION".into())));
+        let never = v1::ListCorrectionsRequest { to_date: "2026-13-01".into(), ..corrections };
+        assert_eq!(both(front, never).await, Err(Some("INVALID_FIELD".into())));
+
         // Where nobody waits any more, it is not looked up further.
         let (mut reader, vault, stop) = (front.reader(), vault(), CancellationToken::new());
         stop.cancel();

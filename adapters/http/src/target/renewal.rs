@@ -27,7 +27,8 @@ impl Renewal {
     pub(super) async fn read(&self) -> Result<Settings, LinkError> {
         let read = Arc::clone(&self.0);
         let read = tokio::task::spawn_blocking(move || read()).await;
-        read.map_err(|error| failed(error.into()))?.map_err(failed)
+        // What a panic says may quote a secret, so it is not passed on.
+        read.map_err(|_| failed("it broke; please report it".into()))?.map_err(failed)
     }
 }
 
@@ -40,5 +41,16 @@ pub(super) fn failed(source: Cause) -> LinkError {
 impl fmt::Debug for Renewal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Renewal")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn what_broke_quotes_nothing() {
+        let renewal = super::Renewal::new(|| panic!("a-token-of-the-ledger"));
+        let error = renewal.read().await.map(|_| ()).expect_err("it broke");
+        let said = format!("{error:?} {error} {}", error.source.as_ref().expect("why"));
+        assert!(said.contains("it broke") && !said.contains("a-token"), "{said}");
     }
 }

@@ -6,6 +6,7 @@ use jiff::civil::{Date, date};
 use samspor_domain::Text;
 use samspor_domain::voucher::{Entry, Move, Voucher};
 use samspor_engine::{Asked, Corrections, corrections};
+use tokio_util::sync::CancellationToken;
 
 use crate::stage::{Stage, text};
 use crate::supervision::charts;
@@ -43,7 +44,8 @@ fn found(stage: &mut Stage, dates: (Date, Date), sources: &[&str]) -> Correction
     let vault = stage.vault.clone();
     let (solution, sources) = (text("s"), sources.iter().map(|source| text(source)).collect());
     let asked = Asked { solution: &solution, dates, sources: &sources, machines: &BTreeSet::from([MACHINE]) };
-    let found = corrections(stage.core().store(), &vault, asked).expect("it is read");
+    let found =
+        corrections(stage.core().store(), &vault, asked, &CancellationToken::new()).expect("it is read");
     found.expect("the solution is known")
 }
 
@@ -152,6 +154,8 @@ fn what_was_moved_is_not_shared_once_more() {
     let (solution, vault): (Text, _) = (text("s"), stage.vault.clone());
     let (sources, machines) = (BTreeSet::new(), BTreeSet::new());
     let asked = Asked { solution: &solution, dates: YEAR, sources: &sources, machines: &machines };
-    let wrong = corrections(stage.core().store(), &vault, asked).expect("it is read").expect("known");
+    let wrong = corrections(stage.core().store(), &vault, asked, &CancellationToken::new())
+        .expect("it is read")
+        .expect("known");
     assert_eq!(wrong.postings.len(), 5);
 }
