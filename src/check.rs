@@ -1,6 +1,7 @@
 //! `samspor check`: what a configuration means, in a table; or what its brokers show.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,10 +10,10 @@ use samspor_domain::{CostKind, TagFilter, UNMAPPED};
 
 use crate::cli::Check;
 use crate::config::{
-    self, Amqp, Audience, Broker, Carries, Config, Encoding, Format, Forward, Http, MaySend, Route, Secret,
-    Source, SourceWay, Target, Topology, Way,
+    self, Amqp, Audience, Broker, Carries, Client, Config, Encoding, Format, Forward, Http, MaySend, Route,
+    Secret, Source, SourceWay, Target, Topology, Way,
 };
-use crate::{FAULTY, open, topology};
+use crate::{FAULTY, gateway, open, topology};
 use samspor_files::source::Whole;
 
 /// Prints what the configuration means, or what its brokers show, on standard output; or what is wrong with it on
@@ -46,11 +47,13 @@ fn meaning(config: &Config) -> String {
     if let Some(store) = &config.store {
         let withdrawals = store.withdrawals.as_ref();
         let withdrawals =
-            withdrawals.map(|file| format!("; withdrawals are written down in {}", file.display()));
+            withdrawals.map(|path| format!("; withdrawals are written down in {}", written(path)));
         row("store", format!("SQLite in {}{}", store.dir.display(), withdrawals.unwrap_or_default()));
     }
     if let Some(vault) = &config.vault {
-        row("vault", format!("master key in {}", secret(&vault.master_key)));
+        let previous = vault.previous_master_key.as_ref();
+        let previous = previous.map(|place| format!("; it takes the place of that in {}", secret(place)));
+        row("vault", format!("master key in {}{}", secret(&vault.master_key), previous.unwrap_or_default()));
     }
     for (name, broker) in &config.brokers {
         let times = format!("connects within {:?}, heartbeat {:?}", broker.connect_timeout, broker.heartbeat);
@@ -82,6 +85,9 @@ fn meaning(config: &Config) -> String {
         };
         row("gRPC", format!("on {}, {door}", grpc.listen));
     }
+    if let Some(url) = gateway::url(config) {
+        row("client", format!("commands reach the gateway at {url}{}", client(&config.client)));
+    }
     if let Some(metrics) = &config.metrics {
         row("metrics", format!("on http://{}/metrics", metrics.listen));
     }
@@ -95,6 +101,11 @@ fn meaning(config: &Config) -> String {
     let deadline = format!("a stop takes {:?} at most", engine.shutdown_deadline);
     row("engine", format!("decides again {} postings at a time; {deadline}", engine.slice_postings));
     row("journal", config.journal.meaning());
+    let checkpoints = match &config.checkpoints_file {
+        Some(path) => format!("checkpoints in {}", written(path)),
+        None => "no checkpoints: whoever has the store and the key could cut it off unseen".to_owned(),
+    };
+    row("audit", format!("kept for {} days; {checkpoints}", config.audit_days));
     let missing = config.missing_to_serve();
     let serves = if missing.is_empty() {
         "yes".to_owned()
@@ -120,7 +131,29 @@ fn years(config: &Config) -> String {
 }
 
 fn secret(secret: &Secret) -> String {
-    if secret.is_there() { secret.to_string() } else { format!("{secret} (not there now)") }
+    if !secret.is_there() {
+        format!("{secret} (not there now)")
+    } else if secret.is_open_to_all() {
+        format!("{secret} (anyone on this machine can read it: `chmod o= FILE` ends that)")
+    } else {
+        secret.to_string()
+    }
+}
+
+/// A file that the gateway writes to, beside the store.
+fn written(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    format!("{}{}", path.display(), if folder.is_dir() { "" } else { " (now: its folder is not there)" })
+}
+
+/// Whom commands trust, and what they show.
+fn client(client: &Client) -> String {
+    let ca = client.ca_file.as_ref().map(|ca| format!("; trust {}", file(ca)));
+    let certificate = client.certificate.as_ref().map(|(certificate, key)| {
+        format!("; show the certificate {} with the key in {}", file(certificate), secret(key))
+    });
+    let token = client.token.as_ref().map(|token| format!("; show the token in {}", secret(token)));
+    [ca, certificate, token].into_iter().flatten().collect()
 }
 
 fn source(source: &Source) -> String {

@@ -1,6 +1,7 @@
 //! Secrets: the configuration says where each one is, and it is read when it is used, never before.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -51,6 +52,12 @@ impl Secret {
             Self::Credential(name) => credential(name).is_ok_and(|path| path.is_file()),
             Self::Env(name) => variable(name).is_some(),
         }
+    }
+
+    /// Whether it is a file that anyone on this machine can read.
+    pub(crate) fn is_open_to_all(&self) -> bool {
+        let Self::File(path) = self else { return false };
+        std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o004 != 0)
     }
 }
 

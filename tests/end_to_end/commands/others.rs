@@ -266,3 +266,26 @@ fn a_store_is_for_nobody_else() -> Result<()> {
     assert_eq!(std::fs::metadata(stored.store())?.permissions().mode() & 0o777, 0o700);
     Ok(())
 }
+
+#[test]
+fn check_tells_of_a_key_that_anyone_can_read_and_of_files_whose_folder_is_not_there() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir()?;
+    let config = demo_config(dir.path())?;
+    let key = dir.path().join("master.key");
+    let text =
+        std::fs::read_to_string(&config)? + "\n[audit]\ncheckpoints_file = \"elsewhere/checkpoints\"\n";
+    std::fs::write(&config, text)?;
+    let check = || samspor([Path::new("check"), Path::new("--config"), &config])?.ended(0);
+    for (mode, is_told) in [(0o644, true), (0o640, false), (0o600, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode))?;
+        let told = check()?.stdout;
+        assert_eq!(told.contains("anyone on this machine can read it"), is_told, "{mode:o}: {told}");
+        assert!(told.contains("elsewhere/checkpoints (now: its folder is not there)"), "{told}");
+    }
+    std::fs::create_dir(dir.path().join("elsewhere"))?;
+    let told = check()?.stdout;
+    assert!(!told.contains("not there)") && told.contains("reach the gateway at http://127.0.0.1"), "{told}");
+    Ok(())
+}
