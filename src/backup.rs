@@ -13,14 +13,15 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use samspor_domain::Clock as _;
-use samspor_engine::Core;
+use samspor_engine::audit::Checkpoint;
+use samspor_engine::{Core, WithdrawnAgain};
 use samspor_sqlite::{Sqlite, database};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::Configured;
 use crate::config::{self, Config};
-use crate::open;
+use crate::{audit, open};
 
 /// What `backup` copies to where.
 #[derive(Debug, Args)]
@@ -76,10 +77,10 @@ pub(crate) fn make(arguments: &Backup) -> Result<ExitCode> {
     let store = config.store.as_ref().context("the configuration names no [store]")?;
     let to = &arguments.to;
     std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-    std::fs::set_permissions(to, Permissions::from_mode(0o700))?;
     let is_empty =
         std::fs::read_dir(to).with_context(|| format!("cannot read {}", to.display()))?.next().is_none();
     ensure!(is_empty, "{} is not empty; a backup has a folder of its own", to.display());
+    std::fs::set_permissions(to, Permissions::from_mode(0o700))?;
 
     let progress = spinner("copying the store")?;
     let made = open::MachineClock.now();
@@ -110,19 +111,30 @@ pub(crate) fn restore(arguments: &Restore) -> Result<ExitCode> {
     }
     let store = config.store.as_ref().context("the configuration names no [store]")?;
     let dir = &store.dir;
-    ensure!(
-        !database(dir).exists(),
-        "{} holds a store; move it away before a backup takes its place",
-        dir.display()
-    );
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot make {}", dir.display()))?;
+    // Nobody else makes a store here meanwhile.
+    let _lock = samspor_sqlite::lock(dir).with_context(|| format!("cannot lock {}", dir.display()))?;
+    // What lies in the log of a store that was lost would be taken for what the restored one had written last.
+    for (what, path) in samspor_sqlite::files(dir) {
+        let shown = path.display();
+        ensure!(
+            !path.exists(),
+            "{shown} is there, the {what} of a store; move the folder away before a backup takes its place"
+        );
+    }
     let about = read_about(&arguments.from)?;
     let log = withdrawals(&config, arguments.without_withdrawals)?;
+    let published = match &config.checkpoints_file {
+        Some(path) if path.exists() => audit::published(path)?,
+        _ => Vec::new(),
+    };
 
     let making = dir.join(MAKING);
     if making.exists() {
         std::fs::remove_dir_all(&making).with_context(|| format!("cannot clear {}", making.display()))?;
     }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(&making);
+    let made = DirBuilder::new().mode(0o700).create(&making);
     made.with_context(|| format!("cannot make {}", making.display()))?;
     let progress = spinner("copying the backup")?;
     std::fs::copy(database(&arguments.from), database(&making)).context("cannot copy the backup")?;
@@ -131,7 +143,7 @@ pub(crate) fn restore(arguments: &Restore) -> Result<ExitCode> {
         found == (about.bytes, about.sha256.clone()),
         "the backup is not as it was made: its bytes differ from what {ABOUT} says; take another one"
     );
-    let begun = begin_anew(&config, &making, log.as_deref(), &progress)?;
+    let begun = begin_anew(&config, &making, log.as_deref(), &published, &progress)?;
 
     // From here on the store is there, whole; before, nothing was.
     progress.set_message("putting it in its place");
@@ -144,9 +156,14 @@ pub(crate) fn restore(arguments: &Restore) -> Result<ExitCode> {
         "{}: the store as of {}; {} consents withdrawn again, {} records said again",
         dir.display(),
         about.made,
-        begun.withdrawn,
+        begun.withdrawn.ended,
         begun.said
     );
+    for line in begun.withdrawn.cut_off {
+        eprintln!(
+            "line {line} of the log of withdrawals was cut off, before what it was to say was stored, and is passed over"
+        );
+    }
     println!(
         "Start the gateway, have the registrars and sources send again what they sent since {}, and then let the targets go on:",
         about.made
@@ -190,14 +207,20 @@ fn withdrawals(config: &Config, without: bool) -> Result<Option<String>> {
 struct Begun {
     /// The revision above which it says everything.
     floor: i64,
-    /// How many consents were withdrawn again.
-    withdrawn: usize,
+    /// What was withdrawn again.
+    withdrawn: WithdrawnAgain,
     /// How many records were said again.
     said: u64,
 }
 
 /// Makes of a copied store one that goes on.
-fn begin_anew(config: &Config, dir: &Path, log: Option<&str>, progress: &ProgressBar) -> Result<Begun> {
+fn begin_anew(
+    config: &Config,
+    dir: &Path,
+    log: Option<&str>,
+    published: &[Checkpoint],
+    progress: &ProgressBar,
+) -> Result<Begun> {
     let masters = open::masters(config)?.context("the configuration has a [vault]")?;
     let mut store = Sqlite::open(dir).context("cannot open the backup")?;
     let vault = masters.open(&mut store)?;
@@ -207,8 +230,8 @@ fn begin_anew(config: &Config, dir: &Path, log: Option<&str>, progress: &Progres
     let mut epoch = [0; 16];
     getrandom::fill(&mut epoch).map_err(|error| anyhow!("the machine gives no random bytes: {error}"))?;
     let targets: Vec<_> = config.targets.iter().map(|target| target.name.clone()).collect();
-    let floor = core.begin_epoch(epoch, &targets)?;
-    core.note_restore(now())?;
+    let floor = core.begin_epoch(epoch, &targets, now())?;
+    core.note_restore(published, now())?;
 
     progress.set_message("withdrawing again");
     let withdrawn = log.map(|log| core.withdraw_again(log, now())).transpose()?.unwrap_or_default();

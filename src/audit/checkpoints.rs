@@ -16,7 +16,7 @@ use crate::open::MachineClock;
 use crate::{appended, open};
 
 /// The checkpoints of a file.
-pub(super) fn published(path: &Path) -> Result<Vec<Checkpoint>> {
+pub(crate) fn published(path: &Path) -> Result<Vec<Checkpoint>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut known = Vec::new();
     for (at, line) in text.lines().enumerate() {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-pub(crate) use checkpoints::{closed, opened, publishing};
+pub(crate) use checkpoints::{closed, opened, published, publishing};
 
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]

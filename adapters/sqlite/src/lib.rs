@@ -54,13 +54,7 @@ impl Sqlite {
     pub fn open(directory: &Path) -> Result<Self> {
         // For nobody else, whatever the process makes files for.
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let lock =
-            OpenOptions::new().create(true).append(true).open(directory.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        let lock = lock(directory)?;
         let mut connection = Connection::open(directory.join(FILE)).map_err(error)?;
         whole::check(&connection, &directory.join(FILE))?;
         configure(&connection, true)?;
@@ -97,6 +91,19 @@ impl Sqlite {
         connection.execute_batch("PRAGMA query_only = ON").map_err(error)?;
         let covers = Arc::new(Uncovered);
         Ok(Self { connection, directory: directory.to_owned(), covers, _lock: None })
+    }
+}
+
+/// Keeps every writer out of a directory as long as the file is open.
+///
+/// # Errors
+/// There is one in it, or the directory cannot be written to.
+pub fn lock(directory: &Path) -> Result<File> {
+    let lock = OpenOptions::new().create(true).append(true).open(directory.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

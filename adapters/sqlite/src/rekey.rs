@@ -104,7 +104,10 @@ pub(crate) fn slice(store: &Sqlite, after: &[u8], limit: usize) -> Result<Rekeye
     let Some(table) = TABLES.get(at) else { return Ok(Rekeyed { after: None, rows: 0 }) };
     let rows = table.rows(store, &after, limit)?;
     for row in &rows {
-        table.rekey(store, row)?;
+        table.rekey(store, row).map_err(|error| match error {
+            StoreError::Damaged(what) => StoreError::Damaged(format!("{what}: {}", table.name(row))),
+            other => other,
+        })?;
     }
     let after = match rows.last() {
         Some(last) if rows.len() >= limit => write_place(at, &last[..table.id.len()]),
@@ -118,6 +121,15 @@ impl Table {
     fn columns(&self) -> Vec<&'static str> {
         let sealed = self.sealed.iter().map(|(column, _)| *column);
         [self.id, self.hashes].concat().into_iter().chain(self.generation).chain(sealed).collect()
+    }
+
+    /// A row by its table and primary key. Keyed hashes in it are not told.
+    fn name(&self, row: &[Value]) -> String {
+        let id = self.id.iter().zip(row).map(|(column, value)| match value {
+            Value::Integer(number) => format!("{column} {number}"),
+            _ => format!("one {column}"),
+        });
+        format!("table {}, {}", self.name, id.collect::<Vec<_>>().join(", "))
     }
 
     fn rows(&self, store: &Sqlite, after: &[Value], limit: usize) -> Result<Vec<Vec<Value>>> {

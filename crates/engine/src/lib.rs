@@ -86,7 +86,7 @@ pub use scribe::{Audience, Scribe};
 pub use status::{Condition, Parts, Report, Status, is_ready, source_part, target_part};
 pub use subscribe::{Expected, NotRead, Page, Reader, Subscription, TakenRecord, expected};
 pub use supervise::{Ended, Gateway, NotStarted};
-pub use withdrawals::{WithdrawAgainError, WithdrawalError, WithdrawalLog};
+pub use withdrawals::{WithdrawAgainError, WithdrawalError, WithdrawalLog, WithdrawnAgain};
 pub use writer::{Handle, Unavailable};
 
 /// The keys of a store, for what is asked of it.

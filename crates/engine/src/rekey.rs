@@ -76,8 +76,11 @@ pub fn open_keys(
 ) -> Result<Arc<Vault>> {
     let ring = read.meta(RING)?;
     let unusable = |error: samspor_vault::RingError| StoreError::Unusable(error.to_string());
+    let fingerprint = read.meta(FINGERPRINT)?;
+    // Without a ring and without a mark of keys it is a new store, which no earlier key shall ever open.
+    let previous = previous.filter(|_| ring.is_some() || fingerprint.is_some());
     let vault = Arc::new(Vault::with_ring(master, previous, ring.as_deref()).map_err(unusable)?);
-    if ring.is_none() && read.meta(FINGERPRINT)?.is_some_and(|known| known != vault.fingerprint()) {
+    if ring.is_none() && fingerprint.is_some_and(|known| known != vault.fingerprint()) {
         return Err(other_key());
     }
     read.set_covers(Arc::clone(&vault) as Arc<dyn Covers>);

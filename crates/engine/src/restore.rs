@@ -13,8 +13,8 @@ use crate::status::target_part;
 /// The store's value of the revision above which this store's first ones are.
 const FLOOR: &str = "revision-floor";
 
-/// By how much a restored store's revisions begin above those of the backup's epoch: more than a posting can have had in
-/// the time between. A posting that changes once a second reaches it after eleven days.
+/// By how much a restored store's revisions begin above those of the backup's epoch where the clock does not say it: where it
+/// was set back since that epoch began.
 const EPOCH_REVISIONS: i64 = 1_000_000;
 
 /// How far saying records again has come.
@@ -43,9 +43,12 @@ impl Core {
     /// has been handed the new epoch's records may take off every tag of that revision or a lower one: the lost store put it
     /// on a posting that has none now, which this store cannot know.
     ///
+    /// It is the milliseconds of the instant: no posting changes once a millisecond, so that it is above whatever any store said
+    /// before, also one that was restored from the same backup and lost again, of which this one cannot know either.
+    ///
     /// # Errors
     /// The store does not take it.
-    pub fn begin_epoch(&mut self, epoch: Epoch, targets: &[Text]) -> Result<i64> {
+    pub fn begin_epoch(&mut self, epoch: Epoch, targets: &[Text], now: Timestamp) -> Result<i64> {
         let mut known: Vec<Text> = targets.to_vec();
         known.extend(self.store.cursors()?.into_iter().map(|(name, _)| name));
         known.extend(self.store.forwardings()?.into_iter().map(|line| line.target));
@@ -53,7 +56,11 @@ impl Core {
             self.note_paused(&target_part(target), true)?;
         }
         self.note_paused(FEED, true)?;
-        let floor = floor(&mut *self.store)?.saturating_add(EPOCH_REVISIONS);
+        let before = floor(&mut *self.store)?;
+        let floor = match now.as_millisecond() {
+            now if now > before => now,
+            _ => before.saturating_add(EPOCH_REVISIONS),
+        };
         self.transaction(|core| {
             core.store.set_meta(EPOCH, &epoch)?;
             core.store.set_meta(FLOOR, &floor.to_be_bytes())

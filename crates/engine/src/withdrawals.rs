@@ -72,7 +72,10 @@ impl Line {
 
 /// A line of the log of withdrawals that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of the log of withdrawals was written with another master key, or was changed")]
+#[error(
+    "line {line} of the log of withdrawals was written with another master key, or was changed or damaged, so nobody can say what was \
+     withdrawn there; to go on without it, take it out, and have withdrawn anew what was withdrawn since the backup"
+)]
 pub struct WithdrawalError {
     /// Its number, from 1.
     pub line: usize,
@@ -102,7 +105,7 @@ impl Core {
     }
 
     /// Ends again what a log of withdrawals says has ended: consents that are live in this store with a lower version, and
-    /// those that are not in it yet, so that none of them comes alive when it is put again. Answers how many were ended.
+    /// those that are not in it yet, so that none of them comes alive when it is put again.
     ///
     /// # Errors
     /// The log is not this store's, and nothing of it was done; or the store does not take it.
@@ -110,26 +113,27 @@ impl Core {
         &mut self,
         log: &str,
         now: Timestamp,
-    ) -> std::result::Result<usize, WithdrawAgainError> {
+    ) -> std::result::Result<WithdrawnAgain, WithdrawAgainError> {
+        let (lines, cut_off) = self.read_log(log)?;
         let mut ended = 0;
-        for line in self.read_log(log)? {
+        for line in lines {
             ended += usize::from(self.transaction(|core| core.end_again(&line, now))?);
         }
-        Ok(ended)
+        Ok(WithdrawnAgain { ended, cut_off })
     }
 
-    /// A line that is no whole line was cut off by a crash, before what it says was stored.
-    fn read_log(&self, log: &str) -> std::result::Result<Vec<Line>, WithdrawalError> {
+    /// The lines, and the numbers of those that a crash cut off, before what they say was stored.
+    fn read_log(&self, log: &str) -> std::result::Result<(Vec<Line>, Vec<usize>), WithdrawalError> {
         let keys = self.keyring.scope(Scope::Registry);
-        let whole = log.lines().enumerate().filter_map(|(i, text)| {
-            let line: Line = serde_json::from_str(text).ok()?;
-            Some(if line.check == line.checked(keys) {
-                Ok(line)
-            } else {
-                Err(WithdrawalError { line: i + 1 })
-            })
-        });
-        whole.collect()
+        let (mut lines, mut cut_off) = (Vec::new(), Vec::new());
+        for (text, number) in log.lines().zip(1..) {
+            match serde_json::from_str::<Line>(text) {
+                Ok(line) if line.check == line.checked(keys) => lines.push(line),
+                Err(error) if error.is_eof() => cut_off.push(number),
+                _ => return Err(WithdrawalError { line: number }),
+            }
+        }
+        Ok((lines, cut_off))
     }
 
     fn end_again(&mut self, line: &Line, now: Timestamp) -> Result<bool> {
@@ -164,6 +168,15 @@ impl Core {
         self.fact(source, &name, &fact, now)?;
         Ok(true)
     }
+}
+
+/// What came of doing a log of withdrawals again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WithdrawnAgain {
+    /// How many consents were ended.
+    pub ended: usize,
+    /// The lines, from 1, that a crash cut off, before what they say was stored.
+    pub cut_off: Vec<usize>,
 }
 
 /// Why a log of withdrawals was not done again.

@@ -572,7 +572,10 @@ impl Writer {
             return Ok(self.core.rekeying.is_some());
         }
         match self.core.rekey(self.clock.now()) {
-            Ok(left) => Ok(left),
+            Ok(left) => {
+                self.took();
+                Ok(left)
+            }
             Err(error @ (StoreError::Damaged(_) | StoreError::Unusable(_))) => Err(error),
             Err(error) => {
                 self.did_not_take(explain(&error));

@@ -175,10 +175,11 @@ impl Vault {
     pub fn add(&self) -> Result<Added, NoMore> {
         let mut held = self.held_mut();
         let generation = Generation(held.newest.0.checked_add(1).ok_or(NoMore)?);
-        let secret = Zeroizing::new(rand::random());
-        held.keys.insert(generation, Arc::new(sealing::Keys::new(generation, &secret)));
-        held.ring.generations.insert(generation, secret);
-        Ok(Added { generation, ring: held.ring.seal(&self.master) })
+        // One that was added before and not begun may be in the store, though nobody heard that: there is no other by its number.
+        let secret = held.ring.generations.entry(generation);
+        let secret = secret.or_insert_with(|| Zeroizing::new(rand::random())).clone();
+        held.keys.entry(generation).or_insert_with(|| Arc::new(sealing::Keys::new(generation, &secret)));
+        Ok(Added { generation, ring: held.ring.since(held.newest).seal(&self.master) })
     }
 
     /// Everything new is put under a generation that was added, now that the store keeps it.
@@ -191,9 +192,7 @@ impl Vault {
     #[must_use]
     pub fn ring_of_newest(&self) -> Vec<u8> {
         let held = self.held();
-        let mut ring = held.ring.clone();
-        ring.generations.retain(|generation, _| *generation == held.newest);
-        ring.seal(&self.master)
+        held.ring.since(held.newest).seal(&self.master)
     }
 
     /// By what people tell the master key from others.

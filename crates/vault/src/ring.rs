@@ -118,6 +118,13 @@ impl Ring {
         Self { root: master.first.clone(), generations }
     }
 
+    /// The same without the generations before one.
+    pub(crate) fn since(&self, first: Generation) -> Self {
+        let generations = self.generations.iter().filter(|(generation, _)| **generation >= first);
+        let generations = generations.map(|(generation, secret)| (*generation, secret.clone())).collect();
+        Self { root: self.root.clone(), generations }
+    }
+
     pub(crate) fn seal(&self, master: &Wrapping) -> Vec<u8> {
         let mut plain = Zeroizing::new(self.root.to_vec());
         for (generation, secret) in &self.generations {

@@ -129,12 +129,18 @@ impl Core {
     }
 
     /// Writes that a backup takes the place of a store that was lost, and gives the store another name: what the lost one wrote after
-    /// the backup is not in this log, and checkpoints tell of both.
-    pub fn note_restore(&mut self, now: Timestamp) -> Result<()> {
+    /// the backup is not in this log, and checkpoints tell of both. So they do of stores that were restored from the same backup
+    /// or an older one and lost again; of those the log knows nothing else than the names that `published` has.
+    pub fn note_restore(&mut self, published: &[Checkpoint], now: Timestamp) -> Result<()> {
         let (head, _) = self.store.audit_head()?;
-        let before = Text::new(&hex::encode(store_name(&mut *self.store)?));
+        let own = hex::encode(store_name(&mut *self.store)?);
+        let known = verify::names(&mut *self.store, &self.keyring.vault)?;
+        let others = published.iter().map(|checkpoint| &checkpoint.store);
+        let others: BTreeSet<&String> =
+            others.filter(|store| known.iter().all(|(name, _)| name != *store)).collect();
+        let names = std::iter::once(&own).chain(others);
         let mut subjects = vec![Subject::AuditUpTo(head)];
-        subjects.extend(before.ok().map(Subject::Part));
+        subjects.extend(names.filter_map(|name| Text::new(name).ok()).map(Subject::Part));
         self.note(itself(Action::Restore, subjects)?, now);
         let noted = self.transaction(|core| {
             let name = core.keyring.vault.random();

@@ -181,7 +181,7 @@ pub fn verify(
 
 /// The names that the store has had, each with the last entry that it had under it, as its own log tells; what the log tells is
 /// held against its links all the same.
-fn names(read: &mut dyn Read, vault: &Vault) -> Result<Vec<(String, i64)>> {
+pub(super) fn names(read: &mut dyn Read, vault: &Vault) -> Result<Vec<(String, i64)>> {
     let mut names = vec![(hex(&store_name(read)?), i64::MAX)];
     let mut after = AuditNo(i64::MIN);
     loop {
@@ -190,10 +190,13 @@ fn names(read: &mut dyn Read, vault: &Vault) -> Result<Vec<(String, i64)>> {
         after = last.no;
         for row in &page {
             let Ok((_, entry)) = super::open_entry(vault, row) else { continue };
-            if let (Action::Restore, [Subject::AuditUpTo(until), Subject::Part(name)]) =
+            if let (Action::Restore, [Subject::AuditUpTo(until), lost @ ..]) =
                 (entry.action, &*entry.subjects)
             {
-                names.push((name.to_string(), until.0));
+                names.extend(lost.iter().filter_map(|store| match store {
+                    Subject::Part(name) => Some((name.to_string(), until.0)),
+                    _ => None,
+                }));
             }
         }
     }

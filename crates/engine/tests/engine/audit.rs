@@ -83,15 +83,22 @@ fn a_restored_log_is_proven_with_the_checkpoints_of_the_store_that_was_lost() {
     stage.open(Default::default(), 100, None);
     let lost = [noted(&mut stage, 6), noted(&mut stage, 7)];
     drop(stage.close());
+    std::fs::write(stage.dir.path().join("samspor.sqlite"), &backup).expect("it takes its place");
+    stage.open(Default::default(), 100, None);
+    stage.core().note_restore(&[], day(8)).expect("it is noted");
+    let short_lived = noted(&mut stage, 8);
+    // That store is lost, too, and the same backup takes its place.
+    drop(stage.close());
     std::fs::write(stage.dir.path().join("samspor.sqlite"), backup).expect("it takes its place");
     stage.open(Default::default(), 100, None);
-    stage.core().note_restore(day(8)).expect("it is noted");
+    let published = [before.clone(), lost[1].clone(), short_lived.clone()];
+    stage.core().note_restore(&published, day(8)).expect("it is noted");
     let after = noted(&mut stage, 9);
-    assert_ne!(after.store, before.store);
+    assert!(after.store != before.store && after.store != short_lived.store);
 
-    let known = [before.clone(), lost[0].clone(), lost[1].clone(), after.clone()];
+    let known = [before.clone(), lost[0].clone(), lost[1].clone(), after.clone(), short_lived];
     let proof = proof(&stage, &known).expect("it is whole");
-    assert_eq!((proof.proven, proof.lost, proof.last), (Some(AuditNo(7)), 2, AuditNo(7)));
+    assert_eq!((proof.proven, proof.lost, proof.last), (Some(AuditNo(7)), 3, AuditNo(7)));
     // What was published before the backup still holds it.
     let forged = Checkpoint { link: lost[0].link.clone(), ..before };
     assert_eq!(

@@ -138,14 +138,18 @@ fn with_all_sent_again_but_withdrawals_it_is_as_if_nothing_had_been_lost() {
         let mut stage = Stage::of(backup);
         stage.open(charts.clone(), script.slice, None);
         stage.writing_down(Box::new(log.clone()));
-        let floor = stage.core().begin_epoch([7; 16], &[text("ledger")]).expect("an epoch");
+        let floor = stage.core().begin_epoch([7; 16], &[text("ledger")], now).expect("an epoch");
         stage.core().withdraw_again(&log.text(), now).expect("the log");
         stage.finish(now);
         let (mut restating, mut is_done) = (stage.core().restating().expect("the feed"), false);
         while !is_done {
             (restating, is_done) = stage.core().restate(restating, now).expect("records");
         }
-        assert_eq!(stage.core().withdraw_again(&log.text(), now).expect("the log"), 0, "once is enough");
+        assert_eq!(
+            stage.core().withdraw_again(&log.text(), now).expect("the log").ended,
+            0,
+            "once is enough"
+        );
 
         // Everybody sends again what was lost, in another order; only nobody withdraws again.
         let mut again: Vec<usize> = batches[..lost].iter().flat_map(|items| items.iter().copied()).collect();
@@ -222,7 +226,8 @@ fn a_withdrawal_that_cannot_be_written_down_is_not_taken() {
     assert!(!written.contains("C-1") && !written.contains("6112801234"), "{written}");
     let mut other = Stage::new();
     other.send(NOW, "registry", CONSENT);
-    assert_eq!(other.core().withdraw_again(&written, instant(NOW)).expect("the log"), 1);
+    let again = other.core().withdraw_again(&written, instant(NOW)).expect("the log");
+    assert_eq!((again.ended, again.cut_off.len()), (1, 1));
     assert_eq!(newest(&mut other), Rank::Withdrawn);
     assert_eq!(other.send(NOW, "registry", CONSENT), Became::Duplicate, "it stays withdrawn");
 }
@@ -240,9 +245,14 @@ fn a_log_that_was_changed_is_refused_whole() {
     let bad = log.text().replacen("\"version\":2", "\"version\":3", 2);
     let second = bad.lines().next_back().expect("two lines").to_owned();
     let first = log.text().lines().next().expect("two lines").to_owned();
-    let error =
-        other.core().withdraw_again(&format!("{first}\n{second}\n"), instant(NOW)).expect_err("changed");
-    assert!(error.to_string().starts_with("line 2 of the log"), "{error}");
+    // Neither what was changed nor what a disk damaged is passed over.
+    let damaged =
+        [second.replacen('"', "'", 1), "\0".repeat(second.len()), second.replace("}", "x}"), second];
+    for second in damaged {
+        let log = format!("{first}\n{second}\n");
+        let error = other.core().withdraw_again(&log, instant(NOW)).expect_err("changed");
+        assert!(error.to_string().starts_with("line 2 of the log"), "{error}");
+    }
     let live = other.core().store().facts(Kind::Consent).expect("facts")[0].newest.rank;
     assert_eq!(live, Rank::Live, "nothing of it was done");
 }
@@ -250,7 +260,7 @@ fn a_log_that_was_changed_is_refused_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_of_the_feed_wait_after_a_restore_until_somebody_lets_them_read_on() {
     let mut stage = Stage::new();
-    stage.core().begin_epoch([7; 16], &[]).expect("it begins anew");
+    stage.core().begin_epoch([7; 16], &[], instant(NOW)).expect("it begins anew");
     let gateway = crate::supervision::start(&mut stage, vec![], vec![]);
     let (control, handle) = (gateway.control(), gateway.handle());
     let reader = || Reader {
@@ -274,4 +284,31 @@ async fn readers_of_the_feed_wait_after_a_restore_until_somebody_lets_them_read_
     reading.next(1).await.expect("a page");
     drop((control, handle, reading));
     gateway.stop(crate::fakes::LIMIT).await.expect("it stops");
+}
+
+/// Of a store that was restored and lost again nothing is known to the next one of the same backup; yet it says nothing that the
+/// other said.
+#[test]
+fn what_two_stores_of_one_backup_say_has_no_revision_in_common() {
+    let mut stage = Stage::new();
+    stage.send(NOW, "registry", CONSENT);
+    let backup = || {
+        let copy = tempfile::tempdir().expect("a directory");
+        Sqlite::copy(stage.dir.path(), copy.path()).expect("a backup");
+        let mut restored = Stage::of(copy);
+        restored.open(crate::supervision::charts("children"), 100, None);
+        restored
+    };
+    let mut floors = Vec::new();
+    let instants = ["2026-06-10T08:00:00Z", "2026-06-10T08:00:01Z", "2026-06-11T08:00:00Z"];
+    for at in instants {
+        floors.push(backup().core().begin_epoch([7; 16], &[], instant(at)).expect("an epoch"));
+    }
+    // No posting changes a thousand times in a second.
+    assert!(floors.windows(2).all(|two| two[0] + 1_000 <= two[1]), "{floors:?}");
+    // Where the clock was set back, it goes on above what this store knows of.
+    let mut restored = backup();
+    let first = restored.core().begin_epoch([7; 16], &[], instant(instants[2])).expect("an epoch");
+    let second = restored.core().begin_epoch([8; 16], &[], instant(instants[0])).expect("an epoch");
+    assert!(second > first + 1_000);
 }

@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm};
 use samspor_town::Message;
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::LIMIT;
@@ -29,6 +30,8 @@ struct Outbox {
     confirmed: usize,
     /// Those before this one were published, as far as the publisher knows.
     attempted: usize,
+    /// Of those before this one, no withdrawal of a consent is published once more.
+    passed_over: usize,
 }
 
 /// How many messages may wait for their confirm.
@@ -50,6 +53,7 @@ impl Sender {
             messages,
             confirmed: 0,
             attempted: 0,
+            passed_over: 0,
         };
         Self { url, outboxes: by_source.into_iter().map(outbox).collect() }
     }
@@ -62,7 +66,9 @@ impl Sender {
 
     /// Has what was sent so far sent again, as sources do when a gateway has lost what it took in.
     pub fn begin_again(&mut self) {
-        self.outboxes.iter_mut().for_each(|outbox| outbox.confirmed = 0);
+        for outbox in &mut self.outboxes {
+            (outbox.confirmed, outbox.passed_over) = (0, outbox.attempted);
+        }
     }
 
     /// Every message that was published, and whether it was confirmed.
@@ -111,13 +117,15 @@ impl Outbox {
         }
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        let mut waiting: VecDeque<PublisherConfirm> = VecDeque::new();
+        let mut waiting: VecDeque<Option<PublisherConfirm>> = VecDeque::new();
         for next in self.confirmed..until {
             if waiting.len() >= WINDOW {
                 self.settle(&mut waiting).await?;
             }
             self.attempted = self.attempted.max(next + 1);
-            waiting.push_back(self.publish(&channel, next).await?);
+            let is_passed_over = next < self.passed_over && is_withdrawal(&self.messages[next]);
+            let confirm = if is_passed_over { None } else { Some(self.publish(&channel, next).await?) };
+            waiting.push_back(confirm);
         }
         while !waiting.is_empty() {
             self.settle(&mut waiting).await?;
@@ -136,10 +144,19 @@ impl Outbox {
     }
 
     /// Waits for the oldest confirm.
-    async fn settle(&mut self, waiting: &mut VecDeque<PublisherConfirm>) -> Result<()> {
-        let oldest = waiting.pop_front().context("something waits")?;
-        ensure!(timeout(LIMIT, oldest).await?? == Confirmation::Ack(None), "not taken, or not routed");
+    async fn settle(&mut self, waiting: &mut VecDeque<Option<PublisherConfirm>>) -> Result<()> {
+        if let Some(oldest) = waiting.pop_front().context("something waits")? {
+            ensure!(timeout(LIMIT, oldest).await?? == Confirmation::Ack(None), "not taken, or not routed");
+        }
         self.confirmed += 1;
         Ok(())
     }
+}
+
+/// Whether it ends a consent, which citizens do once.
+pub(super) fn is_withdrawal(message: &Message) -> bool {
+    let said: Option<Value> = serde_json::from_slice(&message.body).ok();
+    said.is_some_and(|said| {
+        said["type"] == "consent" && (said["withdrawn"] == true || said["deleted"] == true)
+    })
 }

@@ -139,12 +139,13 @@ impl Verdict {
         receivers: &Receivers,
         balance: &Value,
     ) {
-        let mut expected: Expected = messages.into_iter().collect();
+        self.audit_against(messages.into_iter().collect(), receivers, balance);
+    }
+
+    /// The same against what is expected.
+    pub(super) fn audit_against(&mut self, mut expected: Expected, receivers: &Receivers, balance: &Value) {
         for (source, counts) in &mut expected.counts {
-            let rows =
-                balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == *source);
-            let received: u64 = rows.filter_map(|row| row["outcomes"]["received"].as_u64()).sum();
-            let again = received.saturating_sub(counts.received);
+            let again = count(balance, source, "received").saturating_sub(counts.received);
             counts.received += again;
             counts.duplicates += again;
         }
@@ -237,4 +238,10 @@ async fn states(site: &Site, verdict: &mut Verdict) -> Result<BTreeMap<(String, 
         }
     }
     Ok(states)
+}
+
+/// How many items of a source had an outcome, in all months.
+pub(super) fn count(balance: &Value, source: &str, outcome: &str) -> u64 {
+    let rows = balance["items"].as_array().into_iter().flatten().filter(|row| row["source"] == source);
+    rows.filter_map(|row| row["outcomes"][outcome].as_u64()).sum()
 }
