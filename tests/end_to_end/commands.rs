@@ -6,4 +6,5 @@ mod mappings;
 mod others;
 pub(crate) mod recordings;
 mod replay;
+mod restores;
 mod vouchers;
