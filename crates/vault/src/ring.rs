@@ -208,6 +208,37 @@ mod tests {
         assert_eq!(named.ring_to_keep(Some(&kept)), Ok(None));
     }
 
+    /// A store may keep a generation though nobody heard that it does; whoever adds it again adds the same.
+    #[test]
+    fn a_generation_that_was_added_and_not_begun_has_one_secret_however_often_it_is_added() {
+        let a = master("01");
+        let (vault, _) = two(&a);
+        let (first, again) = (vault.add().expect("another"), vault.add().expect("the same"));
+        assert_eq!(first.generation, again.generation);
+        vault.begin(again.generation);
+        let sealed = vault.seal(Purpose::Fact, b"what");
+        for ring in [first.ring, again.ring] {
+            let kept = Vault::with_ring(&a, None, Some(&ring)).expect("opens");
+            assert_eq!(kept.open(Purpose::Fact, &sealed).expect("opens").as_slice(), b"what");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_out_of_the_ring_does_not_come_back_with_the_next_generation() {
+        let a = master("01");
+        let vault = Vault::new(&a);
+        let first = vault.seal(Purpose::Fact, b"what");
+        for _ in 0..3 {
+            let added = vault.add().expect("another");
+            let before = vault.seal(Purpose::Fact, b"what");
+            let kept = Vault::with_ring(&a, None, Some(&added.ring)).expect("opens");
+            assert!(kept.open(Purpose::Fact, &before).is_ok(), "what is under the one before is still there");
+            let opens_first = kept.open(Purpose::Fact, &first).is_ok();
+            assert_eq!(opens_first, added.generation == Generation(2));
+            vault.begin(added.generation);
+        }
+    }
+
     #[test]
     fn keys_that_the_store_does_not_have_never_take_the_place_of_its_own() {
         let a = master("01");

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use samspor_domain::audit::{Action, AuditNo, Entry, Outcome, Subject};
 use samspor_domain::keys::{Covers, Generation};
+use samspor_domain::store::{Read as _, Store as _};
 use samspor_engine::audit::{checkpoint, subject, verify};
 use samspor_engine::{Became, keys_held, open_keys};
 use samspor_sqlite::Sqlite;
-use samspor_vault::Master;
+use samspor_vault::{Master, Vault};
 
 use crate::stage::{Stage, instant, text};
 
@@ -135,4 +136,22 @@ fn whatever_was_known_stays_known_and_nothing_is_left_under_the_old_keys() {
     let withdrawn = r#"{"type":"consent","id":"C-1","version":2,"withdrawn":true}"#;
     assert_eq!(stage.send(LATE, "registry", withdrawn), Became::Fact);
     assert!(stage.journal()[0].1.is_none(), "what a consent covered is still found by it");
+}
+
+/// A key that is being replaced, since somebody has it perhaps, opens nothing that is begun now.
+#[test]
+fn a_new_store_is_under_the_new_master_key_alone() {
+    let (old, new) = ("5a", "6b");
+    let [old, new] = [old, new].map(|byte| Master::from_hex(&byte.repeat(32)).expect("64 digits"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = Sqlite::open(directory.path()).expect("a store");
+    let vault = open_keys(&mut store, &new, Some(&old)).expect("they open");
+    assert_eq!(vault.fingerprint(), Vault::new(&new).fingerprint());
+    // One that was made before there were rings is under the key before, as its mark tells.
+    store.begin().expect("a transaction");
+    store.set_meta("key-fingerprint", &Vault::new(&old).fingerprint()).expect("the mark");
+    store.commit().expect("it is kept");
+    let vault = open_keys(&mut store, &new, Some(&old)).expect("they open");
+    assert_eq!(vault.fingerprint(), Vault::new(&old).fingerprint());
+    assert!(open_keys(&mut store, &new, None).is_err());
 }
