@@ -123,6 +123,8 @@ fn text(items: &[v1::ExportCitizenResponse]) -> Result<String> {
     text += &none(facts);
     text += "\nPosteringer\n";
     text += &none(self::postings(&postings));
+    text += "\nSvar fra modtagernes regnskaber\n";
+    text += &none(receipts(&postings));
     text += "\nBeskeder, som ikke kunne forstås, og hvori et af kendetegnene står\n";
     text += &none(quarantined);
     text += "\nAndre personers kendetegn er udeladt. Hvad der slettes, når et samtykke trækkes tilbage, og hvornår resten\n\
@@ -221,6 +223,19 @@ fn postings(held: &[&v1::HeldPosting]) -> String {
     format!("{}\n", rows.trim_fmt())
 }
 
+/// What the books of those who have the postings say of them.
+fn receipts(held: &[&v1::HeldPosting]) -> String {
+    let all = held.iter().flat_map(|posting| posting.targets.iter().map(|at| (&posting.id, at)));
+    let lines = all.filter_map(|(id, at)| {
+        let receipt = at.receipt.as_ref()?;
+        let verdict = if receipt.accepted { "bogført" } else { "afvist" };
+        let why: String =
+            [&receipt.code, &receipt.text].into_iter().flatten().map(|said| format!(", {said}")).collect();
+        Some(format!("  {id} hos {}, {}: {verdict}{why}\n", at.target, date(&receipt.at)))
+    });
+    lines.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +262,13 @@ mod tests {
             content: Some(content),
             source: None,
         };
+        let receipt = v1::HeldReceipt {
+            accepted: false,
+            at: "2026-03-16T04:10:00Z".into(),
+            code: Some("K07".into()),
+            text: Some("Kontoen er lukket".into()),
+        };
+        let had = v1::HeldAt { target: "ledger".into(), receipt: Some(receipt), ..v1::HeldAt::default() };
         let posting = v1::HeldPosting {
             source: "opus".into(),
             id: "P-1".into(),
@@ -257,6 +279,7 @@ mod tests {
             cost_centre: Some("0417".into()),
             reverses: Some("P-0".into()),
             passes_on_to: vec!["erp".into()],
+            targets: vec![had],
             ..v1::HeldPosting::default()
         };
         let grant = v1::SystemId { system: "dubu".into(), id: "B-12".into() };
@@ -290,7 +313,8 @@ mod tests {
             "-1.234.567,50",
             "5.28.21.1 sted 0417",
             "P-1 (tilbagefører P-0)",
-            "erp (venter)",
+            "ledger, erp (venter)",
+            "  P-1 hos ledger, 16.03.2026: afvist, K07, Kontoen er lukket",
             "intet (intet samtykke)",
             "  Intet",
         ] {

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use samspor_domain::audit::{Action, Subject};
 use samspor_domain::store::Standing;
-use samspor_domain::{Change, Kind, Rank, Text};
-use samspor_engine::{Handle, HeldPosting, Holdings, NotWithdrawn, Withdrawal, withdrawal};
+use samspor_domain::{Change, Handed, Kind, Rank, Receipted, Text, Verdict, without_numbers};
+use samspor_engine::{Handle, HeldPosting, Holdings, Keys, NotWithdrawn, Withdrawal, withdrawal, wording};
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
@@ -18,7 +18,7 @@ use crate::v1::citizen_service_server::CitizenService;
 use crate::v1::export_citizen_response::Held;
 use crate::v1::{
     ExportCitizenRequest, ExportCitizenResponse, FactStanding, GetWithdrawalRequest, GetWithdrawalResponse,
-    HeldAt, HeldEntry, HeldFact, HeldRecord, RecordChange, WithdrawalAt,
+    HeldAt, HeldEntry, HeldFact, HeldReceipt, HeldRecord, RecordChange, WithdrawalAt,
 };
 use crate::writing::References;
 use crate::{audit, facts, listing, records, refusal, v1};
@@ -49,7 +49,8 @@ impl CitizenService for Citizen {
         // Whoever asks later who looked at any of it, by any reference, finds this.
         let subjects = held.subjects(self.handle.vault());
         audit::witness(&self.handle, audit::entry(&caller, Action::ExportCitizen, subjects)).await?;
-        let items = shown(held).map(|held| Ok(ExportCitizenResponse { held: Some(held) }));
+        let items =
+            shown(held, self.handle.vault()).map(|held| Ok(ExportCitizenResponse { held: Some(held) }));
         Ok(Response::new(Box::pin(stream::iter(items))))
     }
 
@@ -74,7 +75,7 @@ impl CitizenService for Citizen {
 }
 
 /// What is held, a thing each.
-fn shown(held: Holdings) -> impl Iterator<Item = Held> + Send {
+fn shown(held: Holdings, vault: &Keys) -> impl Iterator<Item = Held> + Send + use<> {
     let Holdings { references, facts, postings, quarantined, .. } = held;
     let own = References::Of(&references);
     let shown: Vec<Held> =
@@ -85,7 +86,8 @@ fn shown(held: Holdings) -> impl Iterator<Item = Held> + Send {
             Held::Fact(HeldFact { versions })
         })
         .collect();
-    let postings = postings.into_iter().map(|held| Held::Posting(posting(&held)));
+    let vault = vault.clone();
+    let postings = postings.into_iter().map(move |held| Held::Posting(posting(&held, &vault)));
     let quarantined = quarantined.into_iter().map(|entry| {
         let (number, arrived) = (entry.no.0, entry.registered.to_string());
         Held::Quarantined(HeldEntry { number, source: entry.source.to_string(), arrived })
@@ -93,7 +95,20 @@ fn shown(held: Holdings) -> impl Iterator<Item = Held> + Send {
     shown.into_iter().chain(facts).chain(postings).chain(quarantined)
 }
 
-fn posting(held: &HeldPosting) -> v1::HeldPosting {
+/// What a target's books say, in which somebody else may be named.
+fn receipt(handed: &Handed, vault: &Keys) -> Option<HeldReceipt> {
+    let Receipted::Given(verdict, at, _) = &handed.receipt else { return None };
+    let said = wording(vault, handed);
+    let (code, text) = said.map(|said| (said.code, said.text)).unwrap_or_default();
+    Some(HeldReceipt {
+        accepted: *verdict == Verdict::Accepted,
+        at: at.to_string(),
+        code: code.map(|code| without_numbers(code.as_str()).into_owned()),
+        text: text.map(|text| without_numbers(&text).into_owned()),
+    })
+}
+
+fn posting(held: &HeldPosting, vault: &Keys) -> v1::HeldPosting {
     let posting = &held.row.posting;
     let records = held.records.iter().map(|record| HeldRecord {
         revision: record.revision,
@@ -106,6 +121,7 @@ fn posting(held: &HeldPosting) -> v1::HeldPosting {
         revision: handed.revision,
         change: change(handed.change),
         at: handed.at.to_string(),
+        receipt: receipt(handed, vault),
     });
     let untagged = match held.row.standing {
         Standing::Tagged(_) => None,

@@ -154,6 +154,16 @@ async fn what_goes_in_of_a_person_comes_out_nowhere() -> Result<()> {
         }
     }
 
+    // A citizen is told what the books of those who have the postings say of them, and no number of anybody else.
+    let exported = ran.iter().find(|(command, _)| command.starts_with("citizen export"));
+    let (_, exported) = exported.ok_or("it is exported")?;
+    let answers: Vec<&str> = exported.lines().filter(|line| line.contains(" hos desk, ")).collect();
+    assert!(answers.iter().any(|line| line.contains(": afvist")), "{exported}");
+    assert!(
+        answers.iter().all(|line| search.find(line.replace(NAME, "").as_bytes()).is_none()),
+        "{answers:?}"
+    );
+
     // Out to the LIS by every way, in every format, and to the metrics.
     for queue in &ways.lis_queues {
         let count = deployment.client.count(queue).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use samspor_domain::audit::{Action, AuditNo, Entry, Outcome, Subject};
 use samspor_domain::keys::{Covers, Generation};
-use samspor_domain::store::{Read as _, Store as _};
+use samspor_domain::store::Store as _;
 use samspor_engine::audit::{checkpoint, subject, verify};
 use samspor_engine::{Became, keys_held, open_keys};
 use samspor_sqlite::Sqlite;
