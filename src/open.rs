@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use samspor_domain::Clock;
+use samspor_domain::store::Read as _;
 use samspor_engine::open_keys;
 use samspor_sqlite::Sqlite;
 use samspor_vault::{KeyId, Master, Vault};
@@ -91,6 +92,15 @@ pub(crate) fn existing(config: &Config, data_dir: Option<&Path>) -> Result<(Sqli
         ),
     };
     let mut reader = reader(dir)?;
+    let vault = masters.open(&mut reader)?;
+    Ok((reader, vault))
+}
+
+/// The same, as all of it is at one moment: whatever a gateway writes meanwhile, under these keys or newer ones, is not read.
+pub(crate) fn existing_held(config: &Config) -> Result<(Sqlite, Arc<Vault>)> {
+    let (mut reader, _) = existing(config, None)?;
+    reader.hold()?;
+    let masters = masters(config)?.context("the configuration has a [vault]")?;
     let vault = masters.open(&mut reader)?;
     Ok((reader, vault))
 }

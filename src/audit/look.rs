@@ -85,7 +85,7 @@ pub(super) fn list(arguments: &List) -> Result<ExitCode> {
         action: arguments.action.clone(),
         from: arguments.from.clone(),
         before: arguments.before.clone(),
-        page_size: PAGE,
+        page_size: page_size(&arguments.shown),
         page_token: String::new(),
     };
     show(&config, &arguments.shown, async |audit, page_token| {
@@ -111,13 +111,21 @@ pub(super) fn about(arguments: &About) -> Result<ExitCode> {
         }
         _ => Asked::Citizen(citizen::reference(None)?),
     };
-    let mut request =
-        v1::ListEntriesAboutRequest { about: Some(asked), page_size: PAGE, page_token: String::new() };
+    let mut request = v1::ListEntriesAboutRequest {
+        about: Some(asked),
+        page_size: page_size(&arguments.shown),
+        page_token: String::new(),
+    };
     show(&config, &arguments.shown, async |audit, page_token| {
         request.page_token = page_token;
         let page = audit.list_entries_about(request.clone()).await?.into_inner();
         Ok((page.entries, page.next_page_token))
     })
+}
+
+/// As many as are shown, or as a page holds.
+fn page_size(shown: &Shown) -> i32 {
+    i32::try_from(shown.limit).map_or(PAGE, |limit| limit.clamp(1, PAGE))
 }
 
 /// Shows entries, of one page after the other until there are enough.

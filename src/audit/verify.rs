@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::ProgressBar;
 use samspor_domain::audit::ReadAudit as _;
-use samspor_domain::store::Read as _;
 use samspor_engine::audit::verify;
 
 use super::checkpoints::published;
@@ -37,8 +36,7 @@ pub(super) fn run(arguments: &Verify) -> Result<ExitCode> {
         Some(path) => published(path)?,
         None => Vec::new(),
     };
-    let (mut reader, vault) = open::existing(&config, None)?;
-    reader.hold()?; // All of it is of one moment, whatever the gateway writes meanwhile.
+    let (mut reader, vault) = open::existing_held(&config)?;
     let (start, head) = (reader.audit_start()?.0, reader.audit_head()?.0);
     let progress = ProgressBar::new(u64::try_from(head.0.saturating_sub(start.0)).unwrap_or_default());
     let found = verify(&mut reader, &vault, &known, || progress.inc(1))?;

@@ -123,6 +123,8 @@ fn text(items: &[v1::ExportCitizenResponse]) -> Result<String> {
     text += &none(facts);
     text += "\nPosteringer\n";
     text += &none(self::postings(&postings));
+    text += "\nMærkninger, den ældste først\n";
+    text += &none(tags(&postings));
     text += "\nSvar fra modtagernes regnskaber\n";
     text += &none(receipts(&postings));
     text += "\nBeskeder, som ikke kunne forstås, og hvori et af kendetegnene står\n";
@@ -217,10 +219,57 @@ fn postings(held: &[&v1::HeldPosting]) -> String {
             more.filter_map(|(what, value)| Some(format!(" {what} {}", value.as_ref()?))).collect();
         let account = format!("{}{more}", posting.account);
         let reverses = posting.reverses.as_ref().map(|id| format!(" (tilbagefører {id})"));
-        let id = format!("{}{}", posting.id, reverses.unwrap_or_default());
+        let voucher = posting.voucher.as_ref().map(|voucher| format!(" (bilag {voucher})"));
+        let id = format!("{}{}{}", posting.id, voucher.unwrap_or_default(), reverses.unwrap_or_default());
         rows.add_row([&day, &posting.source, &id, &account, &tagged, &targets, &amount]);
     }
     format!("{}\n", rows.trim_fmt())
+}
+
+/// What each posting was and is tagged with, and who has which of it.
+fn tags(held: &[&v1::HeldPosting]) -> String {
+    let mut text = String::new();
+    for posting in held {
+        for record in &posting.records {
+            let said = record.tag.as_ref().map_or_else(
+                || {
+                    if record.change() == v1::RecordChange::Untag {
+                        "taget af".into()
+                    } else {
+                        "slettet".into()
+                    }
+                },
+                tag,
+            );
+            let have = posting.targets.iter().filter(|at| at.revision == record.revision);
+            let have: String = have.map(|at| format!("; hos {} {}", at.target, date(&at.at))).collect();
+            text += &format!(
+                "  {} nr. {}, {}: {said}{have}\n",
+                posting.id,
+                record.revision,
+                date(&record.registered)
+            );
+        }
+    }
+    text
+}
+
+fn tag(tag: &v1::RecordTag) -> String {
+    let mut said = vec![tag.solution.clone()];
+    let named = [("familie", &tag.family), ("indskrivning", &tag.enrolment), ("fordelingsnøgle", &tag.split)];
+    said.extend(named.into_iter().filter_map(|(what, id)| Some(format!("{what} {}", id.as_ref()?))));
+    let words = [
+        tag.phase().as_str_name(),
+        tag.basis().as_str_name(),
+        tag.kind().as_str_name(),
+        tag.side().as_str_name(),
+    ];
+    said.extend(words.into_iter().filter_map(choice).map(str::to_owned));
+    said.push(format!("område {}, bevilget af {}, betalt af {}", tag.area, tag.grants, tag.pays));
+    said.extend(tag.parts.iter().map(|part| format!("{} bærer {}", part.area, kroner(&part.amount))));
+    said.extend(tag.flags().filter_map(|flag| choice(flag.as_str_name())).map(str::to_owned));
+    said.extend(tag.other.iter().map(|other| format!("også {other}")));
+    said.join(", ")
 }
 
 /// What the books of those who have the postings say of them.
@@ -268,7 +317,36 @@ mod tests {
             code: Some("K07".into()),
             text: Some("Kontoen er lukket".into()),
         };
-        let had = v1::HeldAt { target: "ledger".into(), receipt: Some(receipt), ..v1::HeldAt::default() };
+        let had = v1::HeldAt {
+            target: "ledger".into(),
+            revision: 1,
+            at: "2026-02-05T10:00:00Z".into(),
+            receipt: Some(receipt),
+            ..v1::HeldAt::default()
+        };
+        let part = v1::RecordPart { area: "employment".into(), weight: 1, amount: "-1234567.50".into() };
+        let tag = v1::RecordTag {
+            solution: "sb".into(),
+            family: Some("F-17".into()),
+            phase: v1::TagPhase::During.into(),
+            basis: v1::TagBasis::Citizen.into(),
+            area: "employment".into(),
+            kind: v1::CostKind::Service.into(),
+            side: v1::Side::Outside.into(),
+            grants: "solution".into(),
+            pays: "area".into(),
+            parts: vec![part],
+            flags: vec![v1::TagFlag::OverCeiling.into()],
+            ..v1::RecordTag::default()
+        };
+        let tagged = v1::HeldRecord {
+            revision: 1,
+            registered: "2026-02-04T10:00:00Z".into(),
+            change: v1::RecordChange::Tag.into(),
+            tag: Some(tag),
+        };
+        let change = v1::RecordChange::Untag.into();
+        let untagged = v1::HeldRecord { revision: 2, change, tag: None, ..tagged.clone() };
         let posting = v1::HeldPosting {
             source: "opus".into(),
             id: "P-1".into(),
@@ -277,6 +355,8 @@ mod tests {
             amount: "-1234567.50".into(),
             untagged: Some("not-consented".into()),
             cost_centre: Some("0417".into()),
+            voucher: Some("B-7".into()),
+            records: vec![tagged, untagged],
             reverses: Some("P-0".into()),
             passes_on_to: vec!["erp".into()],
             targets: vec![had],
@@ -312,7 +392,10 @@ mod tests {
             "      gælder fra: 31.01.2026",
             "-1.234.567,50",
             "5.28.21.1 sted 0417",
-            "P-1 (tilbagefører P-0)",
+            "P-1 (bilag B-7) (tilbagefører P-0)",
+            "  P-1 nr. 1, 04.02.2026: sb, familie F-17, under forløbet, efter borgeren, service, uden for løsningens budget, område \
+             employment, bevilget af solution, betalt af area, employment bærer -1.234.567,50, over loftet; hos ledger 05.02.2026",
+            "  P-1 nr. 2, 04.02.2026: taget af",
             "ledger, erp (venter)",
             "  P-1 hos ledger, 16.03.2026: afvist, K07, Kontoen er lukket",
             "intet (intet samtykke)",

@@ -67,6 +67,18 @@ pub(super) fn word(word: &str) -> &str {
 /// What stands for a choice among few, such as `RATE_PERIOD_MONTH`; none of what is no such word.
 pub(super) fn choice(name: &str) -> Option<&str> {
     Some(match name {
+        "TAG_PHASE_BEFORE" => "før forløbet",
+        "TAG_PHASE_DURING" => "under forløbet",
+        "TAG_PHASE_AFTER" => "efter forløbet",
+        "TAG_BASIS_CITIZEN" => "efter borgeren",
+        "TAG_BASIS_ACCOUNT" => "efter kontoen",
+        "TAG_FLAG_OVER_CEILING" => "over loftet",
+        "TAG_FLAG_OTHER_SOLUTION" => "en anden løsning passede også",
+        "TAG_FLAG_UNMAPPED_ACCOUNT" => "ukendt konto",
+        "COST_KIND_SERVICE" => "service",
+        "COST_KIND_TRANSFER" => "overførsel",
+        "SIDE_INSIDE" => "inden for løsningens budget",
+        "SIDE_OUTSIDE" => "uden for løsningens budget",
         "IDENTITY_KIND_SAME" => "samme person",
         "IDENTITY_KIND_CPR_CHANGE" => "ændret CPR-nummer",
         "CONSENT_BASIS_CONSENT" => "samtykke",

@@ -105,6 +105,7 @@ async fn a_citizen_gets_what_is_held_and_proof_of_the_withdrawal_and_an_auditor_
     assert!(!bent.contains("export-citizen"), "{bent}");
     let listed =
         deployment.samspor(&["audit", "list"], &["--action", "read-withdrawal", "--json"], "")?.ended(0)?;
+    assert!(listed.stdout.lines().count() > 0, "{}", listed.stderr);
     assert!(listed.stdout.lines().all(|line| line.contains("consent C-1")), "{}", listed.stdout);
     let odd = deployment.samspor(&["audit", "list"], &["--action", "look"], "")?.ended(1)?;
     assert!(odd.stderr.contains("no action of the audit log"), "{}", odd.stderr);

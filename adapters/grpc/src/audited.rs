@@ -1,5 +1,6 @@
 //! `samspor.v1.AuditService`: the audit log for auditors.
 
+use prost::Message as _;
 use samspor_domain::audit::{Action, AuditNo, Entry, Subject};
 use samspor_domain::{Pseudonym, Text, may_hold_cpr};
 use samspor_engine::audit::{
@@ -30,10 +31,19 @@ pub(crate) struct Audited {
 }
 
 impl Audited {
+    /// The entries of a page, as many as an answer holds.
     fn shown(&self, page: &Page) -> (Vec<AuditEntry>, String) {
-        let next = page.next.map(|next| listing::token("audit", next.0));
-        let entries = page.entries.iter().map(|said| entry(self.handle.vault(), said));
-        (entries.collect(), next.unwrap_or_default())
+        let (mut entries, mut bytes, mut next) = (Vec::new(), 0, page.next);
+        for said in &page.entries {
+            if bytes >= listing::PAGE_BYTES {
+                break;
+            }
+            let entry = entry(self.handle.vault(), said);
+            bytes += entry.encoded_len();
+            entries.push(entry);
+            next = if entries.len() < page.entries.len() { Some(said.no) } else { page.next };
+        }
+        (entries, next.map(|next| listing::token("audit", next.0)).unwrap_or_default())
     }
 }
 

@@ -37,7 +37,8 @@ impl ChangeService for Change {
         &self,
         request: Request<ListHeldChangesRequest>,
     ) -> Result<Response<ListHeldChangesResponse>, Status> {
-        question::answer(&self.handle, &self.means, request.into_inner()).await
+        let entry = audit::told(&request, Action::ListHeldChanges, self.subjects(None).await?);
+        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
     }
 
     async fn release_held_change(
@@ -52,10 +53,29 @@ impl ChangeService for Change {
             Ok((number?, version?))
         });
         let (number, version): (i64, i64) = read.map_err(|faults| refusal::invalid(&faults))?;
-        let entry = audit::entry(&caller, Action::ReleaseChange, [Subject::Change(number)]);
+        let fact = self.subjects(Some(FactNo(number))).await?;
+        let subjects = [Subject::Change(number)].into_iter().chain(fact);
+        let entry = audit::entry(&caller, Action::ReleaseChange, subjects);
         let released = self.handle.audited(entry).release_change(FactNo(number), version).await;
         let released = released.map_err(|error| refusal::unavailable(&error))?;
         Ok(Response::new(ReleaseHeldChangeResponse { released }))
+    }
+}
+
+impl Change {
+    /// The facts that are held, or the one of them: of a consent or an enrolment the preview tells of one citizen.
+    async fn subjects(&self, only: Option<FactNo>) -> Result<Vec<Subject>, Status> {
+        let held = self.handle.read(samspor_engine::held).await;
+        let held = held.map_err(|error| refusal::unavailable(&error))?;
+        let shown = held.into_iter().filter(|held| only.is_none_or(|only| held.fact == only));
+        // What holds in a source is found by its number.
+        let subject = |held: Held| match held.id {
+            Some(id) if !held.kind.is_named_in_source() => {
+                Subject::Fact { kind: held.kind, id, source: None }
+            }
+            _ => Subject::Change(held.fact.0),
+        };
+        Ok(shown.map(subject).collect())
     }
 }
 

@@ -47,6 +47,7 @@ pub enum Action {
     ListDifferences,
     ListControlLines,
     ListCorrections,
+    ListHeldChanges,
     ReplayTarget,
     Drain,
     EndDrain,
@@ -54,7 +55,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::PutFact,
         Self::DeleteFact,
         Self::WithdrawConsent,
@@ -87,6 +88,7 @@ impl Action {
         Self::ListDifferences,
         Self::ListControlLines,
         Self::ListCorrections,
+        Self::ListHeldChanges,
         Self::ReplayTarget,
         Self::Drain,
         Self::EndDrain,
@@ -134,6 +136,7 @@ impl Action {
             Self::ListDifferences => "list-differences",
             Self::ListControlLines => "list-control-lines",
             Self::ListCorrections => "list-corrections",
+            Self::ListHeldChanges => "list-held-changes",
             Self::ReplayTarget => "replay-target",
             Self::Drain => "drain",
             Self::EndDrain => "end-drain",

@@ -253,16 +253,22 @@ impl Control {
         let (units, handle, status) = (self.units.clone(), self.handle.clone(), self.status.clone());
         let done = self.handle.run(move |core, _| {
             if units.lock().is_stopping {
+                core.refuse_noted();
                 return Ok(Err(Unavailable::stopping()));
             }
             let Plan { settings, unchanged, inlets, outlets, targets } = plan;
-            if let Err(why) = core.note_filters(&outlets)? {
-                return Ok(Err(Unavailable::refusing(why)));
-            }
+            // What may be refused comes before what is written.
             let lines = match core.new_lines(&outlets)? {
                 Ok(lines) => lines,
-                Err(why) => return Ok(Err(Unavailable::refusing(why))),
+                Err(why) => {
+                    core.refuse_noted();
+                    return Ok(Err(Unavailable::refusing(why)));
+                }
             };
+            if let Err(why) = core.note_filters(&outlets)? {
+                core.refuse_noted();
+                return Ok(Err(Unavailable::refusing(why)));
+            }
             core.warn_of_no_room(&outlets);
             let intakes: Vec<Intake> = inlets.iter().map(|inlet| inlet.intake.clone()).collect();
             let receipts = receipts_of(&outlets);

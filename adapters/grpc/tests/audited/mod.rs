@@ -45,8 +45,10 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
         let mut change = ChangeServiceClient::new(channel);
         macro_rules! called {
             ($call:expr, $expected:expr) => {
+                let before = log(front).len();
                 let _ = $call.await;
                 assert_eq!(last(front), format!("anyone {}", $expected));
+                assert_eq!(log(front).len(), before + 1, "{}", $expected);
             };
         }
         const CONSENT: &str = r#"{"fact":{"kind":"consent","id":"C-1","source":null}}"#;
@@ -149,6 +151,8 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
         called!(change.release_held_change(release), r#"release-change {"change":7}"#);
         assert_eq!(log(front).last().map(|entry| entry.outcome), Some(Outcome::Refused));
 
+        called!(change.list_held_changes(v1::ListHeldChangesRequest {}), "list-held-changes ");
+
         // What changes nothing and shows nobody leaves nothing.
         let before = log(front).len();
         let _ = operations.drain(v1::DrainRequest { cancel: true }).await; // It does not drain.
@@ -156,7 +160,6 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
         let _ = reconciliation.get_balance(v1::GetBalanceRequest {}).await;
         let _ =
             explain.explain_posting(v1::ExplainPostingRequest::default()).await.expect_err("it names none");
-        let _ = change.list_held_changes(v1::ListHeldChangesRequest {}).await;
         let _ = registry.put_consent(v1::PutConsentRequest::default()).await.expect_err("it says nothing");
         assert_eq!(log(front).len(), before);
     })

@@ -31,7 +31,9 @@ pub struct Said {
 
 impl Said {
     fn of(vault: &Vault, row: &AuditRow) -> Self {
-        Self { no: row.no, at: row.at, entry: open_entry(vault, row).ok().map(|(_, entry)| entry) }
+        // One that stands in another's place says nothing of that.
+        let entry = open_entry(vault, row).ok().filter(|(no, _)| *no == row.no);
+        Self { no: row.no, at: row.at, entry: entry.map(|(_, entry)| entry) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use samspor_domain::quarantine::{Filter, Order};
 use samspor_domain::store::{EntryNo, PostingNo, PostingRow, Reach, Read, Result, Scope};
-use samspor_domain::{Charts, CitizenRef, FactNo, Link, SourceName, SourceNo, Span, State, Text};
+use samspor_domain::{Charts, CitizenRef, FactNo, Link, SourceName, SourceNo, Span, State, Text, follows};
 use samspor_vault::Vault;
 
 use super::{HeldEntry, HeldPosting, HeldRecord, Holdings};
@@ -119,9 +119,11 @@ impl Finder<'_> {
                     continue;
                 }
                 let mut versions = facts::versions_of(self.read, &self.keyring, &row, None)?;
-                // One that was about somebody else once, or is now, shows what it said of this one.
+                // One that was about somebody else once, or is now, shows what it said of this one. One that never said anything
+                // of this one is not shown, nor that it ended.
+                let is_known = versions.iter().any(says);
                 versions.retain(|version| is_about(version, references));
-                if !versions.is_empty() {
+                if versions.iter().any(says) || !is_known {
                     self.held.facts.push(versions);
                 }
             }
@@ -143,6 +145,16 @@ impl Finder<'_> {
                 match last {
                     Some(last) if !is_last => after = last,
                     _ => break,
+                }
+            }
+        }
+        // What reverses one of them without a reference of its own follows it.
+        let mut visit: VecDeque<PostingNo> = rows.keys().copied().collect();
+        while let Some(row) = visit.pop_front().and_then(|no| rows.get(&no)).cloned() {
+            for reversal in self.read.reversals_of(source, &row.posting.id)? {
+                if follows(&reversal.posting, &row.posting) && !rows.contains_key(&reversal.no) {
+                    visit.push_back(reversal.no);
+                    rows.insert(reversal.no, reversal);
                 }
             }
         }
@@ -194,9 +206,14 @@ impl Finder<'_> {
     }
 }
 
-/// Whether it means one person wherever it stands.
+/// Whether it means a person, by whatever number.
 fn is_person(reference: &CitizenRef) -> bool {
-    matches!(reference, CitizenRef::Cpr(_) | CitizenRef::Uuid(_))
+    matches!(reference, CitizenRef::Cpr(_) | CitizenRef::Uuid(_) | CitizenRef::Local(..))
+}
+
+/// Whether a version says something, as one that ended or was erased does not.
+fn says(version: &StoredFact) -> bool {
+    matches!(version.state, Some(State::Live(_)))
 }
 
 /// Whether a version is about somebody with one of these references: it names them, or a case or grant of theirs and nobody. One

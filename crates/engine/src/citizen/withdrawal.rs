@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use samspor_domain::store::{PostingNo, Read, Result, Seq, Store, StoreError};
-use samspor_domain::{Cause, FactNo, Kind, Rank, Scope, Text};
+use samspor_domain::{FactNo, Kind, Rank, Scope, Text};
 use samspor_vault::Vault;
 use serde::{Deserialize, Serialize};
 
@@ -166,13 +166,17 @@ fn count_between(read: &mut dyn Read, after: Seq, until: Seq) -> Result<i64> {
     Ok(read.count_newest_after(after)? - read.count_newest_after(until)?)
 }
 
+/// How many parked records stand before the end of a tag that the target has: what it was handed last was erased since.
+/// Whatever came of the posting afterwards, it knows nothing of that yet.
 fn parked_withdrawals(read: &mut dyn Read, target: &Text) -> Result<i64> {
     let (mut after, mut found) = (PostingNo::default(), 0);
     loop {
         let page = read.parked(target, after, SLICE)?;
         for parked in &page {
-            let newest = read.newest_record(parked.posting)?;
-            found += i64::from(newest.is_some_and(|record| record.cause == Cause::Withdrawal));
+            let Some(had) = read.handed(target, parked.posting)? else { continue };
+            let records = read.records_of(parked.posting)?;
+            let had = records.iter().find(|record| record.revision == had.revision);
+            found += i64::from(had.is_some_and(|record| record.payload.is_none()));
         }
         match page.last() {
             Some(last) if page.len() == SLICE => after = last.posting,

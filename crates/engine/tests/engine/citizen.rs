@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use samspor_domain::audit::{Action, AuditNo, Entry, Outcome, Subject};
-use samspor_domain::{CitizenRef, Cpr, Kind, Rank, State};
+use samspor_domain::{Change, CitizenRef, Cpr, Handed, Kind, Parked, Rank, Receipted, SourceNo, State, Why};
 use samspor_engine::audit::{About, Page, Wanted, about, citizen, list};
 use samspor_engine::{Holdings, NotWithdrawn, StoredFact, Withdrawal, withdrawal};
 
@@ -104,6 +104,32 @@ fn facts(held: &Holdings) -> BTreeSet<String> {
 
 fn set<const N: usize>(items: [&str; N]) -> BTreeSet<String> {
     items.into_iter().map(str::to_owned).collect()
+}
+
+/// A child in a mother's case, who has no number but the system's own; a grant of another's that ended; and a posting that takes
+/// one of hers back and names nobody.
+#[test]
+fn what_names_others_by_other_numbers_or_names_nobody_is_whose_it_is() {
+    let mut stage = town();
+    let child =
+        r#"{"type":"grant","id":"B-C","version":1,"case":"J-O","citizen":{"system":"other","id":"77"}}"#;
+    stage.send(THEN, "other", child);
+    stage.send(THEN, "other", r#"{"type":"grant","id":"B-B","version":2,"deleted":true}"#);
+    let of_child = r#"{"type":"posting","id":"P-C","date":"2026-01-05","account":"5.28.21.1","amount":"100.00","citizen":{"grant":"B-C","system":"other"}}"#;
+    stage.send(THEN, "other", of_child);
+    for (id, reversed, amount) in
+        [("P-A-", "P-A", "-100.00"), ("P-A--", "P-A-", "100.00"), ("P-B-", "P-B", "-100.00")]
+    {
+        let reversal = format!(
+            r#"{{"type":"posting","id":"{id}","date":"2026-01-06","account":"5.28.21.1","amount":"{amount}","reverses":"{reversed}"}}"#
+        );
+        stage.send(THEN, "opus", &reversal);
+    }
+    let anna = held(&mut stage, &cpr(ANNA));
+    assert_eq!(postings(&anna), ["opus P-A", "opus P-U", "opus P-J", "other P-O", "opus P-A-", "opus P-A--"]);
+    let facts = facts(&anna);
+    assert!(facts.contains("grant B-A v1"), "{facts:?}");
+    assert!(!facts.iter().any(|fact| fact.contains("B-B") || fact.contains("B-C")), "{facts:?}");
 }
 
 #[test]
@@ -284,6 +310,36 @@ fn the_end_of_a_consent_is_proven_step_by_step_and_not_before() {
     let told = proof(&mut stage).expect("it is withdrawn");
     assert_eq!(at(&told), [("ledger".into(), 0), ("lis".into(), 1), ("paused".into(), 1)]);
     assert!(!told.targets.iter().any(|at| at.target.as_str() == "paused" && at.is_confirmed()));
+
+    // Nor does it for a target that refused to take the tag off, whatever it is to be told now.
+    let (posting, seq) = {
+        let store = stage.core().store();
+        let row = store.find_posting(SourceNo(1), &text("P-A")).expect("read");
+        let row = row.or(store.find_posting(SourceNo(2), &text("P-A")).expect("read")).expect("the posting");
+        (row.no, store.newest_record(row.no).expect("read").expect("a record").seq)
+    };
+    let had = Handed { revision: 1, change: Change::Tag, at: instant(THEN), receipt: Receipted::NotAsked };
+    let parked = Parked {
+        target: text("refusing"),
+        posting,
+        seq,
+        why: Why::Refused(5, "no".into()),
+        since: instant(LATER),
+        is_released: false,
+    };
+    stage.advance("refusing", 9);
+    let store = stage.core().store();
+    store.begin().expect("begins");
+    store.set_handed(&text("refusing"), posting, &had).expect("it has the tag");
+    store.park(&parked).expect("it is parked");
+    store.commit().expect("commits");
+    let told = proof(&mut stage).expect("it is withdrawn");
+    let refusing = told.targets.iter().find(|at| at.target.as_str() == "refusing").expect("the target");
+    assert_eq!((refusing.waiting, refusing.parked, refusing.is_confirmed()), (0, 1, false));
+    let store = stage.core().store();
+    store.begin().expect("begins");
+    assert!(store.unpark(&text("refusing"), posting).expect("it takes it"));
+    store.commit().expect("commits");
 
     let gone = instant("2026-01-21T00:00:00Z");
     while !stage.core().scrub(gone).expect("the files are scrubbed") {}
