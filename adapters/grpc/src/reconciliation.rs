@@ -1,6 +1,6 @@
 //! `samspor.v1.ReconciliationService`: the balance, and the postings behind its figures.
 
-use samspor_domain::audit::{Action, Subject};
+use samspor_domain::audit::{Action, Entry, Subject};
 use samspor_domain::{Kind, Stage, Text, Why, without_numbers};
 use samspor_engine::{Handle, Keys, Line, State, control_lines, drill, wording};
 use tonic::{Request, Response, Status};
@@ -18,6 +18,8 @@ use crate::{audit, balance, corrections, reading, records, refusal};
 
 /// Postings of an answer whose caller does not say how many.
 const USUAL_LINES: usize = 100;
+/// Postings that one entry of the audit log names.
+const SUBJECTS: usize = 1_000;
 /// Postings of an answer at most.
 const MAX_LINES: i64 = 10_000;
 
@@ -165,8 +167,11 @@ impl ReconciliationService for Reconciliation {
         request: Request<ListDifferencesRequest>,
     ) -> Result<Response<ListDifferencesResponse>, Status> {
         let (target, ..) = differences(request.get_ref())?;
-        let entry = audit::told(&request, Action::ListDifferences, [Subject::Part(target)]);
-        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
+        let of = audit::told(&request, Action::ListDifferences, [Subject::Part(target)]);
+        self.traced(of, request, |answer| {
+            answer.lines.iter().map(|line| (line.source.as_str(), line.posting.as_str())).collect()
+        })
+        .await
     }
 
     async fn list_control_lines(
@@ -175,8 +180,12 @@ impl ReconciliationService for Reconciliation {
     ) -> Result<Response<ListControlLinesResponse>, Status> {
         let (id, _) = of_control(request.get_ref())?;
         let subject = Subject::Fact { kind: Kind::ControlTotal, id, source: None };
-        let entry = audit::told(&request, Action::ListControlLines, [subject]);
-        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
+        let of = audit::told(&request, Action::ListControlLines, [subject]);
+        self.traced(of, request, |answer| {
+            let source = answer.control_total.as_ref().map_or("", |total| total.source.as_str());
+            answer.lines.iter().map(|line| (source, line.posting.as_str())).collect()
+        })
+        .await
     }
 
     async fn list_corrections(
@@ -185,7 +194,41 @@ impl ReconciliationService for Reconciliation {
     ) -> Result<Response<ListCorrectionsResponse>, Status> {
         let id = corrections::asked(request.get_ref())?.solution;
         let subject = Subject::Fact { kind: Kind::Solution, id, source: None };
-        let entry = audit::told(&request, Action::ListCorrections, [subject]);
-        question::answer(&self.handle.audited(entry), &self.means, request.into_inner()).await
+        let of = audit::told(&request, Action::ListCorrections, [subject]);
+        self.traced(of, request, |answer| {
+            answer.corrections.iter().map(|one| (one.source.as_str(), one.posting.as_str())).collect()
+        })
+        .await
+    }
+}
+
+impl Reconciliation {
+    /// Answers, and before that writes what was asked and each posting that is shown, by its source and id, in as many entries as
+    /// it takes.
+    async fn traced<Q: Question>(
+        &self,
+        of: Entry,
+        request: Request<Q>,
+        shown: impl FnOnce(&Q::Answer) -> Vec<(&str, &str)>,
+    ) -> Result<Response<Q::Answer>, Status> {
+        let answer = question::answer(&self.handle, &self.means, request.into_inner()).await;
+        let postings: Vec<Subject> = match &answer {
+            Ok(answer) => {
+                let name = |(source, id)| Some((Text::new(source).ok()?, Text::new(id).ok()?));
+                let names = shown(answer.get_ref()).into_iter().filter_map(name);
+                names.map(|(source, id)| Subject::Posting { source, id }).collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        let mut left = postings.as_slice();
+        loop {
+            let (some, rest) = left.split_at(left.len().min(SUBJECTS));
+            let subjects = of.subjects.iter().chain(some).cloned().collect();
+            audit::witness(&self.handle, Entry { subjects, ..of.clone() }).await?;
+            left = rest;
+            if left.is_empty() {
+                return answer;
+            }
+        }
     }
 }

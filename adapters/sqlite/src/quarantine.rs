@@ -187,6 +187,11 @@ impl ReadQuarantine for Sqlite {
         self.one(sql, [no.0], |row| Ok(Set { no, made: code::instant(row, 0)?, entries: row.get(1)? }))
     }
 
+    fn sets_of(&mut self, entry: EntryNo) -> Result<Vec<SetNo>> {
+        let sql = "SELECT no FROM quarantine_set_entry WHERE entry = ?";
+        self.all(sql, [entry.0], |row| row.get(0).map(SetNo))
+    }
+
     fn frozen_entries(&mut self, no: SetNo, after: EntryNo, limit: usize) -> Result<Vec<EntryNo>> {
         let sql = "SELECT entry FROM quarantine_set_entry WHERE no = ? AND entry > ? ORDER BY entry LIMIT ?";
         self.all(sql, params![no.0, after.0, number(limit)], |row| row.get(0).map(EntryNo))

@@ -94,6 +94,7 @@ impl<S: Read + ?Sized> ReadQuarantine for Faulty<S> {
         fn entries(&mut self, filter: &Filter, order: Order, after: Option<EntryNo>, limit: usize) -> Result<Vec<Entry>>;
         fn groups(&mut self, filter: &Filter) -> Result<Vec<Group>>;
         fn frozen(&mut self, no: SetNo) -> Result<Option<Set>>;
+        fn sets_of(&mut self, entry: EntryNo) -> Result<Vec<SetNo>>;
         fn frozen_entries(&mut self, no: SetNo, after: EntryNo, limit: usize) -> Result<Vec<EntryNo>>;
     }
 }

@@ -182,6 +182,8 @@ pub trait ReadQuarantine {
     fn groups(&mut self, filter: &Filter) -> Result<Vec<Group>>;
     /// A frozen set.
     fn frozen(&mut self, no: SetNo) -> Result<Option<Set>>;
+    /// The sets that an entry is in.
+    fn sets_of(&mut self, entry: EntryNo) -> Result<Vec<SetNo>>;
     /// The numbers of a frozen set's entries after one of them, ascending, at most `limit`.
     fn frozen_entries(&mut self, no: SetNo, after: EntryNo, limit: usize) -> Result<Vec<EntryNo>>;
 }

@@ -22,7 +22,7 @@ fn log(front: &Front) -> Vec<Entry> {
 }
 
 /// What the last entry says, in words.
-fn last(front: &Front) -> String {
+pub(crate) fn last(front: &Front) -> String {
     let log = log(front);
     let Some(entry) = log.last() else { return String::new() };
     let subjects: Vec<String> =

@@ -87,6 +87,8 @@ async fn the_gateway_answers_what_the_files_say() {
         let control = v1::ListControlLinesRequest { id: "K-1".into(), limit: 0 };
         let lines = both(front, control.clone()).await.expect("it is known");
         assert_eq!((lines.days.len(), lines.lines.len()), (1, 1));
+        let traced = crate::audited::last(front);
+        assert!(traced.contains("list-control-lines") && traced.contains(r#""id":"P-1""#), "{traced}");
         let ours = lines.control_total.and_then(|total| total.ours).map(|sum| (sum.postings, sum.amount));
         assert_eq!(ours, Some((1, "100.00".into())));
         let unknown = v1::ListControlLinesRequest { id: "K-9".into(), ..control.clone() };

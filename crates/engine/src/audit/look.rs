@@ -149,6 +149,9 @@ pub fn about(
             for subject in held.subjects(vault) {
                 found.subject(vault, &subject)?;
             }
+            for set in held.quarantined.iter().flat_map(|entry| &entry.sets) {
+                found.subject(vault, &Subject::FrozenSet(set.0))?;
+            }
             for record in held.records() {
                 found.record(record)?;
             }

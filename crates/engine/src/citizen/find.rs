@@ -194,8 +194,9 @@ impl Finder<'_> {
                 let holds =
                     |form: &Vec<u8>| body.windows(form.len()).any(|bytes| bytes.eq_ignore_ascii_case(form));
                 if let (true, Some(source)) = (forms.iter().any(holds), self.keyring.name(entry.source)) {
-                    let (no, registered) = (entry.no, entry.registered);
-                    self.held.quarantined.push(HeldEntry { no, source: source.clone(), registered });
+                    let (no, registered, source) = (entry.no, entry.registered, source.clone());
+                    let sets = self.read.sets_of(no)?;
+                    self.held.quarantined.push(HeldEntry { no, source, registered, sets });
                 }
             }
             match page.last() {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use samspor_domain::audit::Subject;
-use samspor_domain::store::{EntryNo, PostingRow};
+use samspor_domain::store::{EntryNo, PostingRow, SetNo};
 use samspor_domain::{CitizenRef, Handed, Revision, Seq, SourceName, Text};
 use samspor_vault::Vault;
 
@@ -45,6 +45,8 @@ pub struct HeldEntry {
     pub source: SourceName,
     /// When it arrived.
     pub registered: Timestamp,
+    /// The sets that somebody put it into, to look what its release would make of it.
+    pub sets: Vec<SetNo>,
 }
 
 /// A posting about somebody, and what became of it.
