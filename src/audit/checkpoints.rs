@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use samspor_domain::Clock as _;
-use samspor_domain::audit::{AuditLink, AuditNo};
-use samspor_domain::store::Read;
-use samspor_engine::audit::{Checkpoint, checkpoint};
+use samspor_engine::audit::{Break, Checkpoint, Damage, checkpoint};
 use samspor_engine::{Core, Handle};
 
 use crate::config::{self, Config};
@@ -57,43 +55,30 @@ pub(crate) async fn publishing(path: Option<PathBuf>, handle: Handle) {
     }
 }
 
-/// Refuses a store whose audit log does not hold what was published of it: it was cut off, or is another one's.
-fn holds(read: &mut dyn Read, path: &Path) -> Result<()> {
+/// Refuses a store whose audit log does not hold what was published last: it was cut off, or is another one's.
+fn holds(core: &mut Core, path: &Path) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let now = checkpoint(read, MachineClock.now())?;
-    let Some(last) = published(path)?.into_iter().rfind(|known| known.store == now.store) else {
-        return Ok(());
+    let Some(Break { no, damage }) = core.lacks_published(&published(path)?)? else { return Ok(()) };
+    let what = match damage {
+        Damage::OtherStore => {
+            "this is another store, or an older copy that was put in its place without `samspor restore`"
+        }
+        _ => "it was changed or cut off",
     };
-    let link = match last.no - 1 {
-        before if before < 0 => Some(AuditLink::default()),
-        before => read
-            .audit_entries(AuditNo(before), 1)?
-            .first()
-            .filter(|row| row.no.0 == last.no)
-            .map(|row| row.link),
-    };
-    let (start, start_link) = read.audit_start()?;
-    let is_held = if last.no <= start.0 {
-        last.no < start.0 || last.link == hex::encode(start_link.0)
-    } else {
-        link.is_some_and(|link| last.link == hex::encode(link.0))
-    };
-    ensure!(
-        is_held,
-        "the audit log does not hold entry {}, of which {} tells: it was changed or cut off. Keep store and file as they are for whoever \
-         looks into it (`samspor audit verify` says more); to go on without that proof, name another checkpoints_file",
-        last.no,
+    bail!(
+        "the audit log does not hold entry {}, of which {} tells: {what}. Keep store and file as they are for whoever looks into it \
+         (`samspor audit verify` says more); to go on without that proof, name another checkpoints_file",
+        no.0,
         path.display()
-    );
-    Ok(())
+    )
 }
 
 /// Writes that the keys are open, and publishes how far the log reaches.
 pub(crate) fn opened(core: &mut Core, config: &Config, now: Timestamp) -> Result<()> {
     if let Some(path) = &config.checkpoints_file {
-        holds(core.store(), path)?;
+        holds(core, path)?;
     }
     core.note_open(Some(config::digest(config)?), now)?;
     let Some(path) = &config.checkpoints_file else { return Ok(()) };

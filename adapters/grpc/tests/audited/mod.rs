@@ -1,8 +1,11 @@
 //! The audit log of calls: each that reads or changes something about a citizen leaves an entry, in its order, with who made it.
 
+mod bulk;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use samspor_domain::audit::{AuditNo, Entry, Outcome};
+use samspor_domain::audit::{Action, AuditNo, Entry, Outcome};
 use samspor_engine::audit::open_entry;
 use samspor_grpc::client::{
     AuditServiceClient, ChangeServiceClient, CitizenServiceClient, ExplainServiceClient,
@@ -162,6 +165,36 @@ async fn calls_that_touch_somebody_are_traced_before_they_are_answered() {
             explain.explain_posting(v1::ExplainPostingRequest::default()).await.expect_err("it names none");
         let _ = registry.put_consent(v1::PutConsentRequest::default()).await.expect_err("it says nothing");
         assert_eq!(log(front).len(), before);
+
+        bulk::is_traced(front).await;
+        pauses_are_traced(front).await;
+
+        // Every action is seen here, but for those that are no call, and those that this front has nobody to do for.
+        let seen: BTreeSet<&str> = log(front).iter().map(|entry| entry.action.word()).collect();
+        let elsewhere = [
+            Action::OpenKeys, // The engine's tests, and the end-to-end tests of keys.
+            Action::RotateKeys,
+            Action::RetireKeys,
+            Action::PruneAudit, // The engine's tests.
+            Action::Restore,    // The end-to-end tests, as is `Reload`.
+            Action::Reload,
+        ];
+        let all = Action::ALL.into_iter().filter(|action| !elsewhere.contains(action));
+        assert_eq!(seen, all.map(Action::word).collect());
     })
     .await;
+}
+
+async fn pauses_are_traced(front: &Front) {
+    let channel = connect(&front.url).await.expect("it answers");
+    let (mut operations, mut targets) =
+        (OperationsServiceClient::new(channel.clone()), TargetsServiceClient::new(channel));
+    operations.pause_feed(v1::PauseFeedRequest {}).await.expect("pauses");
+    assert_eq!(last(front), r#"anyone pause {"part":"feed"}"#);
+    operations.resume_feed(v1::ResumeFeedRequest {}).await.expect("resumes");
+    assert_eq!(last(front), r#"anyone resume {"part":"feed"}"#);
+    // Nobody has that name; that somebody tried is told all the same.
+    let _ =
+        targets.forget_target(v1::ForgetTargetRequest { target: "gone".into(), ..Default::default() }).await;
+    assert_eq!(last(front), r#"anyone forget-target {"part":"gone"}"#);
 }

@@ -26,7 +26,7 @@ fn quiet() -> Settings {
     Settings { feed_keep_alive: NEVER, ..settings() }
 }
 
-fn start(cursor: &str) -> SubscribeStart {
+pub(crate) fn start(cursor: &str) -> SubscribeStart {
     SubscribeStart { cursor: cursor.into(), filter: None, form: FeedForm::Ledger.into() }
 }
 
@@ -39,7 +39,7 @@ fn credit(records: i32) -> SubscribeRequest {
 }
 
 /// A reader: what it says, and what it gets.
-struct Reader {
+pub(crate) struct Reader {
     says: mpsc::Sender<SubscribeRequest>,
     gets: Streaming<v1::SubscribeResponse>,
     /// The hash as it computes it.
@@ -59,7 +59,7 @@ impl Reader {
         Ok(Self { says, gets, chain: [0; 32] })
     }
 
-    async fn begin(channel: &Channel, start: SubscribeStart) -> Self {
+    pub(crate) async fn begin(channel: &Channel, start: SubscribeStart) -> Self {
         let mut reader = Self::try_begin(channel, begins(start)).await.expect("it begins");
         reader.alive().await; // It is greeted.
         reader

@@ -25,11 +25,11 @@ fn name(name: &str) -> SourceName {
     SourceName::new(name).expect("a name")
 }
 
-fn sent(message: Message) -> Option<v1::SourceMessage> {
+pub(crate) fn sent(message: Message) -> Option<v1::SourceMessage> {
     Some(v1::SourceMessage { message: Some(message) })
 }
 
-fn posting(id: usize, amount: &str) -> Message {
+pub(crate) fn posting(id: usize, amount: &str) -> Message {
     Message::Posting(v1::Posting {
         id: format!("P-{id}"),
         date: "2026-03-14".into(),
@@ -39,7 +39,7 @@ fn posting(id: usize, amount: &str) -> Message {
     })
 }
 
-fn case(version: i64, cpr: &str) -> Message {
+pub(crate) fn case(version: i64, cpr: &str) -> Message {
     let reference = v1::citizen_reference::Reference::Cpr(cpr.into());
     Message::Case(v1::Case {
         id: "J-77".into(),
@@ -62,7 +62,7 @@ fn consent() -> Message {
 }
 
 /// A client of a front that takes what `dubu` and `opus` send.
-async fn client(front: &Front) -> IntakeServiceClient<Channel> {
+pub(crate) async fn client(front: &Front) -> IntakeServiceClient<Channel> {
     let may_send = Permissions::default;
     // What registrars put is known too, and nobody sends as they do.
     let callers = [intake(name("dubu"), may_send()), intake(name("opus"), may_send()), registrar()];

@@ -14,7 +14,7 @@ use crate::gateway::{Front, settings, with_front};
 
 /// Reads a body as the id of a posting, once it is mended; but for `bad`.
 #[derive(Clone, Default)]
-struct Ids(Arc<AtomicBool>);
+pub(crate) struct Ids(Arc<AtomicBool>);
 
 impl Decode for Ids {
     fn decode(&self, _: &SourceName, delivery: &Delivery) -> Vec<Item> {
@@ -40,7 +40,7 @@ impl Decode for Ids {
 }
 
 /// Puts bodies in quarantine. Answers what mends them, and a client.
-async fn filled(front: &Front, bodies: &[&str]) -> (Ids, QuarantineServiceClient<Channel>) {
+pub(crate) async fn filled(front: &Front, bodies: &[&str]) -> (Ids, QuarantineServiceClient<Channel>) {
     let ids = Ids::default();
     let intake = Intake {
         source: Text::new("opus").expect("a name"),
@@ -65,11 +65,11 @@ fn sum(entries: &[v1::EntryFate]) -> BTreeMap<(Becoming, Option<&str>), i64> {
     sum
 }
 
-fn of(filter: v1::QuarantineFilter) -> v1::PreviewReleaseRequest {
+pub(crate) fn of(filter: v1::QuarantineFilter) -> v1::PreviewReleaseRequest {
     v1::PreviewReleaseRequest { of: Some(preview_release_request::Of::Filter(filter)), ..Default::default() }
 }
 
-fn discard(what: discard_request::What, reason: &str) -> v1::DiscardRequest {
+pub(crate) fn discard(what: discard_request::What, reason: &str) -> v1::DiscardRequest {
     v1::DiscardRequest { what: Some(what), reason: reason.into() }
 }
 

@@ -150,6 +150,12 @@ impl Core {
         noted
     }
 
+    /// What the log lacks of the newest of the checkpoints that were published, or that another store published it; none where it
+    /// holds that.
+    pub fn lacks_published(&mut self, published: &[Checkpoint]) -> Result<Option<Break>> {
+        verify::lacks(&mut *self.store, &self.keyring.vault, published)
+    }
+
     /// Keeps the entries of the audit log for so many days from now on. Without it they are kept for ever.
     #[must_use]
     pub fn keeping_audit_for(mut self, days: u32) -> Self {

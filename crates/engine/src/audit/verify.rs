@@ -179,6 +179,51 @@ pub fn verify(
     Ok(Ok(proof))
 }
 
+/// What a log lacks of the newest checkpoint, without walking all of it; none where it lacks nothing. It is asked before a store is
+/// written to, since what is written then is proven by later checkpoints.
+pub(super) fn lacks(read: &mut dyn Read, vault: &Vault, published: &[Checkpoint]) -> Result<Option<Break>> {
+    let Some(newest) = published.last() else { return Ok(None) };
+    let own = hex(&store_name(read)?);
+    // Where another store told last, this one must say that it took that one's place.
+    let names = if newest.store == own { vec![(own, i64::MAX)] } else { names(read, vault)? };
+    let until = |store: &str| names.iter().find(|(name, _)| name == store).map(|(_, until)| *until);
+    if until(&newest.store).is_none() {
+        return Ok(Some(Break { no: AuditNo(newest.no), damage: Damage::OtherStore }));
+    }
+    let held = published.iter().rfind(|known| until(&known.store).is_some_and(|until| known.no <= until));
+    let Some(known) = held else { return Ok(None) };
+    let no = AuditNo(known.no);
+    let (start, start_link) = read.audit_start()?;
+    let link = if no < start {
+        return Ok((!tells_of_pruning(read, vault, start)?).then_some(Break { no, damage: Damage::Missing }));
+    } else if no == start {
+        Some(start_link)
+    } else {
+        let row = read.audit_entries(AuditNo(known.no - 1), 1)?.into_iter().next();
+        row.filter(|row| row.no == no).map(|row| row.link)
+    };
+    Ok(match link {
+        Some(link) if hex(&link.0) == known.link => None,
+        Some(_) => Some(Break { no, damage: Damage::Changed }),
+        None => Some(Break { no, damage: Damage::Cut }),
+    })
+}
+
+/// Whether the log says that it was pruned up to where it starts.
+fn tells_of_pruning(read: &mut dyn Read, vault: &Vault, start: AuditNo) -> Result<bool> {
+    let mut after = start;
+    loop {
+        let page = read.audit_entries(after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(false) };
+        after = last.no;
+        let entries = page.iter().filter_map(|row| super::open_entry(vault, row).ok());
+        let mut prunings = entries.filter(|(_, entry)| entry.action == Action::PruneAudit);
+        if prunings.any(|(_, entry)| entry.subjects == [Subject::AuditUpTo(start)]) {
+            return Ok(true);
+        }
+    }
+}
+
 /// The names that the store has had, each with the last entry that it had under it, as its own log tells; what the log tells is
 /// held against its links all the same.
 pub(super) fn names(read: &mut dyn Read, vault: &Vault) -> Result<Vec<(String, i64)>> {

@@ -230,6 +230,51 @@ fn what_is_pruned_leaves_the_rest_provable_and_is_told() {
     tampered(&stage, &known, 5, Damage::Missing, "DELETE FROM audit WHERE no = 5");
 }
 
+/// What a start asks: the newest checkpoint, without walking the log.
+#[test]
+fn a_log_that_lacks_what_was_published_last_is_found_before_it_is_written_to() {
+    let mut chance = ChaCha8Rng::seed_from_u64(3);
+    let mut stage = Stage::new();
+    let known = written(&mut stage, 10, &mut chance);
+    let lacks = |stage: &mut Stage, known: &[Checkpoint]| {
+        stage
+            .core()
+            .lacks_published(known)
+            .expect("the store is read")
+            .map(|found| (found.no.0, found.damage))
+    };
+    let all = [known.clone()];
+    assert_eq!(lacks(&mut stage, &all), None);
+    assert_eq!(lacks(&mut stage, &[]), None);
+    for (sql, found) in [
+        ("DELETE FROM audit WHERE no = 10", Damage::Cut),
+        ("UPDATE audit SET link = zeroblob(32) WHERE no = 10", Damage::Changed),
+        ("UPDATE meta SET value = zeroblob(16) WHERE key = 'store-id'", Damage::OtherStore),
+        // As if everything that is known had been kept for long enough.
+        ("INSERT INTO audit_start VALUES (4096, zeroblob(32))", Damage::Missing),
+    ] {
+        let file = file(&stage);
+        let keep = "CREATE TEMP TABLE a AS SELECT * FROM audit; CREATE TEMP TABLE m AS SELECT * FROM meta";
+        file.execute_batch(keep).expect("it is kept");
+        assert_eq!(file.execute_batch(sql).map(|()| file.changes()), Ok(1), "{sql}");
+        assert_eq!(lacks(&mut stage, &all), Some((10, found)), "{sql}");
+        let back = "DELETE FROM audit; INSERT INTO audit SELECT * FROM a; DELETE FROM meta; INSERT INTO meta SELECT * FROM m; \
+                    DELETE FROM audit_start";
+        file.execute_batch(back).expect("it is put back");
+    }
+    assert_eq!(lacks(&mut stage, &all), None, "everything was put back");
+
+    // Pruned past it, as the log tells itself.
+    let core = stage.close();
+    let mut core = core.keeping_audit_for(5);
+    core.note_open(None, day(30)).expect("it is noted");
+    assert_eq!(core.prune_audit(day(30)).expect("it is pruned"), 10);
+    assert_eq!(core.lacks_published(&all).expect("the store is read"), None);
+    // And a restored store says whose place it took.
+    core.note_restore(&all, day(31)).expect("it is noted");
+    assert_eq!(core.lacks_published(&all).expect("the store is read"), None);
+}
+
 #[test]
 fn an_entry_is_found_by_what_it_is_about_and_by_nothing_else_and_names_nobody_in_clear() {
     let mut stage = Stage::new();
